@@ -1,0 +1,71 @@
+/*
+ * resolver.h - DNS questions to the site's own validating resolver, over connected sockets of ours; ldns
+ * builds and reads the packets. ID, question and source are checked, TCP on truncation, EDNS0 with DO, AD
+ * requested.
+ *
+ * Answers (negative ones too) are cached by TTL, at most cache_max entries. All functions are thread-safe and
+ * may block until their deadline.
+ */
+#ifndef DNS_RESOLVER_H
+#define DNS_RESOLVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/netaddr.h"
+
+enum dns_type { DNS_A = 1, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_TLSA = 52 };
+
+struct dns_record {
+    union {
+        struct netaddr addr; /* A, AAAA */
+        struct {
+            uint16_t preference;
+            char *host;
+        } mx;       /* lower case, no final dot; "" for the null MX "." */
+        char *host; /* PTR */
+        struct {
+            char *data;
+            size_t len;
+        } txt; /* strings joined; may hold NUL */
+        struct {
+            uint8_t usage, selector, matching;
+            uint8_t *data;
+            size_t len;
+        } tlsa;
+    };
+};
+struct dns_answer {
+    bool exists; /* false: NXDOMAIN (final) */
+    bool secure; /* AD: the resolver validated it */
+    uint32_t ttl_s;
+    size_t count; /* 0 with exists: no data of this type */
+    struct dns_record *record;
+};
+
+struct resolver;
+struct resolver_options {
+    const char *server; /* "address[:port]", port 53; NULL: the first nameserver of /etc/resolv.conf */
+    int64_t timeout_ms; /* for one try over UDP, e.g. 1500; three tries within the deadline */
+    size_t cache_max;   /* entries, e.g. 10000 */
+    uint32_t ttl_max_s; /* longer TTLs are cut, e.g. 86400 */
+    uint32_t negative_ttl_max_s; /* e.g. 300 */
+};
+enum err resolver_create(const struct resolver_options *o, struct resolver **out);
+void resolver_free(struct resolver *r); /* when no thread uses it */
+
+/*
+ * deadline_mono_ms: clock_mono_ms() value at which to give up. *out is owned by the caller (dns_answer_free).
+ * NXDOMAIN and "no data" are ERR_OK answers; SERVFAIL, time-out and malformed packets ERR_DNS_TEMPORARY, a
+ * validation failure that the resolver tells apart (extended DNS error 6..12, RFC 8914) ERR_DNS_BOGUS. CNAMEs
+ * are followed within the answer.
+ */
+enum err resolver_query(struct resolver *r, const char *name, enum dns_type type, int64_t deadline_mono_ms,
+                        struct dns_answer **out);
+/* Whether the answer is in the cache (a query would not wait). */
+bool resolver_cached(struct resolver *r, const char *name, enum dns_type type);
+void dns_answer_free(struct dns_answer *a);
+
+#endif

@@ -1,0 +1,122 @@
+/*
+ * api.h - the words of the local API (HTTP/2 over UNIX sockets) as structs, and their JSON. The milter writes
+ * what fetchd reads and the other way round; both use these functions, so the wire format stands in one
+ * place.
+ *
+ * All char pointers are owned by the struct and released by its _free function; NULL means absent. Parsers
+ * refuse unknown members, wrong types, control characters and anything over the stated bounds with
+ * ERR_SYNTAX. Thread-safe.
+ */
+#ifndef LOCAL_API_H
+#define LOCAL_API_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+#define API_PLAN_PATH "/1/plan"
+#define API_DEPOSIT_PATH "/1/deposit"
+#define API_NOTICE_PATH "/1/notice"
+#define API_BOUNCE_PATH "/1/bounce"
+#define API_TICKETS_PATH "/1/tickets"
+#define API_JOBS_PATH "/1/jobs"
+#define API_STATUS_PATH "/1/status"
+#define API_RECIPIENTS_MAX 5000
+#define API_HEAD_MAX (4 * 1024 * 1024) /* bytes of one JSON head */
+
+struct api_recipient {
+    char *address; /* as in the envelope, without <> */
+    char *notify;  /* NOTIFY= value as given, or NULL */
+    char *orcpt;   /* ORCPT= value as given (xtext), or NULL */
+    char *mailer;  /* {rcpt_mailer}, or NULL */
+};
+
+/* The envelope and session of one message, as a milter knows them. */
+struct api_envelope {
+    char *queue_id; /* macro i, or NULL */
+    char *domains;  /* {restante_domains}: the enabled domains as main.cf gives them */
+    char *sender;   /* reverse-path without <>; "" for the null one */
+    char *body;     /* BODY= value, or NULL */
+    char *ret;      /* RET= value, or NULL */
+    char *envid;    /* ENVID= value (xtext), or NULL */
+    bool smtputf8;
+    char *client_address; /* IP address text, or NULL */
+    char *client_name;
+    int client_port; /* 0 for sendmail(1) through Postfix */
+    char *helo;
+    char *auth;        /* {auth_authen}, NULL when not authenticated */
+    bool command_line; /* sendmail(1): no SMTP session */
+    size_t recipient_count;
+    struct api_recipient *recipient;
+};
+
+/* A header field that matters to a decision, raw. */
+struct api_field {
+    char *name;
+    char *value; /* without the final CRLF, folding kept. Not always UTF-8: carried in JSON as base64url */
+};
+
+struct api_plan { /* POST /1/plan */
+    struct api_envelope envelope;
+    size_t field_count; /* From, Sender, Message-ID, Date, Content-Type, Auto-Submitted, List-Id,
+                           Restante-Stub */
+    struct api_field *field;
+    uint64_t header_bytes;
+};
+
+enum api_kind { API_LETTER, API_STUB, API_NONE }; /* NONE: nothing of ours, accept */
+enum api_verdict { API_VERDICT_STUB, API_VERDICT_PLAIN, API_VERDICT_REFUSE };
+
+struct api_reply {
+    int smtp; /* 0 when there is none */
+    char enhanced[12];
+    char text[256]; /* printable */
+};
+struct api_plan_answer {
+    enum api_kind kind;
+    struct api_reply refuse; /* smtp != 0: refuse the whole message with it */
+    size_t recipient_count;  /* as in the request, same order */
+    enum api_verdict *verdict;
+    bool want_body; /* some recipient is STUB: deposit the letter */
+};
+
+struct api_deposit {              /* POST /1/deposit: this JSON, '\n', the raw letter */
+    struct api_envelope envelope; /* recipients: only those to become stubs */
+};
+struct api_deposit_answer {
+    size_t ticket_count;
+    char (*ticket)[33]; /* hex of A, in the order of the recipients */
+};
+
+struct api_notice {               /* POST /1/notice */
+    struct api_envelope envelope; /* exactly one recipient */
+    char *stub;                   /* the field's value, raw (base64url in JSON, as all raw values) */
+    char *from;                   /* the stub's From value, raw */
+    char *message_id;
+};
+/* Answer: struct api_reply; smtp 250 = accept and discard. */
+
+enum err api_plan_format(const struct api_plan *p, struct buf *out);
+enum err api_plan_parse(struct span json, struct api_plan *out);
+void api_plan_free(struct api_plan *p);
+enum err api_plan_answer_format(const struct api_plan_answer *a, struct buf *out);
+enum err api_plan_answer_parse(struct span json, struct api_plan_answer *out);
+void api_plan_answer_free(struct api_plan_answer *a);
+enum err api_deposit_format(const struct api_deposit *d, struct buf *out);
+enum err api_deposit_parse(struct span json, struct api_deposit *out);
+void api_deposit_free(struct api_deposit *d);
+enum err api_deposit_answer_format(const struct api_deposit_answer *a, struct buf *out);
+enum err api_deposit_answer_parse(struct span json, struct api_deposit_answer *out);
+void api_deposit_answer_free(struct api_deposit_answer *a);
+enum err api_notice_format(const struct api_notice *n, struct buf *out);
+enum err api_notice_parse(struct span json, struct api_notice *out);
+void api_notice_free(struct api_notice *n);
+/* {"error": "disk-full", "smtp": 452, "enhanced": "4.3.1", "text": "..."}: every error answer of the local
+ * API. */
+enum err api_error_format(enum err e, const char *text /* NULL: the table's */, struct buf *out);
+enum err api_reply_format(const struct api_reply *r, struct buf *out);
+enum err api_reply_parse(struct span json, struct api_reply *out);
+
+#endif

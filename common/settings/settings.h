@@ -1,0 +1,83 @@
+/*
+ * settings.h - every parameter of restante.conf, for all programs. settings.c has the one row that declares
+ * each.
+ *
+ * Loaded once into an immutable struct; read by any thread.
+ */
+#ifndef SETTINGS_SETTINGS_H
+#define SETTINGS_SETTINGS_H
+
+#include "base/config.h"
+
+#define SETTINGS_DEFAULT_FILE RESTANTE_SYSCONFDIR "/restante/restante.conf"
+
+enum settings_program { SETTINGS_MILTER = 1, SETTINGS_FETCHD = 2, SETTINGS_CTL = 4, SETTINGS_OPEN = 8 };
+
+struct settings {
+    int64_t config_version;
+    /* the site */
+    char *myhostname;
+    struct config_list local_domains;
+    struct config_list submission_networks;
+    char *domains_file;
+    char *authserv_id;
+    /* places */
+    char *local_socket_directory; /* deposit.sock, admin.sock */
+    char *milter_socket;          /* libmilter form: unix:/path or inet:port@host */
+    char *data_directory;         /* db/, payload/, spool/ */
+    char *site_keys_file;
+    char *user; /* fetchd drops to it; "" stays */
+    int log_level;
+    /* serving */
+    struct config_list listen_https;
+    char *link_host; /* host[:port] put into stubs */
+    char *tls_certificate_file, *tls_key_file;
+    struct config_list proxy_protocol_from;
+    struct config_list pickup_domains;
+    int64_t https_connections_max, https_connections_address_max;
+    int64_t wrong_keys_max; /* wrong Ka or B an address and minute before 429 */
+    /* calling */
+    char *tls_ca_file;
+    char *pull_bind_address;
+    char *client_certificate_file, *client_key_file;
+    struct config_list trusted_proxies;
+    struct config_list allow_special_ranges;
+    int64_t pulls_max, pulls_host_max;
+    int64_t pull_connect_timeout_s, pull_answer_timeout_s, pull_total_timeout_s;
+    int64_t pull_rate_min_bytes_s;
+    int64_t retry_min_s, retry_max_s; /* back-off of pulls and acks */
+    /* DNS */
+    char *resolver;
+    int64_t dns_cache_max;
+    int64_t notice_dns_timeout_s;
+    /* the MTA */
+    char *letters_in; /* host:port */
+    char *stubs_out;
+    int64_t injections_max;
+    /* letters and tickets */
+    int64_t letter_max_bytes;
+    int64_t payload_record_max_bytes; /* larger sealed payloads are files */
+    int64_t retention_s;              /* a ticket's life */
+    int64_t tombstone_s;              /* what is known after its end, 30 d */
+    int64_t lease_s, lease_total_s;
+    int64_t lease_bodies_max;
+    bool stub_subject;
+    int64_t outbox_retry_min_s, outbox_retry_max_s;
+    int64_t disk_floor_percent;
+    /* machinery */
+    int64_t http_threads, work_threads, lookup_threads;
+    int64_t store_cache_bytes;
+    /* milter */
+    int64_t milter_timeout_s;
+};
+
+extern const struct config_row settings_rows[];
+extern const size_t settings_row_count;
+
+/* config_load with the rows above, and checks that span parameters. path NULL: SETTINGS_DEFAULT_FILE. */
+enum err settings_load(const char *path, struct settings **out, struct buf *why);
+void settings_free(struct settings *s);
+/* "name = value" of all rows that a program uses. */
+void settings_print(FILE *out, const struct settings *s, enum settings_program program);
+
+#endif

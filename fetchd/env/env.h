@@ -1,0 +1,36 @@
+/*
+ * env.h - what the rooms of fetchd share: one immutable set of handles, made by main and alive until all
+ * threads are gone. Each member's own header says how it may be used by threads.
+ */
+#ifndef FETCHD_ENV_H
+#define FETCHD_ENV_H
+
+struct settings;
+struct store;
+struct site_keys;
+struct resolver;
+struct claim_client;
+struct smtp_client;
+struct pool;
+struct routes;    /* local/: the administrator's table of domains */
+struct puller;    /* pull/ */
+struct lifecycle; /* lifecycle/ */
+struct leases;    /* public/: bodies under way */
+
+struct env {
+    const struct settings *settings;
+    struct store *store;
+    const struct site_keys *keys;
+    struct resolver *resolver;
+    struct claim_client *claim;
+    struct smtp_client *letters_in; /* injection of letters and notifications */
+    struct smtp_client *stubs_out;
+    struct pool *work;   /* store commits, handlers */
+    struct pool *lookup; /* work that waits on DNS */
+    const struct routes *routes;
+    struct puller *puller;
+    struct lifecycle *lifecycle;
+    struct leases *leases;
+};
+
+#endif

@@ -1,0 +1,120 @@
+/*
+ * server.h - the HTTP/2 server, wrapped once: nghttp2 over TLS (OpenSSL) or UNIX sockets, an epoll loop
+ * (libev) a thread. Nothing outside this folder knows nghttp2, OpenSSL's SSL or libev.
+ *
+ * Life of a request: the head arrives -> the router is called on the loop thread (must not block) and chooses
+ * one of http_collect, http_stream, or an immediate answer. Handlers then run on the pool, never two at once
+ * for one exchange, and may block. An exchange belongs to the handler while it runs. Memory is bounded by the
+ * limits; flow control is the back-pressure both ways.
+ */
+#ifndef HTTP_SERVER_H
+#define HTTP_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/netaddr.h"
+#include "pool/pool.h"
+
+struct http_server;
+struct http_exchange;
+
+enum http_kind { HTTP_UNIX, HTTP_TLS };
+struct http_peer {
+    enum http_kind kind;
+    int listener;        /* index of the listener in the order they were added */
+    struct netaddr addr; /* TLS: the client's (own, or by PROXY protocol); family 0 for UNIX */
+    uint16_t port;
+    uid_t uid; /* UNIX: SO_PEERCRED */
+    gid_t gid;
+    pid_t pid;
+};
+
+typedef void (*http_router)(void *env, struct http_exchange *x);  /* loop thread, must not block */
+typedef void (*http_handler)(void *env, struct http_exchange *x); /* pool thread */
+
+struct http_limits {
+    size_t header_list_max;         /* bytes, e.g. 16384 */
+    uint32_t streams_max;           /* concurrent, a connection, e.g. 32 */
+    size_t connections_max;         /* in total */
+    size_t connections_address_max; /* from one address (TLS) */
+    int64_t handshake_ms;           /* TCP accept (and PROXY header) to the end of TLS, e.g. 10000 */
+    int64_t idle_ms;                /* a connection without an open stream, e.g. 60000 */
+    int64_t head_ms;                /* a stream's head to be complete, e.g. 10000 */
+    int64_t body_idle_ms; /* a request body without a byte, e.g. 60000 (UNIX: an hour: a slow SMTP client) */
+    int64_t rate_min_bytes_s; /* a response body's minimum over rate_window_ms (TLS), e.g. 1024 */
+    int64_t rate_window_ms;   /* e.g. 30000 */
+    int64_t drain_bytes;      /* rest of a refused upload that is read and dropped, e.g. 64 MiB */
+    int64_t drain_ms;         /* e.g. 30000 */
+};
+struct http_tls {
+    const char *certificate_file, *key_file; /* PEM, chain in the certificate file */
+    const char *client_ca_file;              /* NULL: client certificates are not asked for */
+    const struct netprefix
+        *proxy_protocol_from; /* borrowed; connections from here must start with a PROXY header */
+    size_t proxy_protocol_count;
+};
+
+struct http_options {
+    unsigned threads;  /* event loops */
+    struct pool *pool; /* handlers run here; borrowed */
+    void *env;         /* handed to router and handlers */
+};
+enum err http_server_create(const struct http_options *o, struct http_server **out);
+/* Binds at once (the caller may drop privileges afterwards). mode: of the UNIX socket file; a stale file is
+ * replaced. */
+enum err http_listen_unix(struct http_server *s, const char *path, mode_t mode,
+                          const struct http_limits *limits, http_router router, struct buf *why);
+/* address "host:port" numeric, "[v6]:port", ":port" for all. */
+enum err http_listen_tls(struct http_server *s, const char *address, const struct http_tls *tls,
+                         const struct http_limits *limits, http_router router, struct buf *why);
+/* Loads certificate and key again (SIGHUP); new connections use them. On error the old ones stay. */
+enum err http_tls_reload(struct http_server *s, struct buf *why);
+enum err http_server_start(struct http_server *s);
+/* GOAWAY, waits up to grace_ms for open exchanges, closes, joins. */
+void http_server_stop(struct http_server *s, int64_t grace_ms);
+void http_server_free(struct http_server *s);
+
+/* The request. Spans borrow until the exchange ends. */
+struct span http_method(const struct http_exchange *x);
+struct span http_path(const struct http_exchange *x);  /* without the query */
+struct span http_query(const struct http_exchange *x); /* after '?', undecoded; empty when absent */
+struct span http_authority(const struct http_exchange *x);
+/* The value of a field (lower-case name); empty when absent. A field that came twice is joined by ", " as RFC
+ * 9110 5.3. */
+struct span http_field(const struct http_exchange *x, const char *name);
+bool http_has_field(const struct http_exchange *x, const char *name);
+const struct http_peer *http_peer(const struct http_exchange *x);
+/* Whether the client showed a certificate that verifies and carries this host name in its SAN. */
+bool http_peer_has_name(const struct http_exchange *x, const char *host);
+
+/* Router's choices. */
+void http_collect(struct http_exchange *x, size_t body_max_bytes,
+                  http_handler handler); /* whole body, then handler */
+/* handler is called first when the head is there (body empty), then whenever at least min_bytes of body wait
+ * or the body has ended, until it has answered. */
+void http_stream(struct http_exchange *x, size_t min_bytes, http_handler handler);
+
+/* In a handler. */
+struct span http_body(const struct http_exchange *x); /* what waits (stream) or the whole body (collect) */
+void http_body_consume(struct http_exchange *x, size_t n); /* stream: gives the window back to the sender */
+bool http_body_ended(const struct http_exchange *x); /* END_STREAM seen: http_body() is all that is left */
+/* State of the handler between calls; release(state) runs on a pool thread when the exchange ends, answered
+ * or not. */
+void http_set_state(struct http_exchange *x, void *state, void (*release)(void *state));
+void *http_state(const struct http_exchange *x);
+
+/* The answer: fields first, then exactly one of http_answer*, after which the handler must not touch x any
+ * more. In a router too (without a body from a file). Names in lower case. */
+void http_set_field(struct http_exchange *x, const char *name, const char *value);
+void http_answer(struct http_exchange *x, int status);                         /* no body */
+void http_answer_bytes(struct http_exchange *x, int status, struct buf *body); /* takes the buffer's memory */
+/* Sends length bytes from offset of fd; takes the descriptor. */
+void http_answer_file(struct http_exchange *x, int status, int fd, uint64_t offset, uint64_t length);
+/* Called on a pool thread when the answer's last byte was handed to the kernel (complete = true) or the
+ * stream or connection ended before. To be set before http_answer*. */
+void http_on_sent(struct http_exchange *x, void (*sent)(void *arg, bool complete), void *arg);
+
+#endif

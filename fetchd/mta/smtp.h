@@ -1,0 +1,58 @@
+/*
+ * smtp.h - a small SMTP client for our own MTA's listeners: injection of letters, stubs and notifications.
+ * EHLO, PIPELINING, SIZE, DSN (RFC 3461), 8BITMIME, SMTPUTF8, XFORWARD, kept-open connections.
+ *
+ * A struct smtp_client is thread-safe; each send uses one connection of its own (kept ones first).
+ */
+#ifndef MTA_SMTP_H
+#define MTA_SMTP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+
+struct smtp_client;
+struct smtp_options {
+    const char *server; /* "host:port" numeric, or "unix:/path" */
+    const char *helo;   /* our host name */
+    int64_t connect_timeout_ms, command_timeout_ms, data_timeout_ms,
+        final_timeout_ms; /* RFC 5321 4.5.3.2 as maxima */
+    size_t idle_max;      /* kept connections */
+};
+enum err smtp_client_create(const struct smtp_options *o, struct smtp_client **out);
+void smtp_client_free(struct smtp_client *c);
+
+struct smtp_envelope {
+    const char *sender; /* "" for the null reverse-path */
+    const char *recipient;
+    const char *notify;      /* NOTIFY value or NULL */
+    const char *orcpt;       /* ORCPT value (xtext) or NULL */
+    const char *ret, *envid; /* or NULL */
+    const char *body;        /* "8BITMIME" or NULL */
+    bool smtputf8;
+    uint64_t size_bytes;                                                        /* 0: unknown */
+    const char *xforward_addr, *xforward_name, *xforward_helo, *xforward_ident; /* NULL: not sent */
+};
+/* The content, read in order: returns bytes, 0 at the end, -1 on error. CRLF line ends; dot-stuffing is done
+ * here; a missing last CRLF is added. */
+typedef ssize_t (*smtp_read)(void *arg, void *out, size_t max);
+
+struct smtp_result {
+    enum err err; /* OK, SMTP_TEMPORARY (4yz or connection trouble before the final dot), SMTP_PERMANENT
+                     (5yz), SMTP_UNCLEAR (no answer after the final dot: it may have been taken) */
+    int code;     /* 0 when no reply came */
+    char enhanced[12];
+    char text[512];    /* the reply's text, printable */
+    char queue_id[64]; /* from Postfix's "queued as" or Sendmail's answer, "" when unknown */
+    char relay[128];   /* "host[address]:port" for the log */
+};
+void smtp_send(struct smtp_client *c, const struct smtp_envelope *e, smtp_read read, void *arg,
+               struct smtp_result *out);
+
+/* One reply (possibly of several lines) out of a stream; pure, for tests and fuzzing. Consumed bytes in
+ * *used, 0 when more is needed. ERR_SYNTAX. */
+enum err smtp_reply_parse(struct span in, size_t *used, int *code, char enhanced[12], struct buf *text);
+
+#endif

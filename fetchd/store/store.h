@@ -1,0 +1,326 @@
+/*
+ * store.h - the contract of the store, in the words of the house: deposits, tickets, outbox, pull jobs.
+ *
+ * One implementation of the words (store.c, with the rules of a ticket's life in ticket_state.c) stands on a
+ * small transactional engine (engine.h): Berkeley DB (store_bdb.c) or memory (store_mem.c). One conformance
+ * suite runs against both. A struct store is thread-safe. Everything marked DURABLE is on disk when the
+ * function returns ERR_OK; after a crash at any line either all of it is there or nothing.
+ *
+ * Times are UTC seconds. Strings in records are NUL-terminated and bounded by the buffers they come from.
+ * Errors besides those named: ERR_STORE, ERR_DISK_FULL, ERR_NOMEM; ERR_STORE_FORMAT on opening a store of
+ * another version.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/netaddr.h"
+#include "seal/seal.h"
+#include "ticket/ticket.h"
+
+struct store;
+
+enum store_engine { STORE_MEMORY, STORE_BDB };
+struct store_options {
+    enum store_engine engine;
+    const char *directory;    /* BDB: holds db/ and payload/; created 0700 */
+    int64_t record_max_bytes; /* sealed payloads up to this are records, larger ones files */
+    int64_t cache_bytes;
+    int64_t dedupe_s; /* 86400: the same letter again within this gets the existing ticket */
+    int64_t tombstone_s;
+    int64_t disk_floor_percent; /* below this free: ERR_DISK_FULL for deposits */
+    void (*failed)(void *arg);  /* the environment must be recovered: stop the process (DB_RUNRECOVERY) */
+    void *failed_arg;
+};
+/* Takes the exclusive lock file (ERR_EXISTS: another process has it), recovers, checks the format version and
+ * the site keys' fingerprints (ERR_CONFIG with *why: a key file that differs), sweeps orphaned payload files,
+ * starts checkpoint and log removal. */
+enum err store_open(const struct store_options *o, const struct site_keys *keys, struct store **out,
+                    struct buf *why);
+void store_close(struct store *s);
+
+/* ---- sending side: payloads and tickets
+ * ------------------------------------------------------------------------- */
+
+enum ticket_state {
+    TICKET_WAITING,    /* nobody called yet */
+    TICKET_HELD,       /* the other side keeps it as a contact attempt */
+    TICKET_CHALLENGED, /* the other side asks the sender to prove himself */
+    TICKET_LEASED,     /* handed over, lease running */
+    TICKET_LAPSED,     /* handed over, lease over: open again to designated pullers */
+    TICKET_DELIVERED,  /* acked */
+    TICKET_REFUSED,    /* nacked */
+    TICKET_RETRACTED,
+    TICKET_EXPIRED,     /* never called for */
+    TICKET_UNCONFIRMED, /* handed over, never acked, time is up */
+    TICKET_BOUNCED,     /* its stub came back */
+    TICKET_PLAIN,       /* sent by plain SMTP after all */
+    TICKET_STATE_COUNT
+};
+const char *ticket_state_name(enum ticket_state s); /* "waiting" ... */
+/* The reason of a 410 for an ended state ("acked", "refused", ...); NULL for a living one. */
+const char *ticket_state_gone(enum ticket_state s);
+bool ticket_state_ended(enum ticket_state s);
+
+#define STORE_ADDRESS_MAX 514
+#define STORE_TEXT_MAX 512
+#define STORE_QUEUE_ID_MAX 64
+#define STORE_MESSAGE_ID_MAX 998
+#define STORE_PARAM_MAX 512 /* NOTIFY, ORCPT, ENVID values */
+
+/* One recipient's ticket, as stored. Contains A but no B, Ka or Kd: those are derived with the site key. */
+struct ticket {
+    uint8_t key[TICKET_STORE_KEY_BYTES];
+    uint8_t a[TICKET_A_BYTES];
+    uint8_t ka_hash[32];
+    enum ticket_state state;
+    uint32_t version; /* of the payload, from 1 */
+    uint8_t payload_id[SEAL_PAYLOAD_ID_BYTES];
+    uint64_t letter_bytes, sealed_bytes;
+    uint8_t digest_hash[32]; /* SHA-256(A | SHA-256(letter)): checks an ack, says nothing of the letter */
+    char owner[STORE_ADDRESS_MAX];  /* authenticated user or reverse-path */
+    char sender[STORE_ADDRESS_MAX]; /* reverse-path */
+    char recipient[STORE_ADDRESS_MAX];
+    char from[STORE_ADDRESS_MAX]; /* address of From:, normal form; "" when there is none */
+    char message_id[STORE_MESSAGE_ID_MAX + 1];
+    char queue_id[STORE_QUEUE_ID_MAX];
+    char notify[64], orcpt[STORE_PARAM_MAX], ret[8], envid[STORE_PARAM_MAX]; /* as given, "" when absent */
+    bool smtputf8, body_8bit;
+    char from_field[STORE_MESSAGE_ID_MAX +
+                    1]; /* From's value unfolded, for the stub; sealed on disk under the site key */
+    char subject[STORE_MESSAGE_ID_MAX + 1]; /* "" unless stub_subject */
+    int64_t created_s, expires_s, changed_s;
+    /* lease */
+    uint8_t lease_token[16];
+    char lease_holder[NETADDR_TEXT_MAX];
+    int64_t lease_started_s, lease_until_s, handed_over_s;
+    uint32_t lapses, bodies;
+    /* stub */
+    uint32_t stub_tries;
+    int64_t stub_sent_s;
+    char stub_queue_id[STORE_QUEUE_ID_MAX];
+    char remote_reason[32];           /* nack's reason code */
+    char remote_text[STORE_TEXT_MAX]; /* nack's or bounce's text, or the last error of the stub's sending */
+};
+
+/* A payload being written. One thread at a time. */
+struct store_payload;
+enum err store_payload_begin(struct store *s, const uint8_t payload_id[SEAL_PAYLOAD_ID_BYTES],
+                             struct store_payload **out);
+enum err store_payload_write(struct store_payload *p, const void *data, size_t len);
+/* Writes over the first bytes (the seal's header comes last). */
+enum err store_payload_patch(struct store_payload *p, const void *header, size_t len);
+void store_payload_abort(struct store_payload *p); /* leaves nothing; NULL is fine */
+
+struct store_deposit {
+    struct store_payload *payload; /* taken, whatever the result */
+    const uint8_t *dek;            /* SEAL_DEK_BYTES; kept sealed under the site key with the wraps */
+    const uint8_t *digest;         /* SHA-256 of the letter */
+    const uint8_t *body_digest;    /* SHA-256 of the letter's body, for the same letter again */
+    uint32_t version;
+    uint64_t letter_bytes;
+    size_t count;
+    struct store_deposit_ticket {
+        struct ticket ticket; /* filled by the caller but for key, ka_hash, payload fields, state, wrap */
+        const struct ticket_keys *keys;
+        bool existing; /* out: the same letter again; ticket holds the existing one */
+    } * item;
+};
+/*
+ * DURABLE, one commit: payload, tickets, wraps and outbox entries (due at once). For each recipient whose
+ * (owner, reverse-path, recipient, Message-ID, body digest) was deposited within dedupe_s and whose ticket
+ * lives or is delivered, the existing ticket is given instead; a payload that nobody needs is dropped.
+ */
+enum err store_deposit(struct store *s, struct store_deposit *d);
+
+enum err store_ticket_get(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], struct ticket *out);
+enum err store_ticket_by_a(struct store *s, const uint8_t a[TICKET_A_BYTES], struct ticket *out);
+
+struct store_filter { /* NULL or -1: any */
+    const char *sender, *recipient, *queue_id, *message_id,
+        *id_prefix /* hex of A's bytes from the third on, or of A */;
+    int state;
+};
+/* Calls back for matching tickets, newest first, until it returns false or `limit` was reached. */
+enum err store_tickets(struct store *s, const struct store_filter *f, size_t limit,
+                       bool (*each)(void *arg, const struct ticket *t), void *arg);
+
+/* Sealed bytes of a payload: either in memory or as a file. */
+struct store_body {
+    struct buf bytes; /* when fd is -1 */
+    int fd;
+    uint64_t size;
+};
+enum err store_body_open(struct store *s, const struct ticket *t, struct store_body *out);
+void store_body_close(struct store_body *b);
+/* The DEK, out of its seal under the site key (for DSNs, fall-back to plain). */
+enum err store_payload_dek(struct store *s, const struct ticket *t, uint8_t dek[SEAL_DEK_BYTES]);
+
+struct store_claim {
+    uint8_t key[TICKET_STORE_KEY_BYTES];
+    uint8_t lease_token[16];
+    char holder[NETADDR_TEXT_MAX];
+    const char *sender, *recipient,
+        *from; /* must agree with the ticket, else ERR_CLAIM_MISMATCH, no change */
+    int64_t now_s;
+    int64_t lease_s, lease_total_s;
+    uint32_t bodies_max;
+    int64_t live_until_s; /* the serving side knows that a body of the running lease is or was under way until
+                             then */
+};
+struct store_claimed {
+    struct ticket ticket;
+    uint8_t wrap[SEAL_WRAP_BYTES];
+    bool renewed;          /* the same token again */
+    int64_t retry_after_s; /* with ERR_LEASED: doubles with each lapse */
+};
+/* DURABLE: waiting | held | challenged | lapsed -> leased. ERR_NOT_FOUND, ERR_GONE (*out has the ticket),
+ * ERR_LEASED (retry_after_s set), ERR_CLAIM_MISMATCH, ERR_TOO_MANY_BODIES. */
+enum err store_claim(struct store *s, const struct store_claim *c, struct store_claimed *out);
+/* Resume: checks that the lease is this token's and running; counts the body (DURABLE). ERR_LEASE_ENDED,
+ * ERR_GONE. */
+enum err store_resume(struct store *s, const struct store_claim *c, struct store_claimed *out);
+/* DURABLE: handed over -> delivered; the wrap is destroyed, the payload freed with its last ticket unless a
+ * notification is due. Repeated: ERR_OK. ERR_WRONG_DIGEST, ERR_NEVER_CLAIMED, ERR_GONE, ERR_NOT_FOUND: no
+ * change. *out: the ticket. */
+enum err store_ack(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], const uint8_t digest[32],
+                   int64_t now_s, struct ticket *out);
+/* DURABLE: -> refused (repeated: ERR_OK); from waiting, held, challenged, own lease, or lapsed by its last
+ * holder. ERR_LEASED under another's lease. */
+enum err store_nack(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], const uint8_t lease_token[16],
+                    const char *reason, const char *text, int64_t now_s, struct ticket *out);
+/* DURABLE: waiting -> held or challenged, and back between these. */
+enum err store_status(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], enum ticket_state state,
+                      const char *url, int64_t now_s, struct ticket *out);
+/* DURABLE: its stub came back: waiting, held, challenged -> bounced; after hand-over ERR_GONE or ERR_LEASED,
+ * no change. */
+enum err store_bounced(struct store *s, const uint8_t a[TICKET_A_BYTES], const char *status, const char *text,
+                       int64_t now_s, struct ticket *out);
+/* DURABLE: what is past expires_s and not under a running lease -> expired or unconfirmed. Returns how many
+ * in *count. */
+enum err store_expire(struct store *s, int64_t now_s, size_t max, size_t *count);
+
+/* ---- sending side: the outbox
+ * ----------------------------------------------------------------------------------- */
+
+enum work_kind {
+    WORK_STUB,  /* send the ticket's stub */
+    WORK_NOTIFY /* send the sender the DSN that the ticket's (ended) state calls for */
+};
+struct work {
+    enum work_kind kind;
+    uint8_t key[TICKET_STORE_KEY_BYTES];
+    int64_t due_s;
+    uint32_t tries;
+};
+/* Entries due at now, oldest first, at most max. An entry given out is not given again for `grace_s` (in
+ * memory only: after a crash it is due again). */
+enum err store_work_due(struct store *s, int64_t now_s, int64_t grace_s, struct work *out, size_t max,
+                        size_t *count);
+/* When the next entry is due; INT64_MAX for none. */
+enum err store_work_next(struct store *s, int64_t *due_s);
+/* DURABLE: done. For a stub records the MTA's queue id. For a notification the payload is freed. */
+enum err store_work_done(struct store *s, const struct work *w, const char *queue_id, int64_t now_s);
+/* DURABLE: again at next_s, with the reason. */
+enum err store_work_later(struct store *s, const struct work *w, int64_t next_s, const char *why);
+/* DURABLE: the MTA refused the stub for good: ticket -> bounced, a notification becomes due. */
+enum err store_work_refused(struct store *s, const struct work *w, const char *status, const char *text,
+                            int64_t now_s);
+
+/* ---- receiving side: pull jobs
+ * ----------------------------------------------------------------------------------- */
+
+enum job_state {
+    JOB_WAITING,   /* to be claimed */
+    JOB_DELIVERED, /* our MTA has it; the ack is due */
+    JOB_REFUSED,   /* our MTA will never take it (or policy says so); the nack is due */
+    JOB_ACKED,     /* ended */
+    JOB_NACKED,    /* ended */
+    JOB_FAILED,    /* ended without a word to the sender: gone there, mismatch, expired */
+    JOB_STATE_COUNT
+};
+const char *job_state_name(enum job_state s);
+bool job_state_ended(enum job_state s);
+
+/* Sealed on disk under the site key but for state and times. */
+struct job {
+    uint8_t id[16]; /* first bytes of SHA-256(URL) */
+    enum job_state state;
+    char url[TICKET_URL_MAX + 1];
+    uint8_t ka[32], kd[32];                /* secret */
+    uint8_t lease_token[16];               /* made with the job */
+    char stub_from[STORE_ADDRESS_MAX];     /* f= */
+    char stub_to[STORE_ADDRESS_MAX];       /* t= */
+    char envelope_from[STORE_ADDRESS_MAX]; /* the stub's reverse-path */
+    char recipient[STORE_ADDRESS_MAX];     /* envelope recipient, as to be injected */
+    char author[STORE_ADDRESS_MAX];        /* address of the stub's From: */
+    char notify[64], orcpt[STORE_PARAM_MAX], ret[8], envid[STORE_PARAM_MAX];
+    char client_address[NETADDR_TEXT_MAX], client_name[256], client_helo[256];
+    char queue_id[STORE_QUEUE_ID_MAX];         /* of the stub, here */
+    char message_id[STORE_MESSAGE_ID_MAX + 1]; /* of the stub */
+    bool smtputf8;
+    uint64_t size_bytes; /* s= at first, then the letter's */
+    int64_t created_s, expires_s, changed_s, due_s;
+    uint32_t tries;
+    uint8_t digest[32]; /* of the letter, once injected: for the ack */
+    char mta_queue_id[STORE_QUEUE_ID_MAX];
+    char reason[32];           /* of a nack or failure */
+    char text[STORE_TEXT_MAX]; /* last error, or the MTA's words */
+};
+void job_wipe(struct job *j);
+
+enum job_added { JOB_NEW, JOB_KNOWN, JOB_KNOWN_ENDED, JOB_DIFFERS };
+/* DURABLE. A known stub has the same URL, keys, sender, recipient and envelope recipient: nothing is stored;
+ * for an ended one its ack or nack becomes due again (JOB_KNOWN_ENDED). The same URL with anything else
+ * different: JOB_DIFFERS, nothing stored. *j gets id and, when known, the stored state. */
+enum err store_job_add(struct store *s, struct job *j, enum job_added *added);
+enum err store_job_get(struct store *s, const uint8_t id[16], struct job *out);
+/* Jobs in WAITING, DELIVERED, REFUSED that are due, oldest first; not given again for grace_s (in memory
+ * only). */
+enum err store_jobs_due(struct store *s, int64_t now_s, int64_t grace_s, uint8_t (*ids)[16], size_t max,
+                        size_t *count);
+enum err store_jobs_next(struct store *s, int64_t *due_s);
+enum err store_jobs(struct store *s, int state /* -1: any */, size_t limit,
+                    bool (*each)(void *arg, const struct job *j), void *arg);
+/* DURABLE: next try. tries + 1. */
+enum err store_job_later(struct store *s, const uint8_t id[16], int64_t due_s, const char *why);
+/* DURABLE: the MTA has taken it; an ack is due at once. */
+enum err store_job_delivered(struct store *s, const uint8_t id[16], const uint8_t digest[32],
+                             uint64_t size_bytes, const char *mta_queue_id, const char *text, int64_t now_s);
+/* DURABLE: never to be taken; a nack with reason and text is due at once. */
+enum err store_job_refused(struct store *s, const uint8_t id[16], const char *reason, const char *text,
+                           int64_t now_s);
+/* DURABLE: ends the job (JOB_ACKED, JOB_NACKED, JOB_FAILED); keys are destroyed but what recognises a
+ * repeated stub stays until expires_s + tombstone_s. */
+enum err store_job_end(struct store *s, const uint8_t id[16], enum job_state state, const char *why,
+                       int64_t now_s);
+
+/* ---- both sides
+ * --------------------------------------------------------------------------------------------------- */
+
+/* The last known answer to "does this domain take stubs?" (DURABLE at the next commit; losing it is
+ * harmless). */
+struct store_domain {
+    bool takes_stubs;
+    int64_t asked_s;
+};
+enum err store_domain_get(struct store *s, const char *domain, struct store_domain *out); /* ERR_NOT_FOUND */
+enum err store_domain_put(struct store *s, const char *domain, const struct store_domain *d);
+
+/* Removes tombstones and ended jobs whose time is over, at most max. */
+enum err store_purge(struct store *s, int64_t now_s, size_t max, size_t *count);
+
+struct store_counts {
+    uint64_t tickets[TICKET_STATE_COUNT];
+    uint64_t jobs[JOB_STATE_COUNT];
+    uint64_t payloads, payload_bytes, work;
+    uint64_t disk_free_bytes, disk_total_bytes;
+};
+/* Kept in memory, counted once at opening: cheap. */
+enum err store_count(struct store *s, struct store_counts *out);
+
+#endif
