@@ -23,6 +23,7 @@ log_path = {dir}/log
 protocols =
 ssl = no
 disable_plaintext_auth = no
+auth_failure_delay = 0
 auth_mechanisms = plain login
 auth_username_format = %Lu
 passdb {{
@@ -38,6 +39,11 @@ service auth {{
     mode = 0660
     user = postfix
     group = postfix
+  }}
+}}
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
   }}
 }}
 service stats {{
