@@ -82,6 +82,7 @@ struct ticket {
     uint8_t payload_id[SEAL_PAYLOAD_ID_BYTES];
     uint64_t letter_bytes, sealed_bytes;
     uint8_t digest_hash[32]; /* SHA-256(A | SHA-256(letter)): checks an ack, says nothing of the letter */
+    uint8_t sealed_digest[32];       /* SHA-256 of the sealed bytes, for Repr-Digest; computed by store_deposit */
     char owner[STORE_ADDRESS_MAX];  /* authenticated user or reverse-path */
     char sender[STORE_ADDRESS_MAX]; /* reverse-path */
     char recipient[STORE_ADDRESS_MAX];
