@@ -15,7 +15,7 @@ struct pool;
 struct routes;    /* local/: the administrator's table of domains */
 struct puller;    /* pull/ */
 struct lifecycle; /* lifecycle/ */
-struct leases;    /* public/: bodies under way */
+struct public;    /* public/ */
 
 struct env {
     const struct settings *settings;
@@ -30,7 +30,7 @@ struct env {
     const struct routes *routes;
     struct puller *puller;
     struct lifecycle *lifecycle;
-    struct leases *leases;
+    struct public *public;
 };
 
 #endif
