@@ -96,7 +96,11 @@ struct api_notice {               /* POST /1/notice */
     char *from;                   /* the stub's From value, raw */
     char *message_id;
 };
-/* Answer: struct api_reply; smtp 250 = accept and discard. */
+/* Answer: struct api_reply; smtp 250 = accept and discard, 0 = let it pass as ordinary mail (the sender's domain
+ * is testing, and nothing of his may be refused). */
+
+/* POST /1/bounce: the JSON of a struct api_deposit (envelope with sender and exactly one recipient, the stub's
+ * reverse-path), '\n', the raw message. Answer: struct api_reply; smtp 250 = taken care of. */
 
 enum err api_plan_format(const struct api_plan *p, struct buf *out);
 enum err api_plan_parse(struct span json, struct api_plan *out);
