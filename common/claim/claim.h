@@ -74,6 +74,7 @@ struct claim_outcome {
     int letter_fd; /* anonymous file at offset 0; the callee owns it (-1 otherwise) */
     uint64_t letter_bytes;
     uint8_t digest[SEAL_DIGEST_BYTES];
+    char notify[64];           /* Restante-Notify: NOTIFY as the sender asked; "" when not given */
     uint32_t payload_version;
     int64_t expires_s; /* HEAD and CLAIM: the link host's expiry, 0 when not told */
 };

@@ -267,6 +267,7 @@ struct job {
     uint64_t size_bytes; /* s= at first, then the letter's */
     int64_t created_s, expires_s, changed_s, due_s;
     uint32_t tries;
+    uint32_t corrupt;                          /* how often the sealed payload did not open */
     uint8_t digest[32]; /* of the letter, once injected: for the ack */
     char mta_queue_id[STORE_QUEUE_ID_MAX];
     char reason[32];           /* of a nack or failure */
@@ -287,8 +288,8 @@ enum err store_jobs_due(struct store *s, int64_t now_s, int64_t grace_s, uint8_t
 enum err store_jobs_next(struct store *s, int64_t *due_s);
 enum err store_jobs(struct store *s, int state /* -1: any */, size_t limit,
                     bool (*each)(void *arg, const struct job *j), void *arg);
-/* DURABLE: next try. tries + 1. */
-enum err store_job_later(struct store *s, const uint8_t id[16], int64_t due_s, const char *why);
+/* DURABLE: next try. tries + 1; corrupt + 1 when the sealed payload was what failed, else corrupt stays. */
+enum err store_job_later(struct store *s, const uint8_t id[16], int64_t due_s, bool corrupt, const char *why);
 /* DURABLE: the MTA has taken it; an ack is due at once. */
 enum err store_job_delivered(struct store *s, const uint8_t id[16], const uint8_t digest[32],
                              uint64_t size_bytes, const char *mta_queue_id, const char *text, int64_t now_s);
