@@ -115,6 +115,13 @@ class Bed:
             self.state["up"] = True
             self._save()
 
+    def check(self, say=lambda text: None):
+        """Raises if up() would: somebody else has our names or addresses, or the bed is up already. Removes what a crashed
+        run left."""
+        with _Lock(self.name):
+            sweep(self, say)
+            self._refuse_what_is_taken()
+
     def _bring_up(self, programs, say):
         began = time.monotonic()
         def step(text):

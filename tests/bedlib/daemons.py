@@ -70,6 +70,9 @@ class Daemons:
             shutil.copy(f"{self.bed.pki.folder}/pull.{self.site.domain}.{end}", path)
             os.chmod(path, 0o600)
         write(f"{self.etc}/domains", "")
+        write(f"{self.etc}/site.keys", f"1 {os.urandom(32).hex()}\n", 0o400)
+        shutil.chown(f"{self.etc}/site.keys", "restante", "restante")
+        self.shift_clock(0)
         self.configure()
         self.install(found)
 
@@ -85,6 +88,7 @@ class Daemons:
         site, bed = self.site, self.bed
         return {
             "config_version": "1",
+            "myhostname": f"mx.{site.domain}",
             "local_domains": site.domain,
             "submission_networks": "127.0.0.0/8, [::1]/128",
             "local_socket_directory": self.run,
@@ -100,7 +104,7 @@ class Daemons:
             "letters_in": "127.0.0.1:10025",
             "stubs_out": "127.0.0.1:10026",
             "link_host": f"pull.{site.domain}",
-            "allow_special_ranges": "yes",
+            "allow_special_ranges": f"{bed.net}.0/24, {bed.net6}::/64",
             "user": "restante",
         }
 
@@ -108,6 +112,10 @@ class Daemons:
         """Writes restante.conf with the bed's values and `changes` (None takes a parameter out). Takes effect at a restart."""
         values = self.parameters() | changes
         write(self.conf, "".join(f"{name} = {value}\n" for name, value in values.items() if value is not None))
+
+    def shift_clock(self, seconds):
+        """Moves the daemons' wall clock (test builds; they look once a second)."""
+        write(f"{self.etc}/clock", f"{seconds}\n")
 
     # --- running
 
@@ -126,6 +134,7 @@ class Daemons:
         reports = f"{self.log}/sanitizer.{name}"
         environment.setdefault("ASAN_OPTIONS", f"log_path={reports}:detect_leaks=1:disable_coredump=1")
         environment.setdefault("UBSAN_OPTIONS", f"log_path={reports}:print_stacktrace=1")
+        environment["RESTANTE_CLOCK_FILE"] = f"{self.etc}/clock"
         environment.update(env or {})
         sockets = {"fetchd": [f"{self.run}/deposit.sock", f"{self.run}/admin.sock"],
                    "milter": [f"{self.site.mta.queue}/restante/milter.sock"]}[name]

@@ -235,7 +235,9 @@ class Mta:
                 self.main[name] = value
         self._write_main()
         if self.running():
+            start = os.path.getsize(self.log)
             netns.execute(self.ns, ["postfix", "-c", self.conf, "reload"], check=False)
+            wait_for("Postfix to reload", lambda: "reload -- version" in read(self.log)[start:], 10)
         return before
 
     def load(self):
