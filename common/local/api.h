@@ -5,7 +5,10 @@
  *
  * All char pointers are owned by the struct and released by its _free function; NULL means absent. Parsers
  * refuse unknown members, wrong types, control characters and anything over the stated bounds with
- * ERR_SYNTAX. Thread-safe.
+ * ERR_SYNTAX. Formatting appends one line of JSON without a line break; an address that is no UTF-8 or has
+ * control characters is ERR_ADDRESS, other such text ERR_SYNTAX (client_name and helo are merely shown, and
+ * get
+ * '?' for what does not fit). Thread-safe.
  */
 #ifndef LOCAL_API_H
 #define LOCAL_API_H
@@ -24,6 +27,7 @@
 #define API_JOBS_PATH "/1/jobs"
 #define API_STATUS_PATH "/1/status"
 #define API_RECIPIENTS_MAX 5000
+#define API_FIELDS_MAX 20000
 #define API_HEAD_MAX (4 * 1024 * 1024) /* bytes of one JSON head */
 
 struct api_recipient {
@@ -94,13 +98,13 @@ struct api_notice {               /* POST /1/notice */
     struct api_envelope envelope; /* exactly one recipient */
     char *stub;                   /* the field's value, raw (base64url in JSON, as all raw values) */
     char *from;                   /* the stub's From value, raw */
-    char *message_id;
+    char *message_id;             /* raw */
 };
-/* Answer: struct api_reply; smtp 250 = accept and discard, 0 = let it pass as ordinary mail (the sender's domain
- * is testing, and nothing of his may be refused). */
+/* Answer: struct api_reply; smtp 250 = accept and discard, 0 = let it pass as ordinary mail (the sender's
+ * domain is testing, and nothing of his may be refused). */
 
-/* POST /1/bounce: the JSON of a struct api_deposit (envelope with sender and exactly one recipient, the stub's
- * reverse-path), '\n', the raw message. Answer: struct api_reply; smtp 250 = taken care of. */
+/* POST /1/bounce: the JSON of a struct api_deposit (envelope with sender and exactly one recipient, the
+ * stub's reverse-path), '\n', the raw message. Answer: struct api_reply; smtp 250 = taken care of. */
 
 enum err api_plan_format(const struct api_plan *p, struct buf *out);
 enum err api_plan_parse(struct span json, struct api_plan *out);
@@ -117,10 +121,13 @@ void api_deposit_answer_free(struct api_deposit_answer *a);
 enum err api_notice_format(const struct api_notice *n, struct buf *out);
 enum err api_notice_parse(struct span json, struct api_notice *out);
 void api_notice_free(struct api_notice *n);
+/* The reply to give for an error, from err.h's table; what is not printable in the text becomes '?'. */
+void api_reply_of_error(enum err error, const char *text /* NULL: the table's */, struct api_reply *out);
 /* {"error": "disk-full", "smtp": 452, "enhanced": "4.3.1", "text": "..."}: every error answer of the local
  * API. */
-enum err api_error_format(enum err e, const char *text /* NULL: the table's */, struct buf *out);
+enum err api_error_format(enum err error, const char *text /* NULL: the table's */, struct buf *out);
 enum err api_reply_format(const struct api_reply *r, struct buf *out);
+/* Reads error answers too. A reply code is 0 or 200..599, and the enhanced code's class agrees with it. */
 enum err api_reply_parse(struct span json, struct api_reply *out);
 
 #endif
