@@ -16,6 +16,7 @@ int64_t clock_now_ms(void);  /* UTC milliseconds since 1970 */
 int64_t clock_mono_ms(void); /* monotonic milliseconds, for deadlines and durations */
 
 #define CLOCK_RFC5322_MAX 40
+/* Both take years 1970 to 9999; what lies outside is taken to the edge. */
 /* RFC 5322 3.3 date-time in UTC ("Sat, 21 Nov 2026 04:08:44 +0000") with a NUL; out has CLOCK_RFC5322_MAX
  * bytes. */
 void clock_rfc5322(int64_t utc_s, char *out);

@@ -25,22 +25,26 @@ struct netprefix {
 
 /* Strict dotted quad or RFC 4291 text, no zone id, no brackets, no octal. ERR_SYNTAX otherwise. */
 enum err netaddr_parse(struct span text, struct netaddr *out);
-/* "192.0.2.0/24", "2001:db8::/32", or a bare address (all bits). Host bits below the prefix must be 0. */
+/* "192.0.2.0/24", "2001:db8::/32", "[2001:db8::]/32" (as in Postfix), or a bare address (all bits). Host bits
+ * below the prefix must be 0. */
 enum err netprefix_parse(struct span text, struct netprefix *out);
 /* From a socket address; IPv4-mapped IPv6 becomes AF_INET. ERR_SYNTAX for other families. */
 enum err netaddr_from_sockaddr(const struct sockaddr *sa, struct netaddr *out);
 /* Fills *ss for connect/bind and returns its length. */
 socklen_t netaddr_to_sockaddr(const struct netaddr *a, uint16_t port, struct sockaddr_storage *ss);
 void netaddr_text(const struct netaddr *a, char out[NETADDR_TEXT_MAX]);
+/* The bytes decide: an IPv4 address and its IPv4-mapped form are equal, and the same prefixes contain them.
+ */
 bool netaddr_equal(const struct netaddr *a, const struct netaddr *b);
 bool netprefix_contains(const struct netprefix *p, const struct netaddr *a);
 /*
  * In one of the IANA special-purpose address registries (RFC 6890 and updates), multicast or reserved, or an
- * IPv6 address that embeds such an IPv4 one (mapped, compatible, NAT64 64:ff9b::/96, 6to4, Teredo). Such an
- * address is never connected to on the word of a stub.
+ * IPv6 address that embeds such an IPv4 one (NAT64 64:ff9b::/96); IPv4-mapped and -compatible, 6to4 and
+ * Teredo are special altogether. Such an address is never connected to on the word of a stub.
  */
 bool netaddr_is_special(const struct netaddr *a);
-/* "host:port" or "[v6]:port" or ":port" -> host (owned by the caller, "" for any) and port 1..65535. */
+/* "host:port" or "[v6]:port" or ":port" -> host (without brackets, owned by the caller, "" for any) and port
+ * 1..65535. Without ":port" default_port is taken; 0: then the port must be there. ERR_SYNTAX, ERR_NOMEM. */
 enum err netaddr_split_host_port(struct span text, uint16_t default_port, char **host, uint16_t *port);
 
 #endif
