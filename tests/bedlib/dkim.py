@@ -46,7 +46,7 @@ class Signer:
     def __exit__(self, *_):
         self.site.mta.postconf(**self.before)
         if alive(self.child.pid):
-            stop([self.child.pid], 5)
+            stop([self.child.pid], 0)  # libmilter takes four seconds to end by itself
         self.child.wait()
         self.site.bed.dns.replace(self.site.domain, self.owner)
 
