@@ -43,8 +43,9 @@ struct claim_options {
     int64_t not_restante_pause_s; /* 3600 */
 };
 enum err claim_client_create(const struct claim_options *o, struct claim_client **out);
-void claim_client_free(
-    struct claim_client *c); /* cancels what is under way (callbacks get ERR_CANCELLED), joins */
+/* Cancels what is under way (callbacks get ERR_CANCELLED) and refuses what is started later (ERR_CANCELLED). */
+void claim_client_stop(struct claim_client *c);
+void claim_client_free(struct claim_client *c); /* stops, joins, frees; when nobody else uses it */
 
 enum claim_verb { CLAIM_CLAIM, CLAIM_ACK, CLAIM_NACK, CLAIM_STATUS, CLAIM_HEAD };
 
