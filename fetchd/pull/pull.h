@@ -16,7 +16,7 @@ struct puller;
 enum err puller_create(const struct env *env, struct puller **out);
 /* A job may be due now (a notice was committed). Cheap, never blocks. */
 void puller_wake(struct puller *p);
-/* Takes no new job, waits for running steps (claims are cancelled by freeing the claim client first), joins, frees. */
+/* Takes no new job, waits for running steps (call claim_client_stop first, or it may wait for an hour), joins, frees. */
 void puller_free(struct puller *p);
 /* Jobs with a claim, injection or confirmation under way right now. */
 unsigned puller_busy(const struct puller *p);
