@@ -51,8 +51,4 @@ struct smtp_result {
 void smtp_send(struct smtp_client *c, const struct smtp_envelope *e, smtp_read read, void *arg,
                struct smtp_result *out);
 
-/* One reply (possibly of several lines) out of a stream; pure, for tests and fuzzing. Consumed bytes in
- * *used, 0 when more is needed. ERR_SYNTAX. */
-enum err smtp_reply_parse(struct span in, size_t *used, int *code, char enhanced[12], struct buf *text);
-
 #endif

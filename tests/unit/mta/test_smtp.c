@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "mta/reply.h"
 #include "mta/smtp.h"
 
 /* ---- replies
