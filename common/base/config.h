@@ -2,9 +2,9 @@
  * config.h - a small table-driven reader for files in the grammar of Postfix's main.cf.
  *
  * "name = value" at the start of a line; a line that starts with a blank goes on with the one before; '#' at
- * the start of a line (after blanks too) is a comment; no expansion of any kind. An unknown name, a name
- * given twice, a value out of range is an error "file:line: message". One row declares a parameter; parser,
- * defaults, the -n dump and the manual page's table come from it.
+ * the start of a line (after blanks too) is a comment; no expansion of any kind, so '$' is an error. An
+ * unknown name, a name given twice, a value out of range is an error "file:line: message". One row declares a
+ * parameter; parser, defaults, the -n dump and the manual page's table come from it.
  *
  * The loaded struct is immutable and may be read by any thread; loading itself is for one thread.
  */
@@ -44,20 +44,27 @@ struct config_row {
     unsigned programs;    /* bit mask of the programs that use it; meaning belongs to the table's owner */
 };
 
+#define CONFIG_FILE_MAX 1048576 /* bytes of a file */
+#define CONFIG_WHY_MAX 512      /* a good maximum for *why */
+
 /*
- * Sets every row's default in *settings, then reads the file (NULL: defaults alone). On error *why holds
- * "file:line: message" (no newline) and *settings must still be released with config_free. ERR_CONFIG,
- * ERR_IO, ERR_NOMEM.
+ * Sets every row's default in *settings, then reads the file (NULL: defaults alone). On error *why
+ * (initialised by the caller) holds "file:line: message" without a newline, cut to its maximum; *settings
+ * must then still be released with config_free. lines: NULL, or one number a row, set to the line that gave
+ * it (0: the default). ERR_CONFIG, ERR_IO, ERR_NOMEM.
  */
 enum err config_load(const char *path, const struct config_row *rows, size_t count, void *settings,
-                     struct buf *why);
+                     unsigned *lines, struct buf *why);
+/* The same from memory; file is the name for messages. */
+enum err config_parse(struct span text, const char *file, const struct config_row *rows, size_t count,
+                      void *settings, unsigned *lines, struct buf *why);
 void config_free(const struct config_row *rows, size_t count, void *settings);
 
 /* "name = value" of every row whose programs meet the mask, in the table's order, as config_load would read
  * it back. */
 void config_print(FILE *out, const struct config_row *rows, size_t count, const void *settings,
                   unsigned programs);
-/* The same rows as mdoc(7) text for a manual page: name, default, range, unit, help. */
+/* The same rows as an mdoc(7) list for a manual page: name, default, range, unit, help. */
 void config_print_mdoc(FILE *out, const struct config_row *rows, size_t count, unsigned programs);
 
 #endif

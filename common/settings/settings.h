@@ -8,6 +8,7 @@
 #define SETTINGS_SETTINGS_H
 
 #include "base/config.h"
+#include "base/log.h"
 
 #define SETTINGS_DEFAULT_FILE RESTANTE_SYSCONFDIR "/restante/restante.conf"
 
@@ -16,21 +17,22 @@ enum settings_program { SETTINGS_MILTER = 1, SETTINGS_FETCHD = 2, SETTINGS_CTL =
 struct settings {
     int64_t config_version;
     /* the site */
-    char *myhostname;
+    char *myhostname; /* never empty after settings_load: the host's own name */
     struct config_list local_domains;
-    struct config_list submission_networks;
+    struct config_list
+        submission_networks; /* netprefix_parse takes every item, here and in the others of networks */
     char *domains_file;
-    char *authserv_id;
+    char *authserv_id; /* never empty after settings_load: myhostname */
     /* places */
     char *local_socket_directory; /* deposit.sock, admin.sock */
     char *milter_socket;          /* libmilter form: unix:/path or inet:port@host */
     char *data_directory;         /* db/, payload/, spool/ */
     char *site_keys_file;
-    char *user; /* fetchd drops to it; "" stays */
-    int log_level;
+    char *user;    /* fetchd drops to it; "" stays */
+    int log_level; /* enum log_level */
     /* serving */
-    struct config_list listen_https;
-    char *link_host; /* host[:port] put into stubs */
+    struct config_list listen_https; /* each netaddr_split_host_port with port 443 */
+    char *link_host;                 /* host[:port] put into stubs */
     char *tls_certificate_file, *tls_key_file;
     struct config_list proxy_protocol_from;
     struct config_list pickup_domains;
@@ -47,7 +49,7 @@ struct settings {
     int64_t pull_rate_min_bytes_s;
     int64_t retry_min_s, retry_max_s; /* back-off of pulls and acks */
     /* DNS */
-    char *resolver;
+    char *resolver; /* address[:port]; "": the first of /etc/resolv.conf */
     int64_t dns_cache_max;
     int64_t notice_dns_timeout_s;
     /* the MTA */
@@ -65,7 +67,8 @@ struct settings {
     int64_t outbox_retry_min_s, outbox_retry_max_s;
     int64_t disk_floor_percent;
     /* machinery */
-    int64_t http_threads, work_threads, lookup_threads;
+    int64_t http_threads; /* never 0 after settings_load: one a core */
+    int64_t work_threads, lookup_threads;
     int64_t store_cache_bytes;
     /* milter */
     int64_t milter_timeout_s;
@@ -74,7 +77,8 @@ struct settings {
 extern const struct config_row settings_rows[];
 extern const size_t settings_row_count;
 
-/* config_load with the rows above, and checks that span parameters. path NULL: SETTINGS_DEFAULT_FILE. */
+/* config_load with the rows above, and checks of what a row cannot say: networks, host:port, minimum below
+ * maximum. path NULL: SETTINGS_DEFAULT_FILE. *why as in config_load. */
 enum err settings_load(const char *path, struct settings **out, struct buf *why);
 void settings_free(struct settings *s);
 /* "name = value" of all rows that a program uses. */

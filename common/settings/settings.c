@@ -1,0 +1,399 @@
+#include "settings/settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/netaddr.h"
+
+#define CONFIG_DIRECTORY RESTANTE_SYSCONFDIR "/restante"
+
+#define M SETTINGS_MILTER
+#define F SETTINGS_FETCHD
+#define C SETTINGS_CTL
+#define O SETTINGS_OPEN
+#define ALL (M | F | C | O)
+
+#define AT(name) offsetof(struct settings, name)
+#define NONE NULL, ""
+#define KB ((int64_t)1024)
+#define MB ((int64_t)1048576)
+#define MINUTE ((int64_t)60)
+#define HOUR ((int64_t)3600)
+#define DAY ((int64_t)86400)
+#define PATH_BYTES 1000
+
+/* clang-format off */
+const struct config_row settings_rows[] = {
+    /* the site */
+    {"config_version", CONFIG_NUMBER, AT(config_version), "1", 1, 1, NONE,
+     "The version of the meaning of this file. This release knows version 1 alone.", ALL},
+    {"myhostname", CONFIG_TEXT, AT(myhostname), "", 0, 253, NONE,
+     "The name by which this host calls itself: in EHLO, in Received fields, and in the Message-ID of stubs and reports. "
+     "Empty: the host name that the system has.", ALL},
+    {"local_domains", CONFIG_LIST, AT(local_domains), "", 0, 10000, NULL, "domains",
+     "All mail domains that this site hosts, enabled or not. Letters among them never become stubs, and only their "
+     "mailboxes take stubs.", F},
+    {"submission_networks", CONFIG_LIST, AT(submission_networks), "127.0.0.0/8, ::1/128", 0, 1000, NULL, "networks",
+     "Clients in these networks count as local submission, as clients that have authenticated do. Letters from anybody else "
+     "are never deposited.", M | F},
+    {"domains_file", CONFIG_TEXT, AT(domains_file), CONFIG_DIRECTORY "/domains", 0, PATH_BYTES, NONE,
+     "The administrator's table of recipients: on each line a domain, .domain or user@domain, and pull, plain or auto. "
+     "Whoever is not listed is auto: as the DNS says.", F},
+    {"authserv_id", CONFIG_TEXT, AT(authserv_id), "", 0, 253, NONE,
+     "The name under which this site writes Authentication-Results; fields that came with this name are removed from letters "
+     "that were called for. Empty: the value of myhostname.", F},
+    {"log_level", CONFIG_CHOICE, AT(log_level), "info", 0, 0, "error warning info debug", "",
+     "The least grave kind of line that is logged.", ALL},
+    /* places */
+    {"local_socket_directory", CONFIG_TEXT, AT(local_socket_directory), "/run/restante", 1, 90, NONE,
+     "Where restante-fetchd has its two local sockets, deposit.sock and admin.sock.", M | F | C},
+    {"milter_socket", CONFIG_TEXT, AT(milter_socket), "unix:/var/spool/postfix/restante/milter.sock", 1, 110, NONE,
+     "Where restante-milter listens for the MTA: unix:/path, or inet:port@address.", M},
+    {"data_directory", CONFIG_TEXT, AT(data_directory), "/var/lib/restante", 1, PATH_BYTES, NONE,
+     "The store: sealed letters, tickets, jobs. It must lie on a local file system that knows O_TMPFILE (ext4, XFS, btrfs) "
+     "and have room for the letters of the retention time.", F},
+    {"site_keys_file", CONFIG_TEXT, AT(site_keys_file), CONFIG_DIRECTORY "/site.keys", 1, PATH_BYTES, NONE,
+     "The site keys, readable by restante-fetchd alone. Without them neither the store nor a backup of it opens any letter; "
+     "keep a copy in another place than the backups of the store.", F},
+    {"user", CONFIG_TEXT, AT(user), "restante", 0, 32, NONE,
+     "The user to whom restante-fetchd changes when it was started as root. Empty: it stays who it is.", F},
+    /* serving */
+    {"listen_https", CONFIG_LIST, AT(listen_https), ":443", 0, 32, NULL, "addresses, each address:port, [address]:port or :port",
+     "Where restante-fetchd serves payloads. An empty list: nowhere, so that this site only receives.", F},
+    {"link_host", CONFIG_TEXT, AT(link_host), "", 0, 260, NONE,
+     "The HTTPS host that is written into stubs, as host or host:port. It must be one of those that the domain's DNS record "
+     "designates (h=), and its certificate must bear this name. Empty: the value of myhostname.", F},
+    {"tls_certificate_file", CONFIG_TEXT, AT(tls_certificate_file), CONFIG_DIRECTORY "/tls.crt", 1, PATH_BYTES, NONE,
+     "The certificate of the link host with its chain, in PEM. It is read again on SIGHUP.", F},
+    {"tls_key_file", CONFIG_TEXT, AT(tls_key_file), CONFIG_DIRECTORY "/tls.key", 1, PATH_BYTES, NONE,
+     "The private key of that certificate, in PEM.", F},
+    {"proxy_protocol_from", CONFIG_LIST, AT(proxy_protocol_from), "", 0, 1000, NULL, "networks",
+     "Connections from these networks must begin with a PROXY protocol header, and come from the address that it names.", F},
+    {"pickup_domains", CONFIG_LIST, AT(pickup_domains), "", 0, 10000, NULL, "domains",
+     "For recipients in these domains the key in the stub alone opens the letter, from any address: for people whose server "
+     "does not pull.", F},
+    {"https_connections_max", CONFIG_NUMBER, AT(https_connections_max), "4096", 1, 1000000, NONE,
+     "How many HTTPS connections are open at once; more are closed at once.", F},
+    {"https_connections_address_max", CONFIG_NUMBER, AT(https_connections_address_max), "64", 1, 1000000, NONE,
+     "The same for one client address.", F},
+    {"wrong_keys_max", CONFIG_NUMBER, AT(wrong_keys_max), "20", 1, 1000000, NONE,
+     "How many requests with a wrong address or key one client may make in a minute; after them it gets 429.", F},
+    /* calling */
+    {"tls_ca_file", CONFIG_TEXT, AT(tls_ca_file), "", 0, PATH_BYTES, NONE,
+     "The certificate authorities that link hosts of other sites are trusted by, in PEM. Empty: those of the system.", F | O},
+    {"pull_bind_address", CONFIG_TEXT, AT(pull_bind_address), "", 0, 45, NONE,
+     "The local address from which letters are called for: it must be one that the recipient's domain designates (an MX host, "
+     "a link host, or p=). Empty: what the system chooses.", F},
+    {"client_certificate_file", CONFIG_TEXT, AT(client_certificate_file), "", 0, PATH_BYTES, NONE,
+     "A certificate to show to link hosts, in PEM, for sites whose pulls come from an address that is not designated. "
+     "Empty: none.", F},
+    {"client_key_file", CONFIG_TEXT, AT(client_key_file), "", 0, PATH_BYTES, NONE,
+     "The private key of client_certificate_file, in PEM.", F},
+    {"trusted_proxies", CONFIG_LIST, AT(trusted_proxies), "", 0, 1000, NULL, "host names",
+     "Link hosts outside the sender's domain are called only if they are listed here.", F | O},
+    {"allow_special_ranges", CONFIG_LIST, AT(allow_special_ranges), "", 0, 100, NULL, "networks",
+     "Link hosts may have addresses in these special-purpose networks, such as 10.0.0.0/8, which are never called otherwise. "
+     "For test networks only.", F | O},
+    {"pulls_max", CONFIG_NUMBER, AT(pulls_max), "256", 1, 10000, NONE,
+     "How many letters are called for at once.", F},
+    {"pulls_host_max", CONFIG_NUMBER, AT(pulls_host_max), "16", 1, 10000, NONE,
+     "The same for one link host.", F},
+    {"pull_connect_timeout", CONFIG_DURATION, AT(pull_connect_timeout_s), "10s", 1, 10 * MINUTE, NONE,
+     "How long a connection to a link host, with its TLS handshake, may take.", F | O},
+    {"pull_answer_timeout", CONFIG_DURATION, AT(pull_answer_timeout_s), "30s", 1, 10 * MINUTE, NONE,
+     "How long a link host may think before it answers.", F | O},
+    {"pull_total_timeout", CONFIG_DURATION, AT(pull_total_timeout_s), "1h", 1, DAY, NONE,
+     "How long one letter may take to arrive.", F | O},
+    {"pull_rate_min", CONFIG_SIZE, AT(pull_rate_min_bytes_s), "1k", 0, 100 * MB, NULL, "bytes a second",
+     "A link host that sends more slowly than this for a while is cut off.", F | O},
+    {"retry_min", CONFIG_DURATION, AT(retry_min_s), "1m", 1, DAY, NONE,
+     "How long a call that failed for now waits before the second try; each further wait is longer.", F},
+    {"retry_max", CONFIG_DURATION, AT(retry_max_s), "4h", 1, 7 * DAY, NONE,
+     "The longest such wait.", F},
+    /* DNS */
+    {"resolver", CONFIG_TEXT, AT(resolver), "", 0, 64, NONE,
+     "The validating resolver of this site, as address or address:port. Empty: the first nameserver of /etc/resolv.conf. "
+     "It must be trusted: its word on DNSSEC is taken.", F | O},
+    {"dns_cache_max", CONFIG_NUMBER, AT(dns_cache_max), "10000", 100, 10000000, NULL, "answers",
+     "How many DNS answers are remembered.", F},
+    {"notice_dns_timeout", CONFIG_DURATION, AT(notice_dns_timeout_s), "5s", 1, MINUTE, NONE,
+     "How long an arriving stub may wait for DNS answers before its sender is asked to come again later.", F},
+    /* the MTA */
+    {"letters_in", CONFIG_TEXT, AT(letters_in), "127.0.0.1:10025", 1, 110, NONE,
+     "The listener of the MTA that takes the letters called for, as address:port or unix:/path.", F},
+    {"stubs_out", CONFIG_TEXT, AT(stubs_out), "127.0.0.1:10026", 1, 110, NONE,
+     "The listener of the MTA that takes stubs and reports, as address:port or unix:/path.", F},
+    {"injections_max", CONFIG_NUMBER, AT(injections_max), "20", 1, 1000, NONE,
+     "How many SMTP connections to each of these listeners are open at once.", F},
+    /* letters and tickets */
+    {"letter_max", CONFIG_SIZE, AT(letter_max_bytes), "100m", 10 * KB, (int64_t)1 << 40, NULL, "bytes",
+     "The largest letter that is deposited or called for. At least message_size_limit of the MTA.", F | O},
+    {"payload_record_max", CONFIG_SIZE, AT(payload_record_max_bytes), "65432", 0, 16 * MB, NULL, "bytes",
+     "Sealed letters up to this size lie in the database, larger ones in files beside it.", F},
+    {"retention", CONFIG_DURATION, AT(retention_s), "30d", MINUTE, 400 * DAY, NONE,
+     "How long a letter waits to be called for.", F},
+    {"tombstone", CONFIG_DURATION, AT(tombstone_s), "30d", MINUTE, 400 * DAY, NONE,
+     "How long a ticket is remembered after its end.", F},
+    {"lease", CONFIG_DURATION, AT(lease_s), "5m", 1, HOUR, NONE,
+     "How long a letter that was called for stays reserved after its last byte was sent.", F},
+    {"lease_total", CONFIG_DURATION, AT(lease_total_s), "1h", 1, DAY, NONE,
+     "How long one such reservation can be in all.", F},
+    {"lease_bodies_max", CONFIG_NUMBER, AT(lease_bodies_max), "50", 1, 1000, NONE,
+     "How many times one letter is sent before its ticket is no longer served.", F},
+    {"stub_subject", CONFIG_FLAG, AT(stub_subject), "no", 0, 0, NONE,
+     "Whether stubs bear the Subject of their letters, in clear.", F},
+    {"outbox_retry_min", CONFIG_DURATION, AT(outbox_retry_min_s), "1m", 1, DAY, NONE,
+     "How long a stub or report that stubs_out refused for now waits before the second try.", F},
+    {"outbox_retry_max", CONFIG_DURATION, AT(outbox_retry_max_s), "4h", 1, 7 * DAY, NONE,
+     "The longest such wait.", F},
+    {"disk_floor_percent", CONFIG_NUMBER, AT(disk_floor_percent), "5", 0, 90, NULL, "percent",
+     "With less than this of the store's file system free, letters go by plain SMTP, and those that may not are refused "
+     "for now.", F},
+    /* machinery */
+    {"http_threads", CONFIG_NUMBER, AT(http_threads), "0", 0, 64, NONE,
+     "Threads that serve connections. 0: one for each processor.", F},
+    {"work_threads", CONFIG_NUMBER, AT(work_threads), "16", 1, 256, NONE,
+     "Threads that wait for the store.", F},
+    {"lookup_threads", CONFIG_NUMBER, AT(lookup_threads), "32", 1, 256, NONE,
+     "Threads that wait for DNS answers.", F},
+    {"store_cache", CONFIG_SIZE, AT(store_cache_bytes), "32m", MB, 64 * 1024 * MB, NULL, "bytes",
+     "The memory for the database's pages.", F},
+    /* milter */
+    {"milter_timeout", CONFIG_DURATION, AT(milter_timeout_s), "25s", 1, HOUR, NONE,
+     "How long restante-milter waits for an answer of restante-fetchd before it asks the client to come again later. Keep it "
+     "below milter_command_timeout (30s) of Postfix.", M},
+};
+/* clang-format on */
+const size_t settings_row_count = sizeof settings_rows / sizeof settings_rows[0];
+
+/* --- what one row alone cannot say */
+
+struct check {
+    const char *file;
+    const unsigned *lines;
+    struct buf *why;
+};
+
+static enum err complain(const struct check *c, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static enum err complain(const struct check *c, const char *name, const char *format, ...)
+{
+    unsigned line = 0;
+    for (size_t i = 0; i < settings_row_count; i++)
+        if (strcmp(settings_rows[i].name, name) == 0)
+            line = c->lines[i];
+    char text[300];
+    va_list ap;
+    va_start(ap, format);
+    (void)vsnprintf(text, sizeof text, format, ap);
+    va_end(ap);
+    buf_clear(c->why);
+    (void)buf_printf(c->why, "%s:%u: %s: %s", c->file, line, name, text);
+    return ERR_CONFIG;
+}
+
+static enum err check_networks(const struct check *c, const char *name, const struct config_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        struct netprefix p;
+        if (netprefix_parse(span_of(list->item[i]), &p) != ERR_OK)
+            return complain(c, name,
+                            "\"%.60s\" is no network (address/bits, with no bit set behind the prefix)",
+                            list->item[i]);
+    }
+    return ERR_OK;
+}
+
+/* Words that become part of mail and of DNS questions; the full check is where they are used. */
+static enum err check_names(const struct check *c, const char *name, const struct config_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strpbrk(list->item[i], "@/:\\\"<>()[];") != NULL || strlen(list->item[i]) > 253)
+            return complain(c, name, "\"%.60s\" is no name", list->item[i]);
+    return ERR_OK;
+}
+
+/* default_port 0: the port must be there. numeric: the host must be an address, or empty if any is true. */
+static enum err check_host_port(const struct check *c, const char *name, const char *text,
+                                uint16_t default_port, bool numeric, bool any)
+{
+    char *host = NULL;
+    uint16_t port;
+    struct netaddr address;
+    enum err e = netaddr_split_host_port(span_of(text), default_port, &host, &port);
+    if (e == ERR_SYNTAX)
+        return complain(c, name, "\"%.60s\" is not %s%s", text, numeric ? "address" : "host",
+                        default_port == 0 ? ":port" : " or with :port");
+    if (e != ERR_OK)
+        return e;
+    if (host[0] == '\0' && !any)
+        e = complain(c, name, "\"%.60s\" has no host", text);
+    else if (host[0] != '\0' && numeric && netaddr_parse(span_of(host), &address) != ERR_OK)
+        e = complain(c, name, "\"%.60s\" is no IP address", host);
+    free(host);
+    return e;
+}
+
+static enum err check_listener(const struct check *c, const char *name, const char *text)
+{
+    if (strncmp(text, "unix:", 5) == 0)
+        return text[5] == '/' ? ERR_OK : complain(c, name, "\"%.60s\": expected unix:/path", text);
+    return check_host_port(c, name, text, 0, true, false);
+}
+
+static enum err check_milter_socket(const struct check *c, const char *text)
+{
+    bool local = strncmp(text, "unix:/", 6) == 0 || strncmp(text, "local:/", 7) == 0;
+    bool net = strncmp(text, "inet:", 5) == 0 || strncmp(text, "inet6:", 6) == 0;
+    return local || net
+               ? ERR_OK
+               : complain(c, "milter_socket", "\"%.60s\": expected unix:/path or inet:port@address", text);
+}
+
+static enum err check_order(const struct check *c, const char *low_name, int64_t low, const char *high_name,
+                            int64_t high)
+{
+    return low <= high ? ERR_OK : complain(c, high_name, "must not be smaller than %s", low_name);
+}
+
+static enum err check_absolute(const struct check *c, const char *name, const char *path)
+{
+    return path[0] == '\0' || path[0] == '/' ? ERR_OK
+                                             : complain(c, name, "\"%.60s\" is not an absolute path", path);
+}
+
+static enum err check(const struct check *c, const struct settings *s)
+{
+    const struct {
+        const char *name;
+        const struct config_list *list;
+    } networks[] = {{"submission_networks", &s->submission_networks},
+                    {"proxy_protocol_from", &s->proxy_protocol_from},
+                    {"allow_special_ranges", &s->allow_special_ranges}},
+      names[] = {{"local_domains", &s->local_domains},
+                 {"pickup_domains", &s->pickup_domains},
+                 {"trusted_proxies", &s->trusted_proxies}};
+    const struct {
+        const char *name, *path;
+    } paths[] = {{"domains_file", s->domains_file},
+                 {"local_socket_directory", s->local_socket_directory},
+                 {"data_directory", s->data_directory},
+                 {"site_keys_file", s->site_keys_file},
+                 {"tls_certificate_file", s->tls_certificate_file},
+                 {"tls_key_file", s->tls_key_file},
+                 {"tls_ca_file", s->tls_ca_file},
+                 {"client_certificate_file", s->client_certificate_file},
+                 {"client_key_file", s->client_key_file}};
+    const struct {
+        const char *low_name;
+        int64_t low;
+        const char *high_name;
+        int64_t high;
+    } orders[] = {
+        {"retry_min", s->retry_min_s, "retry_max", s->retry_max_s},
+        {"outbox_retry_min", s->outbox_retry_min_s, "outbox_retry_max", s->outbox_retry_max_s},
+        {"lease", s->lease_s, "lease_total", s->lease_total_s},
+        {"pulls_host_max", s->pulls_host_max, "pulls_max", s->pulls_max},
+        {"https_connections_address_max", s->https_connections_address_max, "https_connections_max",
+         s->https_connections_max},
+        {"payload_record_max", s->payload_record_max_bytes, "letter_max", s->letter_max_bytes},
+    };
+    enum err e = ERR_OK;
+    for (size_t i = 0; e == ERR_OK && i < sizeof networks / sizeof networks[0]; i++)
+        e = check_networks(c, networks[i].name, networks[i].list);
+    for (size_t i = 0; e == ERR_OK && i < sizeof names / sizeof names[0]; i++)
+        e = check_names(c, names[i].name, names[i].list);
+    for (size_t i = 0; e == ERR_OK && i < sizeof paths / sizeof paths[0]; i++)
+        e = check_absolute(c, paths[i].name, paths[i].path);
+    for (size_t i = 0; e == ERR_OK && i < sizeof orders / sizeof orders[0]; i++)
+        e = check_order(c, orders[i].low_name, orders[i].low, orders[i].high_name, orders[i].high);
+    for (size_t i = 0; e == ERR_OK && i < s->listen_https.count; i++)
+        e = check_host_port(c, "listen_https", s->listen_https.item[i], 443, true, true);
+    if (e == ERR_OK && s->link_host[0] != '\0')
+        e = check_host_port(c, "link_host", s->link_host, 443, false, false);
+    if (e == ERR_OK && s->resolver[0] != '\0')
+        e = check_host_port(c, "resolver", s->resolver, 53, true, false);
+    if (e == ERR_OK)
+        e = check_listener(c, "letters_in", s->letters_in);
+    if (e == ERR_OK)
+        e = check_listener(c, "stubs_out", s->stubs_out);
+    if (e == ERR_OK)
+        e = check_milter_socket(c, s->milter_socket);
+    struct netaddr bind_address;
+    if (e == ERR_OK && s->pull_bind_address[0] != '\0' &&
+        netaddr_parse(span_of(s->pull_bind_address), &bind_address) != ERR_OK)
+        e = complain(c, "pull_bind_address", "\"%.60s\" is no IP address", s->pull_bind_address);
+    if (e == ERR_OK && (s->client_certificate_file[0] == '\0') != (s->client_key_file[0] == '\0'))
+        e = complain(c, s->client_key_file[0] == '\0' ? "client_certificate_file" : "client_key_file",
+                     "client_certificate_file and client_key_file go together");
+    return e;
+}
+
+static enum err replace(char **at, const char *text)
+{
+    char *copy = strdup(text);
+    if (copy == NULL)
+        return ERR_NOMEM;
+    free(*at);
+    *at = copy;
+    return ERR_OK;
+}
+
+/* Defaults that only the machine can tell. */
+static enum err complete(struct settings *s)
+{
+    enum err e = ERR_OK;
+    if (s->myhostname[0] == '\0') {
+        char name[254] = "";
+        if (gethostname(name, sizeof name - 1) != 0 || name[0] == '\0')
+            (void)strcpy(name, "localhost");
+        e = replace(&s->myhostname, name);
+    }
+    if (e == ERR_OK && s->authserv_id[0] == '\0')
+        e = replace(&s->authserv_id, s->myhostname);
+    if (s->http_threads == 0) {
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        s->http_threads = cores < 1 ? 1 : cores > 64 ? 64 : cores;
+    }
+    return e;
+}
+
+enum err settings_load(const char *path, struct settings **out, struct buf *why)
+{
+    const char *file = path == NULL ? SETTINGS_DEFAULT_FILE : path;
+    struct settings *s = calloc(1, sizeof *s);
+    unsigned *lines = calloc(settings_row_count, sizeof *lines);
+    enum err e = s == NULL || lines == NULL ? ERR_NOMEM : ERR_OK;
+    if (e == ERR_OK)
+        e = config_load(file, settings_rows, settings_row_count, s, lines, why);
+    if (e == ERR_OK) {
+        const struct check c = {file, lines, why};
+        e = check(&c, s);
+    }
+    if (e == ERR_OK)
+        e = complete(s);
+    if (e == ERR_OK) {
+        *out = s;
+        s = NULL;
+    } else if (e == ERR_NOMEM) {
+        buf_clear(why);
+        (void)buf_printf(why, "%s:0: %s", file, err_text(e));
+    }
+    settings_free(s);
+    free(lines);
+    return e;
+}
+
+void settings_free(struct settings *s)
+{
+    if (s == NULL)
+        return;
+    config_free(settings_rows, settings_row_count, s);
+    free(s);
+}
+
+void settings_print(FILE *out, const struct settings *s, enum settings_program program)
+{
+    config_print(out, settings_rows, settings_row_count, s, (unsigned)program);
+}
