@@ -12,13 +12,16 @@ struct resolver;
 struct claim_client;
 struct smtp_client;
 struct pool;
+struct site;      /* site.h: the settings, read into values */
 struct routes;    /* local/: the administrator's table of domains */
+struct gate;      /* local/: places for notices that wait on DNS */
 struct puller;    /* pull/ */
 struct lifecycle; /* lifecycle/ */
 struct public;    /* public/ */
 
 struct env {
     const struct settings *settings;
+    const struct site *site;
     struct store *store;
     const struct site_keys *keys;
     struct resolver *resolver;
@@ -28,6 +31,7 @@ struct env {
     struct pool *work;   /* store commits, handlers */
     struct pool *lookup; /* work that waits on DNS */
     const struct routes *routes;
+    struct gate *gate;
     struct puller *puller;
     struct lifecycle *lifecycle;
     struct public *public;

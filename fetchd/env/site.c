@@ -1,0 +1,124 @@
+/*
+ * site.c - turns the text of restante.conf into the values that decisions are made with.
+ */
+#include "env/site.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum err site_prefixes(const char *parameter, const struct config_list *list, struct netprefix **out,
+                       size_t *count, struct buf *why)
+{
+    struct netprefix *prefixes = calloc(list->count + 1, sizeof *prefixes);
+
+    if (!prefixes)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < list->count; i++) {
+        struct span text = span_of(list->item[i]);
+        struct span slash, bits;
+
+        /* "[2001:db8::]/32" is how Postfix writes IPv6 networks. */
+        char plain[NETADDR_TEXT_MAX + 8];
+        if (text.len > 2 && text.ptr[0] == '[' && text.len < sizeof plain) {
+            span_cut((struct span){text.ptr + 1, text.len - 1}, ']', &slash, &bits);
+            memcpy(plain, slash.ptr, slash.len);
+            memcpy(plain + slash.len, bits.ptr ? bits.ptr : "", bits.len);
+            text = span_bytes(plain, slash.len + bits.len);
+        }
+        if (netprefix_parse(text, &prefixes[i])) {
+            free(prefixes);
+            buf_printf(why, "%s: \"%s\" is no network address", parameter, list->item[i]);
+            return ERR_CONFIG;
+        }
+    }
+    *out = prefixes;
+    *count = list->count;
+    return ERR_OK;
+}
+
+static enum err read_domains(struct site *s, const struct config_list *list, struct buf *why)
+{
+    s->local_domain = calloc(list->count + 1, sizeof *s->local_domain);
+    if (!s->local_domain)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < list->count; i++) {
+        if (domain_normalise(span_of(list->item[i]), s->local_domain[i])) {
+            buf_printf(why, "local_domains: \"%s\" is no domain", list->item[i]);
+            return ERR_CONFIG;
+        }
+        s->local_count = i + 1;
+    }
+    return ERR_OK;
+}
+
+static enum err read_names(struct site *s, const struct settings *settings, struct buf *why)
+{
+    char *host = NULL;
+    char normal[ADDRESS_DOMAIN_MAX + 1];
+
+    if (settings->myhostname && settings->myhostname[0])
+        snprintf(s->hostname, sizeof s->hostname, "%s", settings->myhostname);
+    else if (gethostname(s->hostname, sizeof s->hostname - 1) || !s->hostname[0])
+        snprintf(s->hostname, sizeof s->hostname, "localhost");
+    const char *text = settings->link_host && settings->link_host[0] ? settings->link_host : s->hostname;
+    if (netaddr_split_host_port(span_of(text), 443, &host, &s->link_port) ||
+        domain_normalise(span_of(host), normal)) {
+        free(host);
+        buf_printf(why, "link_host: \"%s\" is no host[:port]", text);
+        return ERR_CONFIG;
+    }
+    free(host);
+    s->link_host = strdup(normal);
+    return s->link_host ? ERR_OK : ERR_NOMEM;
+}
+
+enum err site_create(const struct settings *settings, struct site **out, struct buf *why)
+{
+    enum err e;
+    struct site *s = calloc(1, sizeof *s);
+
+    if (!s)
+        return ERR_NOMEM;
+    if ((e = read_domains(s, &settings->local_domains, why)) ||
+        (e = site_prefixes("submission_networks", &settings->submission_networks, &s->submission,
+                           &s->submission_count, why)) ||
+        (e = read_names(s, settings, why))) {
+        site_free(s);
+        return e;
+    }
+    *out = s;
+    return ERR_OK;
+}
+
+void site_free(struct site *s)
+{
+    if (!s)
+        return;
+    free(s->local_domain);
+    free(s->submission);
+    free(s->link_host);
+    free(s);
+}
+
+bool site_is_local(const struct site *s, const char *domain)
+{
+    for (size_t i = 0; i < s->local_count; i++) {
+        if (strcmp(s->local_domain[i], domain) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool site_may_submit(const struct site *s, const char *client_address)
+{
+    struct netaddr client;
+
+    if (!client_address || netaddr_parse(span_of(client_address), &client))
+        return false;
+    for (size_t i = 0; i < s->submission_count; i++) {
+        if (netprefix_contains(&s->submission[i], &client))
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,99 @@
+/*
+ * letterfile.c - see letterfile.h.
+ */
+#include "lifecycle/letterfile.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/secret.h"
+#include "seal/seal.h"
+
+#define PIECE 65536u /* sealed bytes read at a time */
+
+struct letterfile {
+    struct store_body body;
+    uint64_t offset; /* in the sealed bytes */
+    struct opener *opener;
+    struct buf clear; /* verified bytes that nobody has read yet */
+    bool finished;
+};
+
+enum err letterfile_open(struct store *store, const struct ticket *t, struct letterfile **out)
+{
+    uint8_t dek[SEAL_DEK_BYTES];
+    struct letterfile *f = NULL;
+    enum err e = store_payload_dek(store, t, dek);
+
+    if (e)
+        return e;
+    if (!(f = calloc(1, sizeof *f))) {
+        e = ERR_NOMEM;
+        goto out;
+    }
+    f->body.fd = -1;
+    buf_init_secret(&f->clear, 4 * PIECE + SEAL_CHUNK_BYTES);
+    if ((e = store_body_open(store, t, &f->body))) {
+        buf_free(&f->clear);
+        free(f);
+        f = NULL;
+        goto out;
+    }
+    if ((e = opener_create(dek, f->body.size, &f->opener))) {
+        letterfile_close(f);
+        goto out;
+    }
+    *out = f;
+out:
+    secret_wipe(dek, sizeof dek);
+    return e;
+}
+
+void letterfile_close(struct letterfile *f)
+{
+    if (!f)
+        return;
+    opener_free(f->opener);
+    store_body_close(&f->body);
+    buf_free(&f->clear);
+    free(f);
+}
+
+/* Opens the next piece. */
+static enum err advance(struct letterfile *f)
+{
+    char piece[PIECE];
+    uint8_t digest[SEAL_DIGEST_BYTES];
+    uint64_t length, rest = f->body.size - f->offset;
+    size_t want = rest < PIECE ? (size_t)rest : PIECE;
+
+    if (want == 0) {
+        f->finished = true;
+        return opener_finish(f->opener, digest, &length);
+    }
+    if (f->body.fd >= 0) {
+        ssize_t got = pread(f->body.fd, piece, want, (off_t)f->offset);
+        if (got <= 0)
+            return ERR_IO;
+        want = (size_t)got;
+    } else {
+        memcpy(piece, f->body.bytes.data + f->offset, want);
+    }
+    f->offset += want;
+    return opener_update(f->opener, piece, want, &f->clear);
+}
+
+ssize_t letterfile_read(struct letterfile *f, void *out, size_t max)
+{
+    while (f->clear.len == 0 && !f->finished) {
+        if (advance(f))
+            return -1;
+    }
+    size_t len = f->clear.len < max ? f->clear.len : max;
+    if (len == 0)
+        return 0;
+    memcpy(out, f->clear.data, len);
+    buf_consume(&f->clear, len);
+    return (ssize_t)len;
+}

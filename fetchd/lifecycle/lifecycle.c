@@ -1,0 +1,229 @@
+/*
+ * lifecycle.c - the clock thread: what is due goes to the sending threads, what is past its time is ended or
+ * purged.
+ */
+#include "lifecycle/lifecycle.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "env/env.h"
+#include "lifecycle/notify.h"
+#include "lifecycle/outbox.h"
+#include "pool/pool.h"
+#include "settings/settings.h"
+#include "store/store.h"
+
+#define BATCH 64         /* entries taken at a time: no more are under way */
+#define GRACE_S 7200     /* longer than any sending may take: an entry under way is not given out again */
+#define LOOK_MS 1000     /* at least so often: the wall clock may jump */
+#define EXPIRE_S 10      /* between looks for tickets past their time */
+#define PURGE_S 600      /* between looks for tombstones */
+#define CALENDAR_MAX 200 /* tickets in one transaction */
+
+struct lifecycle {
+    const struct env *env;
+    struct pool *senders;
+    pthread_t clock;
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t changed;
+    bool woken, stopping;
+    unsigned under_way;
+    int64_t expire_due_s, purge_due_s; /* clock thread alone */
+};
+
+struct task {
+    struct lifecycle *lifecycle;
+    struct work work;
+};
+
+static bool is_stopping(struct lifecycle *l)
+{
+    pthread_mutex_lock(&l->lock);
+    bool stopping = l->stopping;
+    pthread_mutex_unlock(&l->lock);
+    return stopping;
+}
+
+static void run_task(void *arg)
+{
+    struct task *task = arg;
+    struct lifecycle *l = task->lifecycle;
+
+    if (is_stopping(l))
+        ; /* the entry is due again after the next start */
+    else if (task->work.kind == WORK_STUB)
+        outbox_send_stub(l->env, &task->work);
+    else
+        notify_send(l->env, &task->work);
+    free(task);
+    pthread_mutex_lock(&l->lock);
+    if (--l->under_way <= BATCH / 2) {
+        l->woken = true; /* there is room for more */
+        pthread_cond_signal(&l->changed);
+    }
+    pthread_mutex_unlock(&l->lock);
+}
+
+static void start_task(struct lifecycle *l, const struct work *work)
+{
+    struct task *task = malloc(sizeof *task);
+
+    if (task) {
+        *task = (struct task){l, *work};
+        pthread_mutex_lock(&l->lock);
+        l->under_way++;
+        pthread_mutex_unlock(&l->lock);
+        if (pool_submit(l->senders, run_task, task) == ERR_OK)
+            return;
+        pthread_mutex_lock(&l->lock);
+        l->under_way--;
+        pthread_mutex_unlock(&l->lock);
+        free(task);
+    }
+    /* Not given out again by itself for a while: say when. */
+    store_work_later(l->env->store, work, outbox_next_try(l->env, work->tries, clock_now_s()), "no memory");
+}
+
+/* Takes as much as there is room for. True when there may be more. */
+static bool empty_outbox(struct lifecycle *l)
+{
+    struct work work[BATCH];
+    size_t count = 0;
+
+    pthread_mutex_lock(&l->lock);
+    size_t room = BATCH - l->under_way;
+    pthread_mutex_unlock(&l->lock);
+    if (room == 0)
+        return false;
+    enum err e = store_work_due(l->env->store, clock_now_s(), GRACE_S, work, room, &count);
+    if (e) {
+        log_error("the outbox cannot be read: %s", err_text(e));
+        return false;
+    }
+    for (size_t i = 0; i < count; i++)
+        start_task(l, &work[i]);
+    return count == room;
+}
+
+static void look_at_calendar(struct lifecycle *l)
+{
+    int64_t now_s = clock_now_s();
+    size_t count;
+    enum err e = ERR_OK;
+
+    if (now_s >= l->expire_due_s) {
+        do {
+            count = 0;
+            e = store_expire(l->env->store, now_s, CALENDAR_MAX, &count);
+            if (count)
+                log_info("%zu tickets are past their time", count);
+        } while (!e && count == CALENDAR_MAX);
+        l->expire_due_s = now_s + EXPIRE_S;
+    }
+    if (!e && now_s >= l->purge_due_s) {
+        do {
+            count = 0;
+            e = store_purge(l->env->store, now_s, CALENDAR_MAX, &count);
+            if (count)
+                log_debug("%zu tombstones purged", count);
+        } while (!e && count == CALENDAR_MAX);
+        l->purge_due_s = now_s + PURGE_S;
+    }
+    if (e)
+        log_error("the calendar cannot be read: %s", err_text(e));
+}
+
+static void deadline_in(int64_t ms, struct timespec *out)
+{
+    clock_gettime(CLOCK_MONOTONIC, out);
+    out->tv_sec += ms / 1000;
+    out->tv_nsec += ms % 1000 * 1000000;
+    if (out->tv_nsec >= 1000000000) {
+        out->tv_sec++;
+        out->tv_nsec -= 1000000000;
+    }
+}
+
+/* False: stop. */
+static bool wait_a_while(struct lifecycle *l)
+{
+    struct timespec until;
+
+    deadline_in(LOOK_MS, &until);
+    pthread_mutex_lock(&l->lock);
+    while (!l->woken && !l->stopping && pthread_cond_timedwait(&l->changed, &l->lock, &until) == 0)
+        ;
+    l->woken = false;
+    bool go_on = !l->stopping;
+    pthread_mutex_unlock(&l->lock);
+    return go_on;
+}
+
+static void *run_clock(void *arg)
+{
+    struct lifecycle *l = arg;
+
+    do {
+        look_at_calendar(l);
+        while (empty_outbox(l))
+            ;
+    } while (wait_a_while(l));
+    return NULL;
+}
+
+enum err lifecycle_create(const struct env *env, struct lifecycle **out)
+{
+    enum err e;
+    pthread_condattr_t attr;
+    struct lifecycle *l = calloc(1, sizeof *l);
+
+    if (!l)
+        return ERR_NOMEM;
+    l->env = env;
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&l->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    e = pool_create("outbox", (unsigned)env->settings->injections_max, BATCH, &l->senders);
+    if (!e && pthread_create(&l->clock, NULL, run_clock, l)) {
+        pool_free(l->senders);
+        e = ERR_NOMEM;
+    }
+    if (e) {
+        pthread_cond_destroy(&l->changed);
+        pthread_mutex_destroy(&l->lock);
+        free(l);
+        return e;
+    }
+    *out = l;
+    return ERR_OK;
+}
+
+void lifecycle_wake(struct lifecycle *l)
+{
+    pthread_mutex_lock(&l->lock);
+    l->woken = true;
+    pthread_cond_signal(&l->changed);
+    pthread_mutex_unlock(&l->lock);
+}
+
+void lifecycle_free(struct lifecycle *l)
+{
+    if (!l)
+        return;
+    pthread_mutex_lock(&l->lock);
+    l->stopping = true;
+    pthread_cond_signal(&l->changed);
+    pthread_mutex_unlock(&l->lock);
+    pthread_join(l->clock, NULL);
+    pool_free(l->senders);
+    pthread_cond_destroy(&l->changed);
+    pthread_mutex_destroy(&l->lock);
+    free(l);
+}

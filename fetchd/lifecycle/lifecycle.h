@@ -1,0 +1,24 @@
+/*
+ * lifecycle.h - what happens to a ticket by itself: its stub is sent, its sender is notified, its time runs
+ * out.
+ *
+ * One clock thread looks into the outbox and at the calendar; a few threads talk to the MTA. All functions
+ * are thread-safe.
+ */
+#ifndef LIFECYCLE_LIFECYCLE_H
+#define LIFECYCLE_LIFECYCLE_H
+
+#include "base/err.h"
+
+struct env;
+struct lifecycle;
+
+/* env must outlive it and have settings, site, store, keys, letters_in and stubs_out set; starts the threads.
+ */
+enum err lifecycle_create(const struct env *env, struct lifecycle **out);
+/* The outbox may have something due now. Cheap, never blocks. */
+void lifecycle_wake(struct lifecycle *l);
+/* Takes nothing new, waits for what is under way, joins, frees. */
+void lifecycle_free(struct lifecycle *l);
+
+#endif

@@ -1,0 +1,24 @@
+/*
+ * notify.h - tells a letter's sender what became of it: an RFC 3464 notification from the null reverse-path,
+ * exactly one a ticket, when the ticket's end and the sender's NOTIFY (RFC 3461) call for one.
+ */
+#ifndef LIFECYCLE_NOTIFY_H
+#define LIFECYCLE_NOTIFY_H
+
+#include "env/env.h"
+#include "mail/dsn.h"
+#include "store/store.h"
+
+struct notify_words {
+    enum dsn_action action;
+    const char *status;      /* "5.4.7" */
+    const char *explanation; /* for people */
+};
+/* Whether and what to tell about a ticket in its present state; false: nothing. Strings in *out are static or
+ * the ticket's. Pure. */
+bool notify_decide(const struct ticket *t, struct notify_words *out);
+
+/* WORK_NOTIFY. Blocks; records what came of it in the store. */
+void notify_send(const struct env *env, const struct work *work);
+
+#endif

@@ -1,0 +1,241 @@
+/*
+ * outbox.c - see outbox.h.
+ */
+#include "lifecycle/outbox.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/kill.h"
+#include "base/secret.h"
+#include "env/site.h"
+#include "env/text.h"
+#include "lifecycle/story.h"
+#include "mail/address.h"
+#include "mail/dsn.h"
+#include "mail/stub.h"
+#include "mta/smtp.h"
+#include "ticket/ticket.h"
+
+#define STUB_MESSAGE_MAX 65536 /* bytes */
+
+int64_t outbox_next_try(const struct env *env, uint32_t tries, int64_t now_s)
+{
+    int64_t wait = env->settings->outbox_retry_min_s;
+    uint32_t dice = 0;
+
+    while (tries-- > 0 && wait < env->settings->outbox_retry_max_s)
+        wait *= 2;
+    if (wait > env->settings->outbox_retry_max_s)
+        wait = env->settings->outbox_retry_max_s;
+    if (secret_random(&dice, sizeof dice) == ERR_OK)
+        wait += wait * (int64_t)(dice % 256) / 1024;
+    return now_s + wait;
+}
+
+/* ---- the message */
+
+static enum err fill_stub(const struct env *env, const struct ticket *t, struct stub *out)
+{
+    enum err e;
+    struct ticket_keys keys;
+    struct ticket_url url = {.port = env->site->link_port};
+
+    *out = (struct stub){.size_bytes = t->letter_bytes, .expires_s = t->expires_s};
+    if ((e = ticket_derive(env->keys, t->a, &keys)))
+        return e;
+    memcpy(url.a, keys.a, sizeof url.a);
+    memcpy(url.b, keys.b, sizeof url.b);
+    memcpy(out->ka, keys.ka, sizeof out->ka);
+    memcpy(out->kd, keys.kd, sizeof out->kd);
+    ticket_wipe(&keys);
+    if ((e = TEXT_SET(url.host, env->site->link_host)) || (e = ticket_url_format(&url, out->url)) ||
+        (e = address_parse(span_of(t->sender), &out->from)) ||
+        (e = address_parse(span_of(t->recipient), &out->to)))
+        stub_wipe(out);
+    return e;
+}
+
+/* A Message-ID of its own, the same for each sending of this stub. */
+static void stub_message_id(const struct ticket *t, const char *domain, char *out, size_t room)
+{
+    char hex[ENCODE_HEX_LEN(TICKET_A_BYTES) + 1];
+
+    encode_hex(t->a, sizeof t->a, hex);
+    snprintf(out, room, "restante-stub.%s.%u@%s", hex, t->version, domain);
+}
+
+static enum err format_message(const struct env *env, const struct ticket *t, struct buf *out)
+{
+    struct stub stub;
+    char message_id[ADDRESS_DOMAIN_MAX + 80], from_field[STORE_ADDRESS_MAX + 2];
+    enum err e = fill_stub(env, t, &stub);
+
+    if (e)
+        return e;
+    stub_message_id(t, stub.from.domain, message_id, sizeof message_id);
+    snprintf(from_field, sizeof from_field, "<%s>", t->sender);
+    struct stub_message m = {.stub = &stub,
+                             .from_field = t->from_field[0] ? t->from_field : from_field,
+                             .message_id = message_id,
+                             .subject = t->subject[0] ? t->subject : NULL,
+                             .date_s = clock_now_s()};
+    e = stub_message_format(&m, out);
+    stub_wipe(&stub);
+    return e;
+}
+
+/* ---- the envelope */
+
+struct stub_envelope {
+    char sender[ADDRESS_TEXT_MAX];
+    char orcpt[STORE_PARAM_MAX];
+};
+
+static enum err reverse_path(const struct env *env, const struct ticket *t, char out[ADDRESS_TEXT_MAX])
+{
+    char tag[TICKET_TAG_LEN + 1];
+    struct address sender;
+    enum err e = address_parse(span_of(t->sender), &sender);
+
+    if (!e && !(e = ticket_tag_format(env->keys, t->a, tag)))
+        snprintf(out, ADDRESS_TEXT_MAX, "restante+%s@%s", tag, sender.domain);
+    return e;
+}
+
+static bool is_ascii(struct span s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if ((unsigned char)s.ptr[i] >= 0x80)
+            return false;
+    }
+    return true;
+}
+
+/* The ORCPT that the sender gave, else the recipient (RFC 3461 4.2), so that bounces can be told apart. */
+static enum err original_recipient(const struct ticket *t, char out[STORE_PARAM_MAX])
+{
+    struct buf text;
+
+    if (t->orcpt[0])
+        return text_set(out, STORE_PARAM_MAX, t->orcpt);
+    if (!is_ascii(span_of(t->recipient)))
+        return ERR_OK; /* its utf-8 form (RFC 6533) is no xtext; without one the MTA takes the recipient */
+    buf_init(&text, STORE_PARAM_MAX - 1);
+    enum err e = buf_append_str(&text, "rfc822;");
+    if (!e)
+        e = dsn_xtext_encode(span_of(t->recipient), &text);
+    if (!e)
+        e = text_set(out, STORE_PARAM_MAX, buf_cstr(&text));
+    buf_free(&text);
+    return e == ERR_TOO_LARGE ? ERR_OK : e;
+}
+
+/* ---- sending */
+
+struct reading {
+    const struct buf *from;
+    size_t offset;
+};
+
+static ssize_t read_message(void *arg, void *out, size_t max)
+{
+    struct reading *r = arg;
+    size_t len = r->from->len - r->offset;
+
+    if (len > max)
+        len = max;
+    if (len)
+        memcpy(out, r->from->data + r->offset, len);
+    r->offset += len;
+    return (ssize_t)len;
+}
+
+static enum err hand_over(const struct env *env, const struct ticket *t, const struct buf *message,
+                          struct smtp_result *result)
+{
+    enum err e;
+    struct stub_envelope own = {.orcpt = ""};
+    struct reading reading = {.from = message};
+
+    if ((e = reverse_path(env, t, own.sender)) || (e = original_recipient(t, own.orcpt)))
+        return e;
+    bool ascii = is_ascii(buf_span(message));
+    struct smtp_envelope envelope = {.sender = own.sender,
+                                     .recipient = t->recipient,
+                                     .notify = "FAILURE",
+                                     .orcpt = own.orcpt[0] ? own.orcpt : NULL,
+                                     .ret = t->ret[0] ? t->ret : NULL,
+                                     .envid = t->envid[0] ? t->envid : NULL,
+                                     .body = ascii ? NULL : "8BITMIME",
+                                     .smtputf8 = t->smtputf8 && (!ascii || !is_ascii(span_of(t->recipient))),
+                                     .size_bytes = message->len};
+    KILL_POINT("stub-send-before");
+    smtp_send(env->stubs_out, &envelope, read_message, &reading, result);
+    KILL_POINT("stub-send-after");
+    return ERR_OK;
+}
+
+static void log_stub(const struct ticket *t, const struct work *work, const struct smtp_result *result,
+                     const char *status)
+{
+    struct log_line line;
+
+    story_begin(&line, NULL, t);
+    if (result->relay[0])
+        log_line_str(&line, LOG_KEY_RELAY, result->relay);
+    log_line_num(&line, LOG_KEY_ATTEMPTS, work->tries + 1);
+    log_line_delay(&line, (clock_now_s() - t->created_s) * 1000);
+    log_line_status(&line, status, result->text);
+    log_line_end(&line, LOG_LEVEL_INFO);
+}
+
+static enum err record(const struct env *env, const struct ticket *t, const struct work *work,
+                       const struct smtp_result *result)
+{
+    int64_t now_s = clock_now_s();
+
+    if (result->err == ERR_OK) {
+        log_stub(t, work, result, "stub-sent");
+        return store_work_done(env->store, work, result->queue_id, now_s);
+    }
+    if (result->err == ERR_SMTP_PERMANENT) {
+        log_stub(t, work, result, "stub-refused");
+        return store_work_refused(env->store, work, result->enhanced[0] ? result->enhanced : "5.0.0",
+                                  result->text, now_s);
+    }
+    log_stub(t, work, result, "stub-deferred");
+    return store_work_later(env->store, work, outbox_next_try(env, work->tries, now_s),
+                            result->text[0] ? result->text : err_text(result->err));
+}
+
+static enum err send_stub(const struct env *env, const struct ticket *t, const struct work *work)
+{
+    struct buf message;
+    struct smtp_result result = {.err = ERR_OK};
+
+    buf_init_secret(&message, STUB_MESSAGE_MAX); /* it carries the keys */
+    enum err e = format_message(env, t, &message);
+    if (!e)
+        e = hand_over(env, t, &message, &result);
+    buf_free(&message);
+    return e ? e : record(env, t, work, &result);
+}
+
+void outbox_send_stub(const struct env *env, const struct work *work)
+{
+    struct ticket t;
+    enum err e = store_ticket_get(env->store, work->key, &t);
+
+    if (e == ERR_NOT_FOUND || (!e && ticket_state_ended(t.state)))
+        e = store_work_done(env->store, work, "", clock_now_s()); /* its life went on without this stub */
+    else if (!e)
+        e = send_stub(env, &t, work);
+    if (e) {
+        log_error("a stub was not sent: %s", err_text(e));
+        e = store_work_later(env->store, work, outbox_next_try(env, work->tries, clock_now_s()), err_text(e));
+        if (e)
+            log_error("an entry of the outbox stays as it was: %s", err_text(e));
+    }
+}
