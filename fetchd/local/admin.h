@@ -1,0 +1,18 @@
+/*
+ * admin.h - what restantectl asks for: GET /1/status, /1/tickets, /1/jobs (lists as in local/rows.h). No key,
+ * no URL and no lease token is ever shown.
+ *
+ * Queries: tickets?sender=&recipient=&state=&queue_id=&message_id=&id=&limit=, jobs?state=&id=&limit=; id is
+ * a prefix of the hex shown.
+ */
+#ifndef LOCAL_ADMIN_H
+#define LOCAL_ADMIN_H
+
+#include "http/server.h"
+
+/* For http_collect without a body; env is a struct env. */
+void admin_status(void *env, struct http_exchange *x);
+void admin_tickets(void *env, struct http_exchange *x);
+void admin_jobs(void *env, struct http_exchange *x);
+
+#endif

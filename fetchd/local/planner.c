@@ -1,0 +1,128 @@
+/*
+ * planner.c - see planner.h.
+ */
+#include "local/planner.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "env/env.h"
+#include "local/answer.h"
+#include "local/plan.h"
+#include "settings/settings.h"
+#include "store/store.h"
+
+#define DNS_BUDGET_MS 5000 /* for all domains of a message together: SMTP waits */
+
+/* Below the floor automatic mail goes plain: the rest of the disk is for what may not. */
+static bool disk_is_low(const struct env *env)
+{
+    struct store_counts counts;
+
+    return store_count(env->store, &counts) == ERR_OK &&
+           counts.disk_free_bytes / 100 <
+               counts.disk_total_bytes / 10000 * (uint64_t)env->settings->disk_floor_percent;
+}
+
+static bool some_auto(const struct plan *plan, size_t domain)
+{
+    for (size_t i = 0; i < plan->recipient_count; i++) {
+        if (plan->recipient[i].want == PLAN_WANT_AUTO && plan->recipient[i].domain == domain)
+            return true;
+    }
+    return false;
+}
+
+static void log_domain(const char *queue_id, const char *domain, const char *status, const char *detail)
+{
+    struct log_line line;
+
+    log_line_begin(&line, queue_id);
+    log_line_str(&line, LOG_KEY_DOMAIN, domain);
+    log_line_status(&line, status, detail);
+    log_line_end(&line, LOG_LEVEL_WARNING);
+}
+
+/* Whenever DNS or the disk, and not the domain, decided that mail goes plain. */
+static void log_unusual(const struct plan *plan, const struct discovery_answer *answer, bool disk_low,
+                        const char *queue_id)
+{
+    for (size_t i = 0; i < plan->domain_count; i++) {
+        if (answer[i].remembered)
+            log_domain(queue_id, plan->domain[i], answer[i].word == DISCOVERY_YES ? "stub" : "plain",
+                       "DNS failed: the last known answer");
+        else if (answer[i].word == DISCOVERY_UNKNOWN && some_auto(plan, i))
+            log_domain(queue_id, plan->domain[i], "plain", "DNS failed, and nothing is known of the domain");
+        else if (disk_low && answer[i].word == DISCOVERY_YES && some_auto(plan, i))
+            log_domain(queue_id, plan->domain[i], "plain", "the disk is below disk_floor_percent");
+    }
+}
+
+static void log_refused(const struct api_envelope *envelope, const struct api_reply *reply)
+{
+    struct log_line line;
+
+    log_line_begin(&line, envelope->queue_id);
+    log_line_addr(&line, LOG_KEY_FROM, envelope->sender);
+    if (envelope->recipient_count)
+        log_line_addr(&line, LOG_KEY_TO, envelope->recipient[0].address);
+    log_line_num(&line, LOG_KEY_NRCPT, (int64_t)envelope->recipient_count);
+    log_line_status(&line, reply->smtp / 100 == 4 ? "deferred" : "refused", reply->text);
+    log_line_end(&line, LOG_LEVEL_INFO);
+}
+
+static enum err answer_plan(const struct env *env, const struct api_plan *request,
+                            struct api_plan_answer *out)
+{
+    struct plan plan;
+    struct discovery_answer *answer = NULL;
+    enum err e = plan_sort(env->site, env->routes, request, &plan);
+
+    if (e)
+        return e;
+    if (!(answer = calloc(plan.domain_count + 1, sizeof *answer))) {
+        e = ERR_NOMEM;
+        goto out;
+    }
+    bool disk_low = plan.domain_count && disk_is_low(env);
+    discovery_ask(env, (const char *const *)plan.domain, plan.domain_count, clock_mono_ms() + DNS_BUDGET_MS,
+                  answer);
+    if ((e = plan_decide(&plan, answer, disk_low, out)))
+        goto out;
+    log_unusual(&plan, answer, disk_low, request->envelope.queue_id);
+    if (out->refuse.smtp)
+        log_refused(&request->envelope, &out->refuse);
+    else if (plan.reason)
+        log_debug("%s: not for us: %s", request->envelope.queue_id ? request->envelope.queue_id : "-",
+                  plan.reason);
+out:
+    free(answer);
+    plan_free(&plan);
+    return e;
+}
+
+void planner_handle(void *env, struct http_exchange *x)
+{
+    struct api_plan request;
+    struct api_plan_answer answer;
+    struct buf json;
+    enum err e = api_plan_parse(http_body(x), &request);
+
+    if (e) {
+        answer_error(x, e, NULL);
+        return;
+    }
+    buf_init(&json, API_HEAD_MAX);
+    if (!(e = answer_plan(env, &request, &answer))) {
+        e = api_plan_answer_format(&answer, &json);
+        api_plan_answer_free(&answer);
+    }
+    api_plan_free(&request);
+    if (e) {
+        buf_free(&json);
+        answer_error(x, e, NULL);
+        return;
+    }
+    answer_json(x, 200, &json);
+}

@@ -1,0 +1,32 @@
+/*
+ * routes.h - the administrator's table of domains (/etc/restante/domains): which recipients' mail is always
+ * pulled, always plain, or decided by DNS.
+ *
+ * One "pattern  pull | plain | auto" a line, '#' comments. A pattern is user@domain, domain, or .domain
+ * (everything below it). The most telling pattern wins: the address, then the domain, then its parents from
+ * the longest. Immutable once loaded; thread-safe.
+ */
+#ifndef LOCAL_ROUTES_H
+#define LOCAL_ROUTES_H
+
+#include "base/buf.h"
+#include "mail/address.h"
+
+enum route {
+    ROUTE_AUTO,  /* as DNS says; plain while that is not known */
+    ROUTE_PULL,  /* never plain */
+    ROUTE_PLAIN, /* never a stub */
+};
+
+struct routes;
+
+/* A missing file is an empty table. ERR_CONFIG with "file:line: message" in *why, ERR_IO, ERR_NOMEM. The
+ * caller owns *out. */
+enum err routes_load(const char *path, struct routes **out, struct buf *why);
+/* The same from memory; name stands in messages. */
+enum err routes_parse(const char *name, struct span text, struct routes **out, struct buf *why);
+void routes_free(struct routes *r);
+
+enum route routes_find(const struct routes *r, const struct address *recipient);
+
+#endif
