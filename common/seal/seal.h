@@ -22,8 +22,9 @@
 #define SEAL_CHUNK_BYTES 65536
 #define SEAL_PAYLOAD_ID_BYTES 16
 #define SEAL_DEK_BYTES 32
-#define SEAL_HEADER_BYTES                                                                                    \
-    96 /* magic, version, suite, payload version, length, payload id, salt, commitment: PROTOCOL.md */
+#define SEAL_SALT_BYTES 24
+#define SEAL_HEADER_BYTES 96 /* the layout stands in PROTOCOL.md and at the top of seal.c */
+#define SEAL_LETTER_MAX (UINT64_C(1) << 50) /* bytes */
 #define SEAL_DIGEST_BYTES 32
 #define SEAL_WRAP_BYTES (SEAL_DEK_BYTES + CRYPT_TAG_BYTES)
 /* The sealed size of a letter: header, then the chunks with their tags; an empty letter is one empty last
@@ -35,10 +36,19 @@ struct sealer;
 /* payload_version counts from 1; a replacement gets the next. Draws the DEK, the payload id and the salt at
  * random. */
 enum err sealer_create(uint32_t payload_version, struct sealer **out);
+/* The same with given values, for test vectors alone: sealing two letters with the same ones gives both away. */
+struct seal_secrets {
+    uint8_t dek[SEAL_DEK_BYTES];
+    uint8_t payload_id[SEAL_PAYLOAD_ID_BYTES];
+    uint8_t salt[SEAL_SALT_BYTES];
+};
+enum err sealer_create_with(uint32_t payload_version, const struct seal_secrets *secrets, struct sealer **out);
 void sealer_free(struct sealer *s);                       /* wipes */
 const uint8_t *sealer_payload_id(const struct sealer *s); /* SEAL_PAYLOAD_ID_BYTES; borrows */
 const uint8_t *sealer_dek(const struct sealer *s);        /* SEAL_DEK_BYTES; secret; borrows */
-/* Appends sealed chunks that became complete to out (at most len + 64 KiB + 16 bytes at a time). */
+/* Appends sealed chunks that became complete to out: at most len + SEAL_CHUNK_BYTES bytes and a tag a chunk.
+ * ERR_TOO_LARGE when out cannot hold them or the letter exceeds SEAL_LETTER_MAX. After an error the sealer gives
+ * the same error for ever. */
 enum err sealer_update(struct sealer *s, const void *letter, size_t len, struct buf *out);
 /* Appends the last chunk to out; header gets the final header; digest the SHA-256 of the letter. */
 enum err sealer_finish(struct sealer *s, struct buf *out, uint8_t header[SEAL_HEADER_BYTES],
@@ -53,8 +63,8 @@ struct seal_header {
 };
 /* Reads only the header's fields (no key): ERR_SEAL_FORMAT. */
 enum err seal_header_parse(struct span header, struct seal_header *out);
-/* sealed_bytes: the whole payload's size as announced (must fit the length formula), or UINT64_MAX when
- * unknown. */
+/* sealed_bytes: the whole payload's size as announced, or UINT64_MAX when unknown. ERR_SEAL_LENGTH when no letter
+ * has that sealed size. */
 enum err opener_create(const uint8_t dek[SEAL_DEK_BYTES], uint64_t sealed_bytes, struct opener **out);
 void opener_free(struct opener *o);
 /* Feed sealed bytes in order, in pieces of any size; verified letter bytes are appended to out. After an
@@ -67,7 +77,7 @@ const struct seal_header *opener_header(const struct opener *o);
 
 /*
  * Key wrap for one ticket: W = HKDF(Kd, salt = A, info = label | payload id | version); AES-256-GCM under W,
- * zero nonce (W is used once: a replacement has another payload id and version).
+ * zero nonce (W is used once: a replacement has another payload id and version). wrap_open: ERR_SEAL_WRAP.
  */
 enum err wrap_seal(const uint8_t kd[32], const uint8_t a[16], const uint8_t payload_id[SEAL_PAYLOAD_ID_BYTES],
                    uint32_t payload_version, const uint8_t dek[SEAL_DEK_BYTES],

@@ -34,14 +34,18 @@ size_t site_keys_count(const struct site_keys *k);
 void site_keys_fingerprint(const struct site_keys *k, size_t i, uint16_t *epoch,
                            uint8_t out[SITEKEY_FINGERPRINT_BYTES]);
 
+/* What labels begin with (docs/PROTOCOL.md, "Labels"). */
+#define SITEKEY_LABEL_PREFIX "restante/1/"
+#define SITEKEY_LABEL_MAX 64 /* octets, for site_seal and site_open */
+
 /* HMAC-SHA-256(K[e], label | 0x00 | data). ERR_NOT_FOUND for an unknown epoch. */
 enum err site_keys_derive(const struct site_keys *k, uint16_t epoch, const char *label, struct span data,
                           uint8_t out[32]);
 
 /*
  * Seals a record (AES-256-GCM, random nonce and a key derived for `label` and that nonce): out = epoch (2) |
- * nonce (16) | ciphertext | tag. aad binds it to its place (for example the record's key). site_open:
- * ERR_SEAL_TAG, ERR_SEAL_FORMAT, ERR_NOT_FOUND.
+ * nonce (16) | ciphertext | tag. aad binds it to its place (for example the record's key); label is the plain word,
+ * for example "job". Appended to out. site_open: ERR_SEAL_TAG, ERR_SEAL_FORMAT, ERR_NOT_FOUND.
  */
 #define SITE_SEAL_OVERHEAD (2 + 16 + 16)
 enum err site_seal(const struct site_keys *k, const char *label, struct span aad, struct span plain,
