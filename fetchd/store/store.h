@@ -81,8 +81,8 @@ struct ticket {
     uint32_t version; /* of the payload, from 1 */
     uint8_t payload_id[SEAL_PAYLOAD_ID_BYTES];
     uint64_t letter_bytes, sealed_bytes;
-    uint8_t digest_hash[32]; /* SHA-256(A | SHA-256(letter)): checks an ack, says nothing of the letter */
-    uint8_t sealed_digest[32];       /* SHA-256 of the sealed bytes, for Repr-Digest; computed by store_deposit */
+    uint8_t digest_hash[32];   /* SHA-256(A | SHA-256(letter)): checks an ack, says nothing of the letter */
+    uint8_t sealed_digest[32]; /* SHA-256 of the sealed bytes, for Repr-Digest; computed by store_deposit */
     char owner[STORE_ADDRESS_MAX];  /* authenticated user or reverse-path */
     char sender[STORE_ADDRESS_MAX]; /* reverse-path */
     char recipient[STORE_ADDRESS_MAX];
@@ -267,7 +267,7 @@ struct job {
     uint64_t size_bytes; /* s= at first, then the letter's */
     int64_t created_s, expires_s, changed_s, due_s;
     uint32_t tries;
-    uint32_t corrupt;                          /* how often the sealed payload did not open */
+    uint32_t corrupt;   /* how often the sealed payload did not open */
     uint8_t digest[32]; /* of the letter, once injected: for the ack */
     char mta_queue_id[STORE_QUEUE_ID_MAX];
     char reason[32];           /* of a nack or failure */

@@ -1,0 +1,125 @@
+/*
+ * engine.h - what the store asks of a database: transactions over a few ordered tables of bytes, and blobs
+ * beside them. The words of the house and all rules stand above (store_*.c); a further engine implements this
+ * table of functions and nothing else.
+ *
+ * An engine is thread-safe. A transaction belongs to one thread, which has at most one open at a time and
+ * neither scans nor flushes meanwhile. Transactions are serialisable for the keys they read with `update` or
+ * write.
+ *
+ * Errors of all functions, besides those named: ERR_STORE, ERR_DISK_FULL, ERR_NOMEM, and in a transaction
+ * ERR_BUSY: it collided with another and must be aborted and run again.
+ */
+#ifndef STORE_ENGINE_H
+#define STORE_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+/* X(name, file name, secret: a deleted record's bytes are overwritten first) */
+#define ENGINE_TABLES(X)                                                                                     \
+    X(META, "meta", false)       /* text -> format version, fingerprints of the site keys */                 \
+    X(TICKET, "ticket", false)   /* store key -> ticket */                                                   \
+    X(CREATED, "created", false) /* time, store key -> A: for listing */                                     \
+    X(TIMER, "timer", false)     /* kind, time, id: expiry of tickets, purge of tickets and jobs */          \
+    X(WRAP, "wrap", true)        /* store key -> wrapped DEK */                                              \
+    X(DEDUPE, "dedupe", false)   /* hash of what makes a letter the same -> store key, time */               \
+    X(PAYLOAD, "payload", true)  /* payload id -> size, references, DEK sealed under the site key */         \
+    X(SEALED, "sealed", false)   /* payload id -> the sealed bytes of a small payload */                     \
+    X(WORK_DUE, "work", false)   /* time, store key, kind: the outbox */                                     \
+    X(JOB, "job", false)         /* job id -> job */                                                         \
+    X(JOB_DUE, "jobdue", false)  /* time, job id */                                                          \
+    X(DOMAIN, "domain", false)   /* name -> last known answer */
+enum engine_table {
+#define ENGINE_TABLE_ENUM(name, file, secret) TABLE_##name,
+    ENGINE_TABLES(ENGINE_TABLE_ENUM)
+#undef ENGINE_TABLE_ENUM
+        TABLE_COUNT
+};
+const char *engine_table_name(enum engine_table t);
+bool engine_table_secret(enum engine_table t);
+
+#define ENGINE_KEY_MAX 512 /* bytes */
+#define ENGINE_BLOB_ID_BYTES 16
+
+struct engine;
+struct engine_txn;
+struct engine_blob; /* one being written; belongs to one thread at a time */
+
+/* Rows of a scan, in order, one after another in one buffer. Born with engine_rows_init. */
+struct engine_rows {
+    struct buf bytes;
+    size_t count;
+    size_t at; /* where engine_rows_next reads */
+};
+void engine_rows_init(struct engine_rows *r);
+void engine_rows_free(struct engine_rows *r);
+void engine_rows_clear(struct engine_rows *r);
+enum err engine_rows_add(struct engine_rows *r, struct span key, struct span value);
+/* The next row; false after the last. The spans borrow until the next scan into r. */
+bool engine_rows_next(struct engine_rows *r, struct span *key, struct span *value);
+
+struct engine_ops {
+    void (*close)(struct engine *e);
+
+    enum err (*begin)(struct engine *e, struct engine_txn **out);
+    /* Appends the value to *out (cleared first). update: the record will be written in this transaction;
+     * nobody else may read it for update until the end. ERR_NOT_FOUND. */
+    enum err (*get)(struct engine_txn *t, enum engine_table table, struct span key, bool update,
+                    struct buf *out);
+    enum err (*put)(struct engine_txn *t, enum engine_table table, struct span key, struct span value);
+    enum err (*del)(struct engine_txn *t, enum engine_table table, struct span key); /* ERR_NOT_FOUND */
+    /* Ends t in any case. After ERR_OK all sees the changes, and a crash shows either all of them or none;
+     * they are safe from a crash only after flush. Whoever sees the changes of t and then commits or flushes,
+     * does so behind t: an answer given after a flush never rests on something that a crash takes back. */
+    enum err (*commit)(struct engine_txn *t);
+    void (*abort)(struct engine_txn *t); /* ends t */
+    /* Makes everything durable that was committed before the call. After an error the changes are still
+     * there, and a later flush may make them durable. */
+    enum err (*flush)(struct engine *e);
+
+    /* Outside of transactions: committed rows with from <= key < until (an empty `until`: no end), in
+     * ascending or descending order, at most max; *rows is cleared first. No lock is kept: look again in a
+     * transaction before acting on a row. */
+    enum err (*scan)(struct engine *e, enum engine_table table, struct span from, struct span until,
+                     bool descending, size_t max, struct engine_rows *rows);
+
+    /* Blobs: large immutable values beside the tables, outside of transactions. */
+    enum err (*blob_create)(struct engine *e, struct engine_blob **out);
+    enum err (*blob_write)(struct engine_blob *b, const void *data, size_t len);
+    enum err (*blob_patch)(struct engine_blob *b, const void *data, size_t len); /* over the first bytes */
+    /* Exactly len bytes from offset of what was written so far. */
+    enum err (*blob_read)(struct engine_blob *b, uint64_t offset, void *out, size_t len);
+    /* Takes b: durable under its id when it returns. A record that names it is to be committed next; a blob
+     * that no record names is an orphan, removed at the next start. */
+    enum err (*blob_keep)(struct engine_blob *b, const uint8_t id[ENGINE_BLOB_ID_BYTES]);
+    void (*blob_abort)(struct engine_blob *b); /* takes b, leaves nothing; NULL is fine */
+    /* A descriptor of its own (the caller closes it) on the kept bytes. ERR_NOT_FOUND. */
+    enum err (*blob_open)(struct engine *e, const uint8_t id[ENGINE_BLOB_ID_BYTES], int *fd, uint64_t *size);
+    enum err (*blob_remove)(struct engine *e, const uint8_t id[ENGINE_BLOB_ID_BYTES]); /* ERR_NOT_FOUND */
+    /* Calls back for every kept blob until it returns an error, which is then the result. */
+    enum err (*blob_each)(struct engine *e,
+                          enum err (*each)(void *arg, const uint8_t id[ENGINE_BLOB_ID_BYTES]), void *arg);
+
+    /* What unprivileged programs may still use, and all; 0 and 0 when it means nothing. */
+    enum err (*space)(struct engine *e, uint64_t *free_bytes, uint64_t *total_bytes);
+};
+
+/* The first member of every engine's own struct. */
+struct engine {
+    const struct engine_ops *ops;
+};
+
+/* In memory, for tests and trials: the same rules, nothing survives close. */
+enum err engine_mem_open(struct engine **out);
+
+/* Berkeley DB: see store_bdb.c for what lies in `directory`. ERR_EXISTS: another process has it. ERR_CONFIG:
+ * a foreign DB_CONFIG. *why gets a sentence. failed(arg) is called once, from any thread, when the
+ * environment must be recovered; from then on everything is ERR_STORE. */
+enum err engine_bdb_open(const char *directory, int64_t cache_bytes, void (*failed)(void *arg),
+                         void *failed_arg, struct engine **out, struct buf *why);
+
+#endif

@@ -1,0 +1,102 @@
+/*
+ * records.h - what the store's records look like, and their keys. Their bytes are codec.h's; what must not be
+ * readable without the site key is sealed here under it, bound to the record's key.
+ *
+ * Records are large: they live on the heap. Functions are thread-safe, a record belongs to one thread.
+ */
+#ifndef STORE_RECORDS_H
+#define STORE_RECORDS_H
+
+#include "store/codec.h"
+#include "store/engine.h"
+#include "store/store.h"
+
+/* A ticket and what only the store knows of it. */
+struct ticket_record {
+    struct ticket t;      /* from_field and subject: see ticket_record_open */
+    uint8_t dedupe[32];   /* key of its entry in DEDUPE; zero: none */
+    int64_t timer_s;      /* its entry in TIMER: expiry while it lives, purge afterwards */
+    int64_t lease_hard_s; /* the running lease ends then at the latest, whatever is under way */
+    int64_t stub_due_s;   /* its entries in WORK_DUE; 0: none */
+    int64_t notify_due_s;
+    uint32_t notify_tries;
+    struct {
+        uint16_t len;
+        uint8_t data[2200];
+    } sealed; /* from_field and subject, for the stub alone: carried along unopened */
+};
+
+/* A payload: its bytes are in SEALED or in a blob of the same id. */
+struct payload_record {
+    bool in_blob;
+    uint64_t size;
+    uint32_t references; /* tickets that live, notifications that are due */
+    int64_t created_s;
+    struct {
+        uint16_t len;
+        uint8_t data[SITE_SEAL_OVERHEAD + SEAL_DEK_BYTES];
+    } dek;
+};
+
+struct job_record {
+    struct job j;
+    uint8_t same[32]; /* hash of what makes a stub the same: outlives the keys */
+    int64_t timer_s;  /* ended: its entry in TIMER */
+    struct {
+        uint16_t len;
+        uint8_t data[8192];
+    } sealed;
+};
+
+struct dedupe_record {
+    uint8_t key[TICKET_STORE_KEY_BYTES];
+    int64_t created_s;
+};
+
+/* Encoders append to *out. Decoders want *r zeroed and fill r's own key. ERR_STORE, ERR_STORE_FORMAT. */
+enum err ticket_record_encode(const struct ticket_record *r, struct buf *out);
+enum err ticket_record_decode(struct span bytes, const uint8_t key[TICKET_STORE_KEY_BYTES],
+                              struct ticket_record *r);
+/* Seals from_field and subject into r->sealed; opens them again. ERR_STORE: not sealed by these keys. */
+enum err ticket_record_seal(const struct site_keys *keys, struct ticket_record *r);
+enum err ticket_record_open(const struct site_keys *keys, struct ticket_record *r);
+
+enum err payload_record_encode(const struct payload_record *r, struct buf *out);
+enum err payload_record_decode(struct span bytes, struct payload_record *r);
+enum err payload_record_seal_dek(const struct site_keys *keys, const uint8_t id[SEAL_PAYLOAD_ID_BYTES],
+                                 const uint8_t dek[SEAL_DEK_BYTES], struct payload_record *r);
+enum err payload_record_open_dek(const struct site_keys *keys, const uint8_t id[SEAL_PAYLOAD_ID_BYTES],
+                                 const struct payload_record *r, uint8_t dek[SEAL_DEK_BYTES]);
+
+/* Seals the job's private fields under the current site key, and opens them. Wipe with job_record_free. */
+enum err job_record_encode(const struct site_keys *keys, struct job_record *r, struct buf *out);
+enum err job_record_decode(const struct site_keys *keys, struct span bytes, const uint8_t id[16],
+                           struct job_record *r);
+/* Only state and times, nothing opened. */
+enum err job_record_peek(struct span bytes, struct job_record *r);
+void job_record_free(struct job_record *r);
+/* The epoch of the site key that sealed bytes were made with. */
+uint16_t sealed_epoch(const uint8_t *data);
+
+enum err dedupe_record_encode(const struct dedupe_record *r, struct buf *out);
+enum err dedupe_record_decode(struct span bytes, struct dedupe_record *r);
+enum err domain_record_encode(const struct store_domain *r, struct buf *out);
+enum err domain_record_decode(struct span bytes, struct store_domain *r);
+
+/* Keys of the tables that are ordered by time: [kind] time id [kind]. */
+struct record_key {
+    uint8_t data[64];
+    size_t len;
+};
+enum timer_kind { TIMER_EXPIRE = 'e', TIMER_PURGE_TICKET = 'p', TIMER_PURGE_JOB = 'j' };
+struct record_key record_key_time(int64_t time_s, const uint8_t *id, size_t len); /* CREATED, JOB_DUE */
+struct record_key record_key_timer(enum timer_kind kind, int64_t time_s, const uint8_t *id, size_t len);
+struct record_key record_key_work(int64_t due_s, const uint8_t key[TICKET_STORE_KEY_BYTES],
+                                  enum work_kind kind);
+struct span record_key_span(const struct record_key *k); /* borrows */
+/* Take such keys apart; false when one has another length or kind. */
+bool record_key_time_parse(struct span key, size_t len, int64_t *time_s, uint8_t *id);
+bool record_key_timer_parse(struct span key, size_t len, int64_t *time_s, uint8_t *id);
+bool record_key_work_parse(struct span key, struct work *out);
+
+#endif

@@ -1,0 +1,383 @@
+/*
+ * store.c - opening and closing, the run of a change, and the words that belong to both sides. The words of
+ * tickets stand in store_deposit.c, store_ticket.c and store_work.c, those of jobs in store_job.c.
+ *
+ * Durability in one place: a word's body changes records in a transaction; run_change commits it, which makes
+ * it visible and keeps no lock, then flushes the engine's log, which makes it safe from a crash and is shared
+ * by everybody who waits at that time; only then the word returns. Between commit and flush others may see
+ * the change: their own flush comes later in the same log, so no answer ever rests on what a crash takes
+ * back.
+ */
+#include "store/store.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/kill.h"
+#include "base/log.h"
+#include "store/store_internal.h"
+
+#define CHANGE_TRIES_MAX 200
+#define CHANGE_PAUSE_MAX_US 4000
+#define WALK_PAGE 256
+
+/* ---- opening ------------------------------------------------------------------------------------------- */
+
+enum err store_open_on(const struct store_options *o, const struct site_keys *keys, struct engine *engine,
+                       struct store **out, struct buf *why)
+{
+    struct store *s = calloc(1, sizeof *s);
+    enum err err = ERR_NOMEM;
+
+    if (s == NULL) {
+        engine->ops->close(engine);
+        return ERR_NOMEM;
+    }
+    s->engine = engine;
+    s->keys = keys;
+    s->record_max_bytes = o->record_max_bytes;
+    s->dedupe_s = o->dedupe_s;
+    s->tombstone_s = o->tombstone_s;
+    s->disk_floor_percent = o->disk_floor_percent;
+    pthread_mutex_init(&s->count_mutex, NULL);
+    if ((err = grace_create(&s->work_grace)) != ERR_OK || (err = grace_create(&s->job_grace)) != ERR_OK)
+        goto out;
+    err = store_check(s, why);
+out:
+    if (err == ERR_OK)
+        *out = s;
+    else
+        store_close(s);
+    return err;
+}
+
+enum err store_open(const struct store_options *o, const struct site_keys *keys, struct store **out,
+                    struct buf *why)
+{
+    struct engine *engine = NULL;
+    enum err err;
+
+    if (o->engine == STORE_BDB)
+        err = engine_bdb_open(o->directory, o->cache_bytes, o->failed, o->failed_arg, &engine, why);
+    else
+        err = engine_mem_open(&engine);
+    return err == ERR_OK ? store_open_on(o, keys, engine, out, why) : err;
+}
+
+void store_close(struct store *s)
+{
+    if (s == NULL)
+        return;
+    s->engine->ops->close(s->engine);
+    grace_free(s->work_grace);
+    grace_free(s->job_grace);
+    pthread_mutex_destroy(&s->count_mutex);
+    free(s);
+}
+
+/* ---- changes ------------------------------------------------------------------------------------------- */
+
+/* Whoever collided waits a little, differently long each time, so that the same two do not collide for ever.
+ */
+static void pause_after_collision(unsigned tries)
+{
+    unsigned limit = tries < 12 ? 1U << tries : CHANGE_PAUSE_MAX_US;
+    struct timespec pause = {.tv_nsec = 0};
+
+    if (limit > CHANGE_PAUSE_MAX_US)
+        limit = CHANGE_PAUSE_MAX_US;
+    clock_gettime(CLOCK_MONOTONIC, &pause);
+    pause.tv_nsec = (long)(((unsigned long)pause.tv_nsec / 64 % limit + 1) * 1000);
+    pause.tv_sec = 0;
+    nanosleep(&pause, NULL);
+}
+
+static void counts_add(struct store *s, const struct store_counts *d)
+{
+    pthread_mutex_lock(&s->count_mutex);
+    for (int i = 0; i < TICKET_STATE_COUNT; i++)
+        s->counts.tickets[i] += d->tickets[i];
+    for (int i = 0; i < JOB_STATE_COUNT; i++)
+        s->counts.jobs[i] += d->jobs[i];
+    s->counts.payloads += d->payloads;
+    s->counts.payload_bytes += d->payload_bytes;
+    s->counts.work += d->work;
+    pthread_mutex_unlock(&s->count_mutex);
+}
+
+static void log_state(const struct change *c)
+{
+    char id[ENCODE_HEX_LEN(TICKET_A_BYTES) + 1];
+
+    if (!c->state.entered)
+        return;
+    encode_hex(c->state.a, sizeof c->state.a, id);
+    log_debug("ticket %s: %s -> %s", id, ticket_state_name(c->state.from), ticket_state_name(c->state.to));
+}
+
+static enum err run_change(struct store *s, change_body body, void *arg, bool flush)
+{
+    const struct engine_ops *ops = s->engine->ops;
+    struct change c;
+    enum err err = ERR_BUSY, flushed;
+    bool committed = false;
+
+    buf_init(&c.value, STORE_VALUE_MAX);
+    for (unsigned tries = 0; tries < CHANGE_TRIES_MAX && err == ERR_BUSY; tries++) {
+        if (tries > 0)
+            pause_after_collision(tries);
+        c.s = s;
+        c.drop_blob = false;
+        c.state.entered = false;
+        memset(&c.counts, 0, sizeof c.counts);
+        if ((err = ops->begin(s->engine, &c.txn)) != ERR_OK)
+            continue;
+        err = body(&c, arg);
+        if (err == ERR_OK) {
+            err = ops->commit(c.txn);
+            committed = err == ERR_OK;
+        } else {
+            ops->abort(c.txn);
+        }
+    }
+    buf_free(&c.value);
+    if (err == ERR_BUSY) {
+        log_warning("store: a change collided %u times and was given up", CHANGE_TRIES_MAX);
+        return ERR_STORE;
+    }
+    if (committed) {
+        counts_add(s, &c.counts);
+        log_state(&c);
+    }
+    /* A crash here loses the change, and nobody was told of it yet. */
+    KILL_POINT("store-flush-before");
+    if (flush && (flushed = ops->flush(s->engine)) != ERR_OK)
+        return flushed;
+    /* Only now is it sure that nothing refers to the blob. A crash before leaves it to the sweep at the
+     * start. */
+    if (committed && c.drop_blob) {
+        KILL_POINT("payload-unlink-before");
+        ops->blob_remove(s->engine, c.blob);
+    }
+    return err;
+}
+
+enum err store_change(struct store *s, change_body body, void *arg)
+{
+    return run_change(s, body, arg, true);
+}
+
+enum err store_change_lazy(struct store *s, change_body body, void *arg)
+{
+    return run_change(s, body, arg, false);
+}
+
+void store_text(char *out, size_t size, const char *text)
+{
+    size_t len = text == NULL ? 0 : strnlen(text, size - 1);
+
+    if (len > 0)
+        memcpy(out, text, len);
+    out[len] = '\0';
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------- */
+
+enum err store_read(struct store *s, enum engine_table table, struct span key, struct buf *out)
+{
+    const struct engine_ops *ops = s->engine->ops;
+    enum err err = ERR_BUSY;
+
+    for (unsigned tries = 0; tries < CHANGE_TRIES_MAX && err == ERR_BUSY; tries++) {
+        struct engine_txn *txn;
+
+        if (tries > 0)
+            pause_after_collision(tries);
+        if ((err = ops->begin(s->engine, &txn)) != ERR_OK)
+            continue;
+        err = ops->get(txn, table, key, false, out);
+        ops->abort(txn);
+    }
+    return err == ERR_BUSY ? ERR_STORE : err;
+}
+
+void walk_init(struct walk *w, struct store *s, enum engine_table table, struct record_key from,
+               struct record_key until, bool descending)
+{
+    w->s = s;
+    w->table = table;
+    engine_rows_init(&w->rows);
+    w->from = from;
+    w->until = until;
+    w->descending = descending;
+    w->done = false;
+    w->page = WALK_PAGE;
+}
+
+enum err walk_next(struct walk *w, struct span *key, struct span *value)
+{
+    enum err err;
+
+    if (!engine_rows_next(&w->rows, key, value)) {
+        if (w->done)
+            return ERR_NOT_FOUND;
+        err = w->s->engine->ops->scan(w->s->engine, w->table, record_key_span(&w->from),
+                                      record_key_span(&w->until), w->descending, w->page, &w->rows);
+        if (err != ERR_OK)
+            return err;
+        w->done = w->rows.count < w->page;
+        if (!engine_rows_next(&w->rows, key, value))
+            return ERR_NOT_FOUND;
+    }
+    if (key->len >= sizeof w->from.data)
+        return ERR_STORE; /* no table that is walked has such keys */
+    if (w->descending) {
+        /* until is exclusive: the next page ends before this row. */
+        memcpy(w->until.data, key->ptr, key->len);
+        w->until.len = key->len;
+    } else {
+        /* The next page begins at the smallest key behind this one. */
+        memcpy(w->from.data, key->ptr, key->len);
+        w->from.data[key->len] = 0;
+        w->from.len = key->len + 1;
+    }
+    return ERR_OK;
+}
+
+void walk_free(struct walk *w)
+{
+    engine_rows_free(&w->rows);
+}
+
+/* ---- both sides ---------------------------------------------------------------------------------------- */
+
+enum err store_domain_get(struct store *s, const char *domain, struct store_domain *out)
+{
+    struct store_domain d = {.takes_stubs = false};
+    struct buf value;
+    enum err err;
+
+    buf_init(&value, STORE_VALUE_MAX);
+    if (strlen(domain) > ENGINE_KEY_MAX)
+        err = ERR_NOT_FOUND;
+    else
+        err = store_read(s, TABLE_DOMAIN, span_of(domain), &value);
+    if (err == ERR_OK)
+        err = domain_record_decode(buf_span(&value), &d);
+    if (err == ERR_OK)
+        *out = d;
+    buf_free(&value);
+    return err;
+}
+
+struct domain_put {
+    const char *domain;
+    const struct store_domain *d;
+};
+
+static enum err domain_put(struct change *c, void *arg)
+{
+    const struct domain_put *p = arg;
+    enum err err;
+
+    buf_clear(&c->value);
+    err = domain_record_encode(p->d, &c->value);
+    if (err == ERR_OK)
+        err = c->s->engine->ops->put(c->txn, TABLE_DOMAIN, span_of(p->domain), buf_span(&c->value));
+    return err;
+}
+
+enum err store_domain_put(struct store *s, const char *domain, const struct store_domain *d)
+{
+    if (domain[0] == '\0' || strlen(domain) > ENGINE_KEY_MAX)
+        return ERR_SYNTAX;
+    return store_change_lazy(s, domain_put, &(struct domain_put){domain, d});
+}
+
+struct purge {
+    uint8_t id[TICKET_STORE_KEY_BYTES];
+    int64_t timer_s;
+    struct ticket_record *r;
+};
+
+static enum err purge_ticket(struct change *c, void *arg)
+{
+    struct purge *p = arg;
+    enum err err;
+
+    memset(p->r, 0, sizeof *p->r);
+    err = change_ticket_get(c, p->id, p->r);
+    /* Somebody may have been faster. */
+    if (err == ERR_NOT_FOUND || (err == ERR_OK && p->r->timer_s != p->timer_s))
+        return ERR_NOT_FOUND;
+    if (err == ERR_OK)
+        err = change_ticket_purge(c, p->r);
+    if (err == ERR_OK)
+        KILL_POINT("purge-commit-before");
+    return err;
+}
+
+static enum err purge_job(struct change *c, void *arg)
+{
+    struct purge *p = arg;
+
+    return change_job_purge(c, p->id, p->timer_s);
+}
+
+static enum err purge_kind(struct store *s, enum timer_kind kind, size_t id_len, int64_t now_s, size_t max,
+                           size_t *count)
+{
+    struct purge p = {.r = calloc(1, sizeof *p.r)};
+    struct walk w;
+    struct span key, value;
+    enum err err = ERR_OK;
+
+    if (p.r == NULL)
+        return ERR_NOMEM;
+    walk_init(&w, s, TABLE_TIMER, record_key_timer(kind, 0, NULL, 0),
+              record_key_timer(kind, now_s + 1, NULL, 0), false);
+    while (*count < max && (err = walk_next(&w, &key, &value)) == ERR_OK) {
+        if (!record_key_timer_parse(key, id_len, &p.timer_s, p.id)) {
+            err = ERR_STORE;
+            break;
+        }
+        /* A crash in between only leaves it to be purged again. */
+        err = store_change_lazy(s, kind == TIMER_PURGE_JOB ? purge_job : purge_ticket, &p);
+        if (err == ERR_OK)
+            ++*count;
+        else if (err != ERR_NOT_FOUND)
+            break;
+    }
+    walk_free(&w);
+    free(p.r);
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+enum err store_purge(struct store *s, int64_t now_s, size_t max, size_t *count)
+{
+    size_t n = 0;
+    enum err err = purge_kind(s, TIMER_PURGE_TICKET, TICKET_STORE_KEY_BYTES, now_s, max, &n);
+
+    if (err == ERR_OK)
+        err = purge_kind(s, TIMER_PURGE_JOB, 16, now_s, max, &n);
+    *count = n;
+    return err;
+}
+
+enum err store_count(struct store *s, struct store_counts *out)
+{
+    struct store_counts counts;
+    enum err err;
+
+    pthread_mutex_lock(&s->count_mutex);
+    counts = s->counts;
+    pthread_mutex_unlock(&s->count_mutex);
+    err = s->engine->ops->space(s->engine, &counts.disk_free_bytes, &counts.disk_total_bytes);
+    if (err == ERR_OK)
+        *out = counts;
+    return err;
+}

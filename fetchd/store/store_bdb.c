@@ -1,0 +1,562 @@
+/*
+ * store_bdb.c - the engine on Berkeley DB 5.3; the only file that includes db.h. In the directory:
+ *   lock      held by flock as long as the store is open: one process owns the environment, because Berkeley
+ * DB does not survive the death of one of two db/       the environment: log files and one file a table
+ *   payload/  large payloads (blob_dir.h)
+ *
+ * The environment is private to the process (DB_PRIVATE): its shared regions lie in ordinary memory, so there
+ * are no region files to be written back, and nothing of them can be left over. Every opening runs normal
+ * recovery.
+ *
+ * commit is Berkeley DB's commit without a sync, which gives the locks back as soon as the commit record is
+ * in the log's buffer; flush writes and syncs the log up to its end, once for all who wait. Thereby the hot
+ * pages (the ends of the tables ordered by time) are not locked during disk writes. What is behind another's
+ * commit in the log cannot become durable before it.
+ *
+ * DB_RUNRECOVERY: nothing can be done in this process any more; failed() is called, once, and the daemon
+ * stops, is restarted and recovers.
+ */
+#include <db.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/secret.h"
+#include "store/blob_dir.h"
+#include "store/engine.h"
+
+#define PAGE_BYTES 16384 /* four of them hold a record of 65,432 bytes: 26 of each page are not usable */
+#define LOG_FILE_BYTES (16U * 1024 * 1024)
+#define LOG_BUFFER_BYTES (4U * 1024 * 1024)
+#define CACHE_MIN_BYTES (4 * 1024 * 1024)
+/* A deposit to a thousand recipients touches some pages for each. */
+#define LOCKS_MAX 200000
+#define TXNS_MAX 1000
+#define CHECKPOINT_KB (32 * 1024)
+#define CHECKPOINT_S 30
+#define VALUE_GUESS_BYTES 4096
+#define FILE_MODE 0600
+#define DIRECTORY_MODE 0700
+
+struct bdb {
+    struct engine engine;
+    int lock_fd;
+    DB_ENV *env;
+    DB *table[TABLE_COUNT];
+    struct blob_dir *blobs;
+    void (*failed)(void *arg);
+    void *failed_arg;
+    atomic_bool panicked;
+    /* the checkpoint thread */
+    pthread_t thread;
+    bool thread_runs;
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    bool stop; /* under mutex */
+};
+
+struct engine_txn {
+    struct bdb *b;
+    DB_TXN *txn;
+};
+
+/* ---- errors -------------------------------------------------------------------------------------------- */
+
+static void panic(struct bdb *b)
+{
+    if (!atomic_exchange(&b->panicked, true)) {
+        log_error("store: the database must be recovered; it is closed until the program starts again");
+        if (b->failed != NULL)
+            b->failed(b->failed_arg);
+    }
+}
+
+/* Berkeley DB's answer as one of ours. what: for the log. */
+static enum err bdb_err(struct bdb *b, const char *what, int rc)
+{
+    switch (rc) {
+    case 0:
+        return ERR_OK;
+    case DB_NOTFOUND:
+    case DB_KEYEMPTY:
+        return ERR_NOT_FOUND;
+    case DB_LOCK_DEADLOCK:
+    case DB_LOCK_NOTGRANTED:
+        return ERR_BUSY;
+    case DB_RUNRECOVERY:
+        panic(b);
+        return ERR_STORE;
+    case ENOMEM:
+        return ERR_NOMEM;
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return ERR_DISK_FULL;
+    default:
+        log_error("store: %s: %s", what, db_strerror(rc));
+        return ERR_STORE;
+    }
+}
+
+static void on_message(const DB_ENV *env, const char *prefix, const char *message)
+{
+    (void)env;
+    (void)prefix;
+    log_warning("store: Berkeley DB: %s", message);
+}
+
+static void on_event(DB_ENV *env, u_int32_t event, void *info)
+{
+    (void)info;
+    if (event == DB_EVENT_PANIC)
+        panic(env->app_private);
+}
+
+/* ---- transactions -------------------------------------------------------------------------------------- */
+
+static DBT dbt_of(struct span s)
+{
+    DBT d;
+
+    memset(&d, 0, sizeof d);
+    d.data = (void *)(uintptr_t)s.ptr; /* Berkeley DB only reads it */
+    d.size = (u_int32_t)s.len;
+    return d;
+}
+
+static enum err bdb_begin(struct engine *e, struct engine_txn **out)
+{
+    struct bdb *b = (struct bdb *)e;
+    struct engine_txn *t = calloc(1, sizeof *t);
+    enum err err;
+
+    if (t == NULL)
+        return ERR_NOMEM;
+    t->b = b;
+    err = bdb_err(b, "begin", b->env->txn_begin(b->env, NULL, &t->txn, DB_TXN_NOSYNC));
+    if (err == ERR_OK)
+        *out = t;
+    else
+        free(t);
+    return err;
+}
+
+static enum err get(struct bdb *b, DB_TXN *txn, enum engine_table table, struct span key, u_int32_t flags,
+                    struct buf *out)
+{
+    DBT k = dbt_of(key), v;
+    size_t want = VALUE_GUESS_BYTES;
+    int rc;
+
+    buf_clear(out);
+    memset(&v, 0, sizeof v);
+    v.flags = DB_DBT_USERMEM;
+    for (;;) {
+        if ((v.data = buf_reserve(out, want)) == NULL)
+            return ERR_NOMEM;
+        v.ulen = (u_int32_t)want;
+        rc = b->table[table]->get(b->table[table], txn, &k, &v, flags);
+        if (rc != DB_BUFFER_SMALL || v.size <= want)
+            break;
+        want = v.size;
+    }
+    if (rc == 0)
+        buf_added(out, v.size);
+    return bdb_err(b, "get", rc);
+}
+
+static enum err bdb_get(struct engine_txn *t, enum engine_table table, struct span key, bool update,
+                        struct buf *out)
+{
+    return get(t->b, t->txn, table, key, update ? DB_RMW : 0, out);
+}
+
+static enum err bdb_put(struct engine_txn *t, enum engine_table table, struct span key, struct span value)
+{
+    DBT k = dbt_of(key), v = dbt_of(value);
+
+    return bdb_err(t->b, "put", t->b->table[table]->put(t->b->table[table], t->txn, &k, &v, 0));
+}
+
+/* Deleting leaves the bytes in the page until others come: a secret is written over with zeros of the same
+ * length first, which happens in its place. */
+static enum err overwrite(struct engine_txn *t, enum engine_table table, struct span key)
+{
+    struct buf value;
+    enum err err;
+
+    buf_init_secret(&value, ENGINE_KEY_MAX + PAGE_BYTES);
+    err = get(t->b, t->txn, table, key, DB_RMW, &value);
+    if (err == ERR_OK && value.len > 0) {
+        memset(value.data, 0, value.len);
+        err = bdb_put(t, table, key, buf_span(&value));
+    }
+    buf_free(&value);
+    return err;
+}
+
+static enum err bdb_del(struct engine_txn *t, enum engine_table table, struct span key)
+{
+    DBT k = dbt_of(key);
+    enum err err;
+
+    if (engine_table_secret(table) && (err = overwrite(t, table, key)) != ERR_OK)
+        return err;
+    return bdb_err(t->b, "delete", t->b->table[table]->del(t->b->table[table], t->txn, &k, 0));
+}
+
+static enum err bdb_commit(struct engine_txn *t)
+{
+    struct bdb *b = t->b;
+    int rc = t->txn->commit(t->txn, DB_TXN_NOSYNC); /* ends the handle whatever it says */
+
+    free(t);
+    return bdb_err(b, "commit", rc);
+}
+
+static void bdb_abort(struct engine_txn *t)
+{
+    bdb_err(t->b, "abort", t->txn->abort(t->txn));
+    free(t);
+}
+
+static enum err bdb_flush(struct engine *e)
+{
+    struct bdb *b = (struct bdb *)e;
+
+    return bdb_err(b, "flush of the log", b->env->log_flush(b->env, NULL));
+}
+
+/* ---- scans --------------------------------------------------------------------------------------------- */
+
+static bool in_range(const DBT *key, struct span from, struct span until, bool descending)
+{
+    struct span bound = descending ? from : until;
+    size_t len = key->size < bound.len ? key->size : bound.len;
+    int c = len == 0 ? 0 : memcmp(key->data, bound.ptr, len);
+
+    if (c == 0)
+        c = key->size < bound.len ? -1 : key->size > bound.len;
+    return descending ? c >= 0 : bound.len == 0 || c < 0;
+}
+
+/* Where a scan begins: at the first row not before from, or at the last one before until. */
+static int scan_start(DBC *cursor, DBT *key, DBT *value, struct span from, struct span until, bool descending)
+{
+    struct span start = descending ? until : from;
+    int rc;
+
+    if (start.len == 0)
+        return cursor->get(cursor, key, value, descending ? DB_LAST : DB_FIRST);
+    *key = dbt_of(start);
+    rc = cursor->get(cursor, key, value, DB_SET_RANGE);
+    if (!descending)
+        return rc;
+    return rc == DB_NOTFOUND ? cursor->get(cursor, key, value, DB_LAST)
+           : rc == 0         ? cursor->get(cursor, key, value, DB_PREV)
+                             : rc;
+}
+
+static enum err bdb_scan(struct engine *e, enum engine_table table, struct span from, struct span until,
+                         bool descending, size_t max, struct engine_rows *rows)
+{
+    struct bdb *b = (struct bdb *)e;
+    DBC *cursor = NULL;
+    DBT key, value;
+    enum err err = ERR_OK;
+    int rc, closed;
+
+    engine_rows_clear(rows);
+    rc = b->table[table]->cursor(b->table[table], NULL, &cursor, 0);
+    if (rc != 0)
+        return bdb_err(b, "cursor", rc);
+    /* Key and value lie in the cursor's own memory until its next get; one lock at a time is held. */
+    memset(&key, 0, sizeof key);
+    memset(&value, 0, sizeof value);
+    rc = scan_start(cursor, &key, &value, from, until, descending);
+    while (rc == 0 && rows->count < max && in_range(&key, from, until, descending)) {
+        err = engine_rows_add(rows, span_bytes(key.data, key.size), span_bytes(value.data, value.size));
+        if (err != ERR_OK || rows->count == max)
+            break;
+        rc = cursor->get(cursor, &key, &value, descending ? DB_PREV : DB_NEXT);
+    }
+    closed = cursor->close(cursor);
+    if (rc == DB_NOTFOUND)
+        rc = 0;
+    if (rc == 0)
+        rc = closed;
+    if (err == ERR_OK)
+        err = bdb_err(b, "scan", rc);
+    return err;
+}
+
+/* A cursor holds one lock, but moving it may collide all the same. */
+static enum err bdb_scan_again(struct engine *e, enum engine_table table, struct span from, struct span until,
+                               bool descending, size_t max, struct engine_rows *rows)
+{
+    enum err err = ERR_BUSY;
+
+    for (int tries = 0; tries < 100 && err == ERR_BUSY; tries++)
+        err = bdb_scan(e, table, from, until, descending, max, rows);
+    return err == ERR_BUSY ? ERR_STORE : err;
+}
+
+/* ---- blobs --------------------------------------------------------------------------------------------- */
+
+static enum err bdb_blob_create(struct engine *e, struct engine_blob **out)
+{
+    return blob_dir_create(((struct bdb *)e)->blobs, out);
+}
+
+static enum err bdb_blob_open(struct engine *e, const uint8_t id[ENGINE_BLOB_ID_BYTES], int *fd,
+                              uint64_t *size)
+{
+    return blob_dir_open_blob(((struct bdb *)e)->blobs, id, fd, size);
+}
+
+static enum err bdb_blob_remove(struct engine *e, const uint8_t id[ENGINE_BLOB_ID_BYTES])
+{
+    return blob_dir_remove(((struct bdb *)e)->blobs, id);
+}
+
+static enum err bdb_blob_each(struct engine *e,
+                              enum err (*each)(void *arg, const uint8_t id[ENGINE_BLOB_ID_BYTES]), void *arg)
+{
+    return blob_dir_each(((struct bdb *)e)->blobs, each, arg);
+}
+
+static enum err bdb_space(struct engine *e, uint64_t *free_bytes, uint64_t *total_bytes)
+{
+    return blob_dir_space(((struct bdb *)e)->blobs, free_bytes, total_bytes);
+}
+
+/* ---- checkpoints --------------------------------------------------------------------------------------- */
+
+/* Keeps recovery short and the log small: what was destroyed is gone for good once its log files are. */
+static void checkpoint(struct bdb *b, u_int32_t kbytes, u_int32_t flags)
+{
+    int rc = b->env->txn_checkpoint(b->env, kbytes, 0, flags);
+
+    if (rc == 0)
+        rc = b->env->log_archive(b->env, NULL, DB_ARCH_REMOVE);
+    if (rc != 0)
+        bdb_err(b, "checkpoint", rc);
+}
+
+static void *checkpoint_loop(void *arg)
+{
+    struct bdb *b = arg;
+    struct timespec until;
+    unsigned seconds = 0;
+
+    pthread_mutex_lock(&b->mutex);
+    while (!b->stop) {
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec++;
+        if (pthread_cond_timedwait(&b->wake, &b->mutex, &until) != ETIMEDOUT)
+            continue;
+        pthread_mutex_unlock(&b->mutex);
+        seconds = (seconds + 1) % CHECKPOINT_S;
+        if (!atomic_load(&b->panicked))
+            checkpoint(b, seconds == 0 ? 1 : CHECKPOINT_KB, 0);
+        pthread_mutex_lock(&b->mutex);
+    }
+    pthread_mutex_unlock(&b->mutex);
+    return NULL;
+}
+
+static enum err start_checkpoints(struct bdb *b)
+{
+    pthread_condattr_t attr;
+
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&b->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    b->thread_runs = pthread_create(&b->thread, NULL, checkpoint_loop, b) == 0;
+    return b->thread_runs ? ERR_OK : ERR_NOMEM;
+}
+
+static void stop_checkpoints(struct bdb *b)
+{
+    if (!b->thread_runs)
+        return;
+    pthread_mutex_lock(&b->mutex);
+    b->stop = true;
+    pthread_cond_signal(&b->wake);
+    pthread_mutex_unlock(&b->mutex);
+    pthread_join(b->thread, NULL);
+    pthread_cond_destroy(&b->wake);
+}
+
+/* ---- opening ------------------------------------------------------------------------------------------- */
+
+static enum err why_errno(struct buf *why, const char *path)
+{
+    buf_printf(why, "%s: %s", path, strerror(errno));
+    return err_from_errno(errno);
+}
+
+static enum err make_directory(const char *path, struct buf *why)
+{
+    return mkdir(path, DIRECTORY_MODE) == 0 || errno == EEXIST ? ERR_OK : why_errno(why, path);
+}
+
+static enum err take_lock(struct bdb *b, const char *path, struct buf *why)
+{
+    b->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+    if (b->lock_fd < 0)
+        return why_errno(why, path);
+    if (flock(b->lock_fd, LOCK_EX | LOCK_NB) == 0)
+        return ERR_OK;
+    if (errno != EWOULDBLOCK)
+        return why_errno(why, path);
+    buf_printf(why, "%s: another process has the store open", path);
+    return ERR_EXISTS;
+}
+
+/* Its lines would override what is set here, silently. */
+static enum err refuse_foreign_config(const char *home, struct buf *why)
+{
+    char path[PATH_MAX];
+    struct stat st;
+
+    snprintf(path, sizeof path, "%s/DB_CONFIG", home);
+    if (lstat(path, &st) != 0)
+        return errno == ENOENT ? ERR_OK : why_errno(why, path);
+    buf_printf(why, "%s: settings of the database belong into restante.conf; remove this file", path);
+    return ERR_CONFIG;
+}
+
+static enum err open_env(struct bdb *b, const char *home, int64_t cache_bytes, struct buf *why)
+{
+    u_int32_t flags = DB_CREATE | DB_INIT_MPOOL | DB_INIT_LOCK | DB_INIT_LOG | DB_INIT_TXN | DB_RECOVER |
+                      DB_PRIVATE | DB_THREAD;
+    DB_ENV *env;
+    int rc;
+
+    if ((rc = db_env_create(&b->env, 0)) != 0) {
+        buf_printf(why, "Berkeley DB: %s", db_strerror(rc));
+        return bdb_err(b, "create", rc);
+    }
+    env = b->env;
+    env->app_private = b;
+    env->set_errcall(env, on_message);
+    if (cache_bytes < CACHE_MIN_BYTES)
+        cache_bytes = CACHE_MIN_BYTES;
+    if ((rc = env->set_event_notify(env, on_event)) != 0 ||
+        (rc = env->set_cachesize(env, (u_int32_t)(cache_bytes >> 30), (u_int32_t)(cache_bytes & 0x3fffffff),
+                                 1)) != 0 ||
+        (rc = env->set_lg_max(env, LOG_FILE_BYTES)) != 0 ||
+        (rc = env->set_lg_bsize(env, LOG_BUFFER_BYTES)) != 0 ||
+        (rc = env->set_lg_filemode(env, FILE_MODE)) != 0 ||
+        (rc = env->set_lk_detect(env, DB_LOCK_MINWRITE)) != 0 ||
+        (rc = env->set_lk_max_locks(env, LOCKS_MAX)) != 0 ||
+        (rc = env->set_lk_max_objects(env, LOCKS_MAX)) != 0 || (rc = env->set_tx_max(env, TXNS_MAX)) != 0 ||
+        (rc = env->open(env, home, flags, FILE_MODE)) != 0) {
+        buf_printf(why, "%s: %s", home, db_strerror(rc));
+        return bdb_err(b, "open", rc);
+    }
+    return ERR_OK;
+}
+
+static enum err open_tables(struct bdb *b, struct buf *why)
+{
+    char name[64];
+    int rc = 0;
+
+    for (int i = 0; i < TABLE_COUNT; i++) {
+        snprintf(name, sizeof name, "%s.db", engine_table_name((enum engine_table)i));
+        if ((rc = db_create(&b->table[i], b->env, 0)) != 0 ||
+            (rc = b->table[i]->set_pagesize(b->table[i], PAGE_BYTES)) != 0 ||
+            (rc = b->table[i]->open(b->table[i], NULL, name, NULL, DB_BTREE,
+                                    DB_CREATE | DB_AUTO_COMMIT | DB_THREAD, FILE_MODE)) != 0) {
+            buf_printf(why, "%s: %s", name, db_strerror(rc));
+            return bdb_err(b, name, rc);
+        }
+    }
+    return ERR_OK;
+}
+
+static void bdb_close(struct engine *e)
+{
+    struct bdb *b = (struct bdb *)e;
+
+    stop_checkpoints(b);
+    if (b->thread_runs && !atomic_load(&b->panicked))
+        checkpoint(b, 0, DB_FORCE);
+    for (int i = 0; i < TABLE_COUNT; i++)
+        if (b->table[i] != NULL)
+            b->table[i]->close(b->table[i], 0);
+    if (b->env != NULL)
+        b->env->close(b->env, 0);
+    blob_dir_close(b->blobs);
+    if (b->lock_fd >= 0)
+        close(b->lock_fd);
+    pthread_mutex_destroy(&b->mutex);
+    free(b);
+}
+
+static const struct engine_ops bdb_ops = {
+    .close = bdb_close,
+    .begin = bdb_begin,
+    .get = bdb_get,
+    .put = bdb_put,
+    .del = bdb_del,
+    .commit = bdb_commit,
+    .abort = bdb_abort,
+    .flush = bdb_flush,
+    .scan = bdb_scan_again,
+    .blob_create = bdb_blob_create,
+    .blob_write = blob_dir_write,
+    .blob_patch = blob_dir_patch,
+    .blob_read = blob_dir_read,
+    .blob_keep = blob_dir_keep,
+    .blob_abort = blob_dir_abort,
+    .blob_open = bdb_blob_open,
+    .blob_remove = bdb_blob_remove,
+    .blob_each = bdb_blob_each,
+    .space = bdb_space,
+};
+
+enum err engine_bdb_open(const char *directory, int64_t cache_bytes, void (*failed)(void *arg),
+                         void *failed_arg, struct engine **out, struct buf *why)
+{
+    char lock[PATH_MAX], home[PATH_MAX - 16], payload[PATH_MAX];
+    struct bdb *b = calloc(1, sizeof *b);
+    enum err err;
+
+    if (b == NULL)
+        return ERR_NOMEM;
+    b->engine.ops = &bdb_ops;
+    b->lock_fd = -1;
+    b->failed = failed;
+    b->failed_arg = failed_arg;
+    pthread_mutex_init(&b->mutex, NULL);
+    if (snprintf(home, sizeof home, "%s/db", directory) >= (int)sizeof home) {
+        bdb_close(&b->engine);
+        return ERR_TOO_LARGE;
+    }
+    snprintf(lock, sizeof lock, "%s/lock", directory);
+    snprintf(payload, sizeof payload, "%s/payload", directory);
+    if ((err = make_directory(directory, why)) != ERR_OK || (err = take_lock(b, lock, why)) != ERR_OK ||
+        (err = make_directory(home, why)) != ERR_OK || (err = refuse_foreign_config(home, why)) != ERR_OK ||
+        (err = blob_dir_open(payload, &b->blobs)) != ERR_OK ||
+        (err = open_env(b, home, cache_bytes, why)) != ERR_OK || (err = open_tables(b, why)) != ERR_OK ||
+        (err = start_checkpoints(b)) != ERR_OK) {
+        bdb_close(&b->engine);
+        return err;
+    }
+    *out = &b->engine;
+    return ERR_OK;
+}

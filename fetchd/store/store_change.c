@@ -1,0 +1,190 @@
+/*
+ * store_change.c - the steps that words are made of, each inside a change: tickets entering states, the
+ * outbox, references to payloads, purging.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "store/store_internal.h"
+#include "store/ticket_state.h"
+
+static const struct engine_ops *ops(const struct change *c)
+{
+    return c->s->engine->ops;
+}
+
+/* An index entry that should be there and is not: not worth failing for, the record itself decides. */
+static enum err absent_is_fine(enum err err)
+{
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+enum err change_ticket_get(struct change *c, const uint8_t key[TICKET_STORE_KEY_BYTES],
+                           struct ticket_record *r)
+{
+    enum err err =
+        ops(c)->get(c->txn, TABLE_TICKET, span_bytes(key, TICKET_STORE_KEY_BYTES), true, &c->value);
+
+    return err == ERR_OK ? ticket_record_decode(buf_span(&c->value), key, r) : err;
+}
+
+enum err change_ticket_put(struct change *c, const struct ticket_record *r)
+{
+    enum err err;
+
+    buf_clear(&c->value);
+    err = ticket_record_encode(r, &c->value);
+    if (err == ERR_OK)
+        err = ops(c)->put(c->txn, TABLE_TICKET, span_bytes(r->t.key, sizeof r->t.key), buf_span(&c->value));
+    return err;
+}
+
+enum err change_work_set(struct change *c, struct ticket_record *r, enum work_kind kind, int64_t due_s)
+{
+    int64_t *at = kind == WORK_STUB ? &r->stub_due_s : &r->notify_due_s;
+    struct record_key key;
+    enum err err = ERR_OK;
+
+    if (*at != 0) {
+        key = record_key_work(*at, r->t.key, kind);
+        err = absent_is_fine(ops(c)->del(c->txn, TABLE_WORK_DUE, record_key_span(&key)));
+        c->counts.work--;
+    }
+    if (err == ERR_OK && due_s != 0) {
+        key = record_key_work(due_s, r->t.key, kind);
+        err = ops(c)->put(c->txn, TABLE_WORK_DUE, record_key_span(&key), span_bytes(NULL, 0));
+        c->counts.work++;
+    }
+    *at = due_s;
+    return err;
+}
+
+enum err change_payload_release(struct change *c, const uint8_t id[SEAL_PAYLOAD_ID_BYTES])
+{
+    struct span key = span_bytes(id, SEAL_PAYLOAD_ID_BYTES);
+    struct payload_record p;
+    enum err err;
+
+    memset(&p, 0, sizeof p);
+    err = ops(c)->get(c->txn, TABLE_PAYLOAD, key, true, &c->value);
+    if (err == ERR_OK)
+        err = payload_record_decode(buf_span(&c->value), &p);
+    if (err != ERR_OK)
+        return absent_is_fine(err);
+    if (p.references > 1) {
+        p.references--;
+        buf_clear(&c->value);
+        err = payload_record_encode(&p, &c->value);
+        return err == ERR_OK ? ops(c)->put(c->txn, TABLE_PAYLOAD, key, buf_span(&c->value)) : err;
+    }
+    /* The sealed DEK goes with the record; its bytes are overwritten first. */
+    err = ops(c)->del(c->txn, TABLE_PAYLOAD, key);
+    if (err == ERR_OK && !p.in_blob)
+        err = absent_is_fine(ops(c)->del(c->txn, TABLE_SEALED, key));
+    if (err == ERR_OK && p.in_blob) {
+        c->drop_blob = true;
+        memcpy(c->blob, id, sizeof c->blob);
+    }
+    c->counts.payloads--;
+    c->counts.payload_bytes -= p.size;
+    return err;
+}
+
+static enum err move_timer(struct change *c, struct ticket_record *r, enum timer_kind kind, int64_t time_s)
+{
+    bool ended = ticket_state_ended(r->t.state);
+    struct record_key key =
+        record_key_timer(ended ? TIMER_PURGE_TICKET : TIMER_EXPIRE, r->timer_s, r->t.key, sizeof r->t.key);
+    enum err err = absent_is_fine(ops(c)->del(c->txn, TABLE_TIMER, record_key_span(&key)));
+
+    key = record_key_timer(kind, time_s, r->t.key, sizeof r->t.key);
+    if (err == ERR_OK)
+        err = ops(c)->put(c->txn, TABLE_TIMER, record_key_span(&key), span_bytes(NULL, 0));
+    r->timer_s = time_s;
+    return err;
+}
+
+enum err change_ticket_enter(struct change *c, struct ticket_record *r, enum ticket_state to, int64_t now_s)
+{
+    enum err err = ERR_OK;
+
+    if (!ticket_state_may(r->t.state, to)) {
+        log_error("store: a ticket may not go from %s to %s", ticket_state_name(r->t.state),
+                  ticket_state_name(to));
+        return ERR_INTERNAL;
+    }
+    if (ticket_state_ended(to)) {
+        err = absent_is_fine(ops(c)->del(c->txn, TABLE_WRAP, span_bytes(r->t.key, sizeof r->t.key)));
+        if (err == ERR_OK)
+            err = move_timer(c, r, TIMER_PURGE_TICKET, now_s + c->s->tombstone_s);
+        if (err == ERR_OK)
+            err = change_work_set(c, r, WORK_STUB, 0);
+        /* The notification returns the letter's header: its payload stays until it was sent. */
+        if (err == ERR_OK && ticket_wants_notice(&r->t, to))
+            err = change_work_set(c, r, WORK_NOTIFY, now_s);
+        else if (err == ERR_OK)
+            err = change_payload_release(c, r->t.payload_id);
+    }
+    if (err != ERR_OK)
+        return err;
+    c->counts.tickets[r->t.state]--;
+    c->counts.tickets[to]++;
+    if (!c->state.entered) {
+        c->state.from = r->t.state;
+        memcpy(c->state.a, r->t.a, sizeof c->state.a);
+    }
+    c->state.entered = true;
+    c->state.to = to;
+    r->t.state = to;
+    r->t.changed_s = now_s;
+    return ERR_OK;
+}
+
+enum err change_ticket_settle(struct change *c, struct ticket_record *r, int64_t now_s, int64_t live_until_s)
+{
+    int64_t changed_s = r->t.changed_s;
+    enum err err;
+
+    if (r->t.state != TICKET_LEASED ||
+        ticket_state_at(&r->t, now_s, live_until_s, r->lease_hard_s) == TICKET_LEASED)
+        return ERR_OK;
+    err = change_ticket_enter(c, r, TICKET_LAPSED, now_s);
+    if (err == ERR_OK) {
+        r->t.lapses++;
+        r->t.changed_s = changed_s; /* it lapsed by itself, not now */
+    }
+    return err;
+}
+
+enum err change_ticket_purge(struct change *c, struct ticket_record *r)
+{
+    struct span key = span_bytes(r->t.key, sizeof r->t.key);
+    struct record_key k;
+    struct dedupe_record d;
+    enum err err;
+
+    if (!ticket_state_ended(r->t.state))
+        return ERR_NOT_FOUND;
+    memset(&d, 0, sizeof d);
+    if (r->notify_due_s != 0) { /* nobody could be told in all that time */
+        if ((err = change_work_set(c, r, WORK_NOTIFY, 0)) != ERR_OK ||
+            (err = change_payload_release(c, r->t.payload_id)) != ERR_OK)
+            return err;
+    }
+    err = ops(c)->get(c->txn, TABLE_DEDUPE, span_bytes(r->dedupe, sizeof r->dedupe), true, &c->value);
+    if (err == ERR_OK)
+        err = dedupe_record_decode(buf_span(&c->value), &d);
+    if (err == ERR_OK && memcmp(d.key, r->t.key, sizeof d.key) == 0)
+        err = ops(c)->del(c->txn, TABLE_DEDUPE, span_bytes(r->dedupe, sizeof r->dedupe));
+    if ((err = absent_is_fine(err)) != ERR_OK)
+        return err;
+    k = record_key_timer(TIMER_PURGE_TICKET, r->timer_s, r->t.key, sizeof r->t.key);
+    if ((err = absent_is_fine(ops(c)->del(c->txn, TABLE_TIMER, record_key_span(&k)))) != ERR_OK)
+        return err;
+    k = record_key_time(r->t.created_s, r->t.key, sizeof r->t.key);
+    if ((err = absent_is_fine(ops(c)->del(c->txn, TABLE_CREATED, record_key_span(&k)))) != ERR_OK)
+        return err;
+    c->counts.tickets[r->t.state]--;
+    return ops(c)->del(c->txn, TABLE_TICKET, key);
+}

@@ -1,0 +1,265 @@
+/*
+ * store_check.c - what happens once at opening: the format and the site keys are compared with what the store
+ * was made with, everything is counted, and blobs that a crash left without a record are removed.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/encode.h"
+#include "base/log.h"
+#include "store/store_internal.h"
+
+#define FORMAT_VERSION 1
+#define FORMAT_KEY "format"
+#define EPOCH_COUNT 65536
+
+struct check {
+    struct store *s;
+    struct buf *why;
+    uint8_t epoch_used[EPOCH_COUNT / 8];
+    struct ticket_record ticket;
+    struct payload_record payload;
+    struct job_record job;
+    size_t damaged;
+};
+
+static struct record_key meta_key(const char *prefix, uint16_t epoch, size_t epoch_len)
+{
+    struct record_key k = {.len = strlen(prefix)};
+    uint8_t be[2] = {(uint8_t)(epoch >> 8), (uint8_t)epoch};
+
+    memcpy(k.data, prefix, k.len);
+    memcpy(k.data + k.len, be, epoch_len);
+    k.len += epoch_len;
+    return k;
+}
+#define EPOCH_PREFIX "site key "
+
+/* ---- format -------------------------------------------------------------------------------------------- */
+
+static enum err write_format(struct change *c, void *arg)
+{
+    uint8_t be[8];
+
+    (void)arg;
+    codec_put_be64(be, FORMAT_VERSION);
+    return c->s->engine->ops->put(c->txn, TABLE_META, SPAN_LITERAL(FORMAT_KEY), span_bytes(be, sizeof be));
+}
+
+static enum err check_format(struct check *k)
+{
+    struct buf value;
+    uint64_t version;
+    enum err err;
+
+    buf_init(&value, STORE_VALUE_MAX);
+    err = store_read(k->s, TABLE_META, SPAN_LITERAL(FORMAT_KEY), &value);
+    if (err == ERR_NOT_FOUND) {
+        err = store_change(k->s, write_format, NULL);
+    } else if (err == ERR_OK && value.len == 8) {
+        version = codec_get_be64((const uint8_t *)value.data);
+        if (version != FORMAT_VERSION) {
+            buf_printf(k->why, "the store has format %llu; this version of Restante reads format %d",
+                       (unsigned long long)version, FORMAT_VERSION);
+            err = ERR_STORE_FORMAT;
+        }
+    } else if (err == ERR_OK) {
+        buf_append_str(k->why, "the store's format record is damaged");
+        err = ERR_STORE;
+    }
+    buf_free(&value);
+    return err;
+}
+
+/* ---- site keys ----------------------------------------------------------------------------------------- */
+
+struct epoch_put {
+    uint16_t epoch;
+    uint8_t fingerprint[SITEKEY_FINGERPRINT_BYTES];
+};
+
+static enum err put_epoch(struct change *c, void *arg)
+{
+    const struct epoch_put *p = arg;
+    struct record_key key = meta_key(EPOCH_PREFIX, p->epoch, 2);
+
+    return c->s->engine->ops->put(c->txn, TABLE_META, record_key_span(&key),
+                                  span_bytes(p->fingerprint, sizeof p->fingerprint));
+}
+
+/* Every key of the file is the one that the store knows for its epoch, or new to it. */
+static enum err check_keys(struct check *k)
+{
+    struct buf value;
+    enum err err = ERR_OK;
+
+    buf_init(&value, STORE_VALUE_MAX);
+    for (size_t i = 0; i < site_keys_count(k->s->keys) && err == ERR_OK; i++) {
+        struct epoch_put p;
+        struct record_key key;
+
+        site_keys_fingerprint(k->s->keys, i, &p.epoch, p.fingerprint);
+        key = meta_key(EPOCH_PREFIX, p.epoch, 2);
+        err = store_read(k->s, TABLE_META, record_key_span(&key), &value);
+        if (err == ERR_NOT_FOUND) {
+            err = store_change(k->s, put_epoch, &p);
+        } else if (err == ERR_OK &&
+                   !span_equal(buf_span(&value), span_bytes(p.fingerprint, sizeof p.fingerprint))) {
+            buf_printf(k->why, "the site key of epoch %u is not the one that the store was made with",
+                       p.epoch);
+            err = ERR_CONFIG;
+        }
+    }
+    buf_free(&value);
+    return err;
+}
+
+static void use_epoch(struct check *k, const uint8_t *bytes)
+{
+    uint16_t epoch = sealed_epoch(bytes);
+
+    k->epoch_used[epoch / 8] |= (uint8_t)(1U << epoch % 8);
+}
+
+/* No record is under a key that the file has lost: its letters could never be called for again. */
+static enum err check_used_epochs(struct check *k)
+{
+    uint8_t fingerprint[SITEKEY_FINGERPRINT_BYTES];
+    uint16_t epoch;
+
+    for (size_t i = 0; i < site_keys_count(k->s->keys); i++) {
+        site_keys_fingerprint(k->s->keys, i, &epoch, fingerprint);
+        k->epoch_used[epoch / 8] &= (uint8_t) ~(1U << epoch % 8);
+    }
+    for (unsigned e = 0; e < EPOCH_COUNT; e++)
+        if ((k->epoch_used[e / 8] & 1U << e % 8) != 0) {
+            buf_printf(k->why, "the store holds records under the site key of epoch %u, which is missing", e);
+            return ERR_CONFIG;
+        }
+    return ERR_OK;
+}
+
+/* ---- counting ------------------------------------------------------------------------------------------ */
+
+static enum err count_ticket(struct check *k, struct span key, struct span value)
+{
+    struct store_counts *n = &k->s->counts;
+    enum err err;
+
+    if (key.len != TICKET_STORE_KEY_BYTES)
+        return ERR_STORE;
+    memset(&k->ticket, 0, sizeof k->ticket);
+    err = ticket_record_decode(value, (const uint8_t *)key.ptr, &k->ticket);
+    if (err == ERR_OK) {
+        n->tickets[k->ticket.t.state]++;
+        n->work += (uint64_t)(k->ticket.stub_due_s != 0) + (uint64_t)(k->ticket.notify_due_s != 0);
+        use_epoch(k, k->ticket.t.a);
+        if (k->ticket.sealed.len >= 2)
+            use_epoch(k, k->ticket.sealed.data);
+    }
+    return err;
+}
+
+static enum err count_payload(struct check *k, struct span key, struct span value)
+{
+    struct store_counts *n = &k->s->counts;
+    enum err err;
+
+    if (key.len != SEAL_PAYLOAD_ID_BYTES)
+        return ERR_STORE;
+    memset(&k->payload, 0, sizeof k->payload);
+    err = payload_record_decode(value, &k->payload);
+    if (err == ERR_OK) {
+        n->payloads++;
+        n->payload_bytes += k->payload.size;
+        if (k->payload.dek.len >= 2)
+            use_epoch(k, k->payload.dek.data);
+    }
+    return err;
+}
+
+static enum err count_job(struct check *k, struct span key, struct span value)
+{
+    enum err err;
+
+    if (key.len != sizeof k->job.j.id)
+        return ERR_STORE;
+    memset(&k->job, 0, sizeof k->job);
+    err = job_record_peek(value, &k->job);
+    if (err == ERR_OK) {
+        k->s->counts.jobs[k->job.j.state]++;
+        if (k->job.sealed.len >= 2)
+            use_epoch(k, k->job.sealed.data);
+    }
+    return err;
+}
+
+static enum err count_table(struct check *k, enum engine_table table,
+                            enum err (*count)(struct check *k, struct span key, struct span value))
+{
+    struct record_key all = {.len = 0};
+    struct walk w;
+    struct span key, value;
+    enum err err;
+
+    walk_init(&w, k->s, table, all, all, false);
+    while ((err = walk_next(&w, &key, &value)) == ERR_OK) {
+        enum err counted = count(k, key, value);
+
+        if (counted == ERR_STORE_FORMAT) {
+            buf_printf(k->why, "a record of table %s is of a later version", engine_table_name(table));
+            err = counted;
+            break;
+        }
+        /* One damaged record must not keep all the others from their readers. */
+        if (counted != ERR_OK)
+            k->damaged++;
+    }
+    walk_free(&w);
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+/* ---- blobs --------------------------------------------------------------------------------------------- */
+
+static enum err sweep_blob(void *arg, const uint8_t id[ENGINE_BLOB_ID_BYTES])
+{
+    struct check *k = arg;
+    struct buf value;
+    enum err err;
+
+    buf_init(&value, STORE_VALUE_MAX);
+    err = store_read(k->s, TABLE_PAYLOAD, span_bytes(id, ENGINE_BLOB_ID_BYTES), &value);
+    buf_free(&value);
+    if (err == ERR_NOT_FOUND) {
+        char hex[ENCODE_HEX_LEN(ENGINE_BLOB_ID_BYTES) + 1];
+
+        encode_hex(id, ENGINE_BLOB_ID_BYTES, hex);
+        log_info("store: payload file %s belongs to no payload and is removed", hex);
+        err = k->s->engine->ops->blob_remove(k->s->engine, id);
+    }
+    return err;
+}
+
+enum err store_check(struct store *s, struct buf *why)
+{
+    struct check *k = calloc(1, sizeof *k);
+    enum err err;
+
+    if (k == NULL)
+        return ERR_NOMEM;
+    k->s = s;
+    k->why = why;
+    if ((err = check_format(k)) != ERR_OK || (err = check_keys(k)) != ERR_OK ||
+        (err = count_table(k, TABLE_TICKET, count_ticket)) != ERR_OK ||
+        (err = count_table(k, TABLE_PAYLOAD, count_payload)) != ERR_OK ||
+        (err = count_table(k, TABLE_JOB, count_job)) != ERR_OK || (err = check_used_epochs(k)) != ERR_OK)
+        goto out;
+    if (k->damaged > 0)
+        log_error("store: %zu damaged records", k->damaged);
+    err = s->engine->ops->blob_each(s->engine, sweep_blob, k);
+out:
+    if (err != ERR_OK && why->len == 0)
+        buf_append_str(why, err_text(err));
+    free(k);
+    return err;
+}

@@ -1,0 +1,288 @@
+/*
+ * store_deposit.c - the sender's letter comes in: payload, tickets, wraps and outbox entries in one commit.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/kill.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "store/store_payload.h"
+#include "store/ticket_state.h"
+
+/* One recipient, prepared before the transaction so that a collision costs no second sealing. */
+struct deposit_item {
+    struct store_deposit_ticket *of;
+    struct ticket_record *r; /* what will be stored */
+    uint8_t wrap[SEAL_WRAP_BYTES];
+    bool existing;
+    struct ticket_record *old; /* then: the ticket of the same letter */
+};
+
+struct deposit {
+    struct store_deposit *d;
+    struct payload_record payload;
+    struct deposit_item *item; /* in the order of their dedupe keys: concurrent deposits lock in one order */
+    size_t fresh;              /* how many are new */
+    bool dedupe;
+};
+
+/* ---- before the transaction ---------------------------------------------------------------------------- */
+
+static enum err dedupe_key(const struct ticket *t, const uint8_t *body_digest, uint8_t out[32])
+{
+    /* Each with its terminating NUL: the parts cannot run into each other. */
+    const struct span part[] = {
+        span_bytes(t->owner, strlen(t->owner) + 1), span_bytes(t->sender, strlen(t->sender) + 1),
+        span_bytes(t->recipient, strlen(t->recipient) + 1),
+        span_bytes(t->message_id, strlen(t->message_id) + 1), span_bytes(body_digest, CRYPT_SHA256_BYTES)};
+
+    return crypt_sha256v(part, sizeof part / sizeof *part, out);
+}
+
+static enum err prepare_item(struct store *s, const struct store_deposit *d, uint64_t sealed_bytes,
+                             const uint8_t *payload_id, const uint8_t *sealed_digest, struct deposit_item *it)
+{
+    const struct ticket_keys *k = it->of->keys;
+    struct ticket_record *r;
+    struct ticket *t;
+    enum err err;
+
+    it->r = r = calloc(1, sizeof *r);
+    it->old = calloc(1, sizeof *it->old);
+    if (r == NULL || it->old == NULL)
+        return ERR_NOMEM;
+    r->t = it->of->ticket;
+    t = &r->t;
+    memcpy(t->a, k->a, sizeof t->a);
+    t->state = TICKET_WAITING;
+    t->version = d->version;
+    memcpy(t->payload_id, payload_id, sizeof t->payload_id);
+    t->letter_bytes = d->letter_bytes;
+    t->sealed_bytes = sealed_bytes;
+    memcpy(t->sealed_digest, sealed_digest, sizeof t->sealed_digest);
+    t->changed_s = t->created_s;
+    memset(t->lease_token, 0, sizeof t->lease_token);
+    t->lease_holder[0] = t->stub_queue_id[0] = t->remote_reason[0] = t->remote_text[0] = '\0';
+    t->lease_started_s = t->lease_until_s = t->handed_over_s = t->stub_sent_s = 0;
+    t->lapses = t->bodies = t->stub_tries = 0;
+    if ((err = ticket_store_key(k->a, k->b, t->key)) != ERR_OK ||
+        (err = ticket_ka_hash(k->ka, t->ka_hash)) != ERR_OK ||
+        (err = crypt_sha256v(
+             (const struct span[]){span_bytes(t->a, sizeof t->a), span_bytes(d->digest, CRYPT_SHA256_BYTES)},
+             2, t->digest_hash)) != ERR_OK ||
+        (err = dedupe_key(t, d->body_digest, r->dedupe)) != ERR_OK ||
+        (err = wrap_seal(k->kd, k->a, payload_id, d->version, d->dek, it->wrap)) != ERR_OK)
+        return err;
+    r->timer_s = t->expires_s;
+    return ticket_record_seal(s->keys, r);
+}
+
+static int by_dedupe_key(const void *a, const void *b)
+{
+    const struct deposit_item *x = a, *y = b;
+
+    return memcmp(x->r->dedupe, y->r->dedupe, sizeof x->r->dedupe);
+}
+
+/* ---- in the transaction -------------------------------------------------------------------------------- */
+
+/* Looks for the same letter to the same recipient. A letter without a Message-ID is never taken for another:
+ * two equal texts may well be meant as two letters, and dropping one would lose it. */
+static enum err find_existing(struct change *c, struct deposit_item *it)
+{
+    struct dedupe_record d;
+    enum err err;
+
+    it->existing = false;
+    if (it->r->t.message_id[0] == '\0')
+        return ERR_OK;
+    memset(&d, 0, sizeof d);
+    err = c->s->engine->ops->get(c->txn, TABLE_DEDUPE, span_bytes(it->r->dedupe, sizeof it->r->dedupe), true,
+                                 &c->value);
+    if (err == ERR_NOT_FOUND)
+        return ERR_OK;
+    if (err == ERR_OK)
+        err = dedupe_record_decode(buf_span(&c->value), &d);
+    if (err != ERR_OK || it->r->t.created_s - d.created_s > c->s->dedupe_s)
+        return err;
+    memset(it->old, 0, sizeof *it->old);
+    err = change_ticket_get(c, d.key, it->old);
+    if (err == ERR_NOT_FOUND)
+        return ERR_OK;
+    it->existing =
+        err == ERR_OK && (!ticket_state_ended(it->old->t.state) || it->old->t.state == TICKET_DELIVERED);
+    return err;
+}
+
+static enum err put_item(struct change *c, struct deposit_item *it)
+{
+    const struct engine_ops *ops = c->s->engine->ops;
+    struct ticket_record *r = it->r;
+    const struct ticket *t = &r->t;
+    struct span key = span_bytes(t->key, sizeof t->key);
+    struct record_key k;
+    enum err err = ERR_OK;
+
+    if (t->message_id[0] != '\0') {
+        struct dedupe_record d = {.created_s = t->created_s};
+
+        memcpy(d.key, t->key, sizeof d.key);
+        buf_clear(&c->value);
+        err = dedupe_record_encode(&d, &c->value);
+        if (err == ERR_OK)
+            err =
+                ops->put(c->txn, TABLE_DEDUPE, span_bytes(r->dedupe, sizeof r->dedupe), buf_span(&c->value));
+    }
+    r->stub_due_s = 0;
+    if (err == ERR_OK)
+        err = change_work_set(c, r, WORK_STUB, t->created_s);
+    if (err == ERR_OK)
+        err = change_ticket_put(c, r);
+    k = record_key_time(t->created_s, t->key, sizeof t->key);
+    if (err == ERR_OK)
+        err = ops->put(c->txn, TABLE_CREATED, record_key_span(&k), span_bytes(t->a, sizeof t->a));
+    k = record_key_timer(TIMER_EXPIRE, r->timer_s, t->key, sizeof t->key);
+    if (err == ERR_OK)
+        err = ops->put(c->txn, TABLE_TIMER, record_key_span(&k), span_bytes(NULL, 0));
+    if (err == ERR_OK)
+        err = ops->put(c->txn, TABLE_WRAP, key, span_bytes(it->wrap, sizeof it->wrap));
+    c->counts.tickets[TICKET_WAITING]++;
+    return err;
+}
+
+static enum err put_payload(struct change *c, struct deposit *x)
+{
+    const struct engine_ops *ops = c->s->engine->ops;
+    const struct store_payload *p = x->d->payload;
+    struct span id = span_bytes(p->id, sizeof p->id);
+    enum err err;
+
+    x->payload.references = (uint32_t)x->fresh;
+    buf_clear(&c->value);
+    err = payload_record_encode(&x->payload, &c->value);
+    if (err == ERR_OK)
+        err = ops->put(c->txn, TABLE_PAYLOAD, id, buf_span(&c->value));
+    if (err == ERR_OK && !x->payload.in_blob)
+        err = ops->put(c->txn, TABLE_SEALED, id, buf_span(&p->bytes));
+    c->counts.payloads++;
+    c->counts.payload_bytes += x->payload.size;
+    return err;
+}
+
+static enum err deposit(struct change *c, void *arg)
+{
+    struct deposit *x = arg;
+    enum err err = ERR_OK;
+
+    x->fresh = 0;
+    for (size_t i = 0; i < x->d->count && err == ERR_OK; i++) {
+        err = find_existing(c, &x->item[i]);
+        if (err == ERR_OK && !x->item[i].existing) {
+            err = put_item(c, &x->item[i]);
+            x->fresh++;
+        }
+    }
+    if (err == ERR_OK && x->fresh > 0)
+        err = put_payload(c, x);
+    /* A crash here leaves nothing but, perhaps, a blob for the sweep: the sender was told nothing yet. */
+    if (err == ERR_OK)
+        KILL_POINT("deposit-commit-before");
+    return err;
+}
+
+/* ---- the word ------------------------------------------------------------------------------------------ */
+
+static enum err prepare(struct store *s, struct deposit *x)
+{
+    struct store_deposit *d = x->d;
+    struct store_payload *p = d->payload;
+    uint8_t sealed_digest[CRYPT_SHA256_BYTES];
+    enum err err = ERR_OK;
+
+    if (d->count == 0)
+        return ERR_INTERNAL;
+    if ((x->item = calloc(d->count, sizeof *x->item)) == NULL)
+        return ERR_NOMEM;
+    x->payload.in_blob = p->blob != NULL;
+    x->payload.size = p->size;
+    x->payload.created_s = d->item[0].ticket.created_s;
+    err = payload_record_seal_dek(s->keys, p->id, d->dek, &x->payload);
+    if (err == ERR_OK)
+        err = store_payload_digest(p, sealed_digest);
+    for (size_t i = 0; i < d->count && err == ERR_OK; i++) {
+        x->item[i].of = &d->item[i];
+        err = prepare_item(s, d, p->size, p->id, sealed_digest, &x->item[i]);
+    }
+    if (err == ERR_OK)
+        qsort(x->item, d->count, sizeof *x->item, by_dedupe_key);
+    return err;
+}
+
+static void free_items(struct deposit *x)
+{
+    for (size_t i = 0; x->item != NULL && i < x->d->count; i++) {
+        free(x->item[i].r);
+        free(x->item[i].old);
+    }
+    free(x->item);
+}
+
+/* Gives the caller his tickets: new ones as stored, existing ones opened. */
+static enum err give(struct store *s, struct deposit *x)
+{
+    for (size_t i = 0; i < x->d->count; i++) {
+        struct deposit_item *it = &x->item[i];
+        enum err err;
+
+        if (it->existing && (err = ticket_record_open(s->keys, it->old)) != ERR_OK)
+            return err;
+        it->of->existing = it->existing;
+        it->of->ticket = it->existing ? it->old->t : it->r->t;
+    }
+    return ERR_OK;
+}
+
+/* The same letter again, or an error: nobody needs the blob, unless its record is there after all (committed,
+ * and then the flush failed). When that cannot be told now, the sweep at the next start can. */
+static void remove_unneeded(struct store *s, const uint8_t id[SEAL_PAYLOAD_ID_BYTES])
+{
+    struct buf value;
+
+    buf_init(&value, STORE_VALUE_MAX);
+    if (store_read(s, TABLE_PAYLOAD, span_bytes(id, SEAL_PAYLOAD_ID_BYTES), &value) == ERR_NOT_FOUND)
+        s->engine->ops->blob_remove(s->engine, id);
+    buf_free(&value);
+}
+
+enum err store_deposit(struct store *s, struct store_deposit *d)
+{
+    const struct engine_ops *ops = s->engine->ops;
+    struct store_payload *p = d->payload;
+    struct deposit x = {.d = d};
+    struct engine_blob *blob;
+    bool kept = false;
+    enum err err = store_disk_floor(s);
+
+    if (err == ERR_OK)
+        err = prepare(s, &x);
+    if (err == ERR_OK && p->blob != NULL) {
+        /* The bytes are on disk under their name before any record speaks of them. */
+        blob = p->blob;
+        p->blob = NULL;
+        err = ops->blob_keep(blob, p->id);
+        kept = err == ERR_OK;
+    }
+    if (err == ERR_OK)
+        err = store_change(s, deposit, &x);
+    KILL_POINT("deposit-commit-after");
+    if (kept && (err != ERR_OK || x.fresh == 0))
+        remove_unneeded(s, p->id);
+    if (err == ERR_OK)
+        err = give(s, &x);
+    free_items(&x);
+    secret_wipe(&x.payload, sizeof x.payload);
+    store_payload_abort(p);
+    d->payload = NULL;
+    return err;
+}

@@ -1,0 +1,94 @@
+/*
+ * store_internal.h - what the files behind store.h share: the store's struct, and a change: one transaction
+ * with what goes with it when it commits (counters, a blob to remove).
+ */
+#ifndef STORE_STORE_INTERNAL_H
+#define STORE_STORE_INTERNAL_H
+
+#include <pthread.h>
+
+#include "store/engine.h"
+#include "store/grace.h"
+#include "store/records.h"
+#include "store/store.h"
+
+#define STORE_VALUE_MAX (128 * 1024) /* bytes of any record's value, sealed payloads among them */
+
+struct store {
+    struct engine *engine;
+    const struct site_keys *keys; /* borrowed until store_close */
+    int64_t record_max_bytes, dedupe_s, tombstone_s, disk_floor_percent;
+    struct grace *work_grace, *job_grace;
+    pthread_mutex_t count_mutex;
+    struct store_counts counts; /* under count_mutex */
+};
+
+/* Opens a store on an engine of the caller's, which it takes even on error. store_open is this, after opening
+ * the engine of the options. */
+enum err store_open_on(const struct store_options *o, const struct site_keys *keys, struct engine *engine,
+                       struct store **out, struct buf *why);
+/* The opening's checks: format, site keys; then counts and sweeps. */
+enum err store_check(struct store *s, struct buf *why);
+
+struct change {
+    struct store *s;
+    struct engine_txn *txn;
+    struct buf value;           /* scratch of the last read */
+    struct store_counts counts; /* differences, in modular arithmetic */
+    bool drop_blob;             /* after the commit; one change touches one payload */
+    uint8_t blob[ENGINE_BLOB_ID_BYTES];
+    struct { /* for the log, after the commit */
+        bool entered;
+        uint8_t a[TICKET_A_BYTES];
+        enum ticket_state from, to;
+    } state;
+};
+/*
+ * Runs body in a transaction and commits it when the result is ERR_OK, else aborts and gives that result.
+ * Again and again while it collides with others, so body starts from nothing each time and writes to arg only
+ * what it may overwrite. Whatever the result, what it rests on is durable when this returns without an error
+ * of the store. Takes one flush.
+ */
+typedef enum err (*change_body)(struct change *c, void *arg);
+enum err store_change(struct store *s, change_body body, void *arg);
+/* The same without the flush, for what may be lost in a crash. */
+enum err store_change_lazy(struct store *s, change_body body, void *arg);
+
+/* Copies with truncation, NUL-terminated; NULL reads as "". */
+void store_text(char *out, size_t size, const char *text);
+
+/* Records in a change. r comes zeroed. Reading is for update. ERR_NOT_FOUND. */
+enum err change_ticket_get(struct change *c, const uint8_t key[TICKET_STORE_KEY_BYTES],
+                           struct ticket_record *r);
+enum err change_ticket_put(struct change *c, const struct ticket_record *r);
+/* The one way into a state: checks the table of transitions, counts, and does what an end calls for (wrap
+ * destroyed, timer to the purge, outbox entry gone, notification due or the payload's reference given up). */
+enum err change_ticket_enter(struct change *c, struct ticket_record *r, enum ticket_state to, int64_t now_s);
+/* A lease that is over at now_s becomes a lapse. */
+enum err change_ticket_settle(struct change *c, struct ticket_record *r, int64_t now_s, int64_t live_until_s);
+/* Sets, moves or (0) removes an entry of the outbox; the ticket must be put afterwards. */
+enum err change_work_set(struct change *c, struct ticket_record *r, enum work_kind kind, int64_t due_s);
+/* One reference less; with the last one the payload, its sealed DEK and its blob go. */
+enum err change_payload_release(struct change *c, const uint8_t id[SEAL_PAYLOAD_ID_BYTES]);
+/* Everything of an ended ticket. */
+enum err change_ticket_purge(struct change *c, struct ticket_record *r);
+enum err change_job_purge(struct change *c, const uint8_t id[16], int64_t timer_s);
+
+/* Rows of a table between two keys, page by page. */
+struct walk {
+    struct store *s;
+    enum engine_table table;
+    struct engine_rows rows;
+    struct record_key from, until;
+    bool descending, done;
+    size_t page;
+};
+void walk_init(struct walk *w, struct store *s, enum engine_table table, struct record_key from,
+               struct record_key until, bool descending);
+/* ERR_NOT_FOUND after the last row. The spans borrow until the next call. */
+enum err walk_next(struct walk *w, struct span *key, struct span *value);
+void walk_free(struct walk *w);
+/* One committed record, read without a lock. ERR_NOT_FOUND. */
+enum err store_read(struct store *s, enum engine_table table, struct span key, struct buf *out);
+
+#endif

@@ -1,0 +1,530 @@
+/*
+ * store_job.c - pull jobs: what the receiving side has promised to call for.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/kill.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "store/store_internal.h"
+
+#define JOB_ID_BYTES 16
+
+static const struct {
+    const char *name;
+    bool ended;
+    unsigned next; /* which states may follow */
+} state_row[JOB_STATE_COUNT] = {
+#define TO(state) (1U << JOB_##state)
+    [JOB_WAITING] = {"waiting", false, TO(DELIVERED) | TO(REFUSED) | TO(FAILED)},
+    [JOB_DELIVERED] = {"delivered", false, TO(ACKED) | TO(FAILED)},
+    [JOB_REFUSED] = {"refused", false, TO(NACKED) | TO(FAILED)},
+    /* A repeated stub: the sender has not heard the ack or nack. */
+    [JOB_ACKED] = {"acked", true, TO(DELIVERED)},
+    [JOB_NACKED] = {"nacked", true, TO(REFUSED)},
+    [JOB_FAILED] = {"failed", true, 0},
+#undef TO
+};
+
+const char *job_state_name(enum job_state s)
+{
+    return (unsigned)s < JOB_STATE_COUNT ? state_row[s].name : "unknown";
+}
+
+bool job_state_ended(enum job_state s)
+{
+    return (unsigned)s < JOB_STATE_COUNT && state_row[s].ended;
+}
+
+/* ---- records ------------------------------------------------------------------------------------------- */
+
+static enum err job_get(struct change *c, const uint8_t id[JOB_ID_BYTES], struct job_record *r)
+{
+    enum err err = c->s->engine->ops->get(c->txn, TABLE_JOB, span_bytes(id, JOB_ID_BYTES), true, &c->value);
+
+    secret_wipe(r, sizeof *r);
+    return err == ERR_OK ? job_record_decode(c->s->keys, buf_span(&c->value), id, r) : err;
+}
+
+static enum err job_put(struct change *c, struct job_record *r)
+{
+    enum err err;
+
+    buf_clear(&c->value);
+    err = job_record_encode(c->s->keys, r, &c->value);
+    if (err == ERR_OK)
+        err =
+            c->s->engine->ops->put(c->txn, TABLE_JOB, span_bytes(r->j.id, JOB_ID_BYTES), buf_span(&c->value));
+    return err;
+}
+
+static enum err put_key(struct change *c, enum engine_table table, const struct record_key *k)
+{
+    return c->s->engine->ops->put(c->txn, table, record_key_span(k), span_bytes(NULL, 0));
+}
+
+static enum err del_key(struct change *c, enum engine_table table, const struct record_key *k)
+{
+    enum err err = c->s->engine->ops->del(c->txn, table, record_key_span(k));
+
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+/* When a living job is due; the record must be put afterwards. */
+static enum err set_due(struct change *c, struct job_record *r, int64_t due_s)
+{
+    struct record_key k = record_key_time(r->j.due_s, r->j.id, JOB_ID_BYTES);
+    enum err err = del_key(c, TABLE_JOB_DUE, &k);
+
+    r->j.due_s = due_s;
+    k = record_key_time(due_s, r->j.id, JOB_ID_BYTES);
+    return err == ERR_OK ? put_key(c, TABLE_JOB_DUE, &k) : err;
+}
+
+/* The one way into a state. Due at once while it lives, purged some time after it has ended. */
+static enum err enter(struct change *c, struct job_record *r, enum job_state to, int64_t now_s)
+{
+    struct record_key timer = record_key_timer(TIMER_PURGE_JOB, r->timer_s, r->j.id, JOB_ID_BYTES);
+    struct record_key due = record_key_time(r->j.due_s, r->j.id, JOB_ID_BYTES);
+    enum err err;
+
+    if ((state_row[r->j.state].next & 1U << to) == 0) {
+        log_error("store: a job may not go from %s to %s", job_state_name(r->j.state), job_state_name(to));
+        return ERR_INTERNAL;
+    }
+    err = job_state_ended(r->j.state) ? del_key(c, TABLE_TIMER, &timer) : del_key(c, TABLE_JOB_DUE, &due);
+    c->counts.jobs[r->j.state]--;
+    c->counts.jobs[to]++;
+    r->j.state = to;
+    r->j.changed_s = now_s;
+    /* Nothing is opened any more; an ended job needs no authorisation either. */
+    secret_wipe(r->j.kd, sizeof r->j.kd);
+    if (job_state_ended(to)) {
+        secret_wipe(r->j.ka, sizeof r->j.ka);
+        r->timer_s = (r->j.expires_s > now_s ? r->j.expires_s : now_s) + c->s->tombstone_s;
+        timer = record_key_timer(TIMER_PURGE_JOB, r->timer_s, r->j.id, JOB_ID_BYTES);
+        return err == ERR_OK ? put_key(c, TABLE_TIMER, &timer) : err;
+    }
+    r->j.tries = 0;
+    r->j.due_s = now_s;
+    due = record_key_time(now_s, r->j.id, JOB_ID_BYTES);
+    return err == ERR_OK ? put_key(c, TABLE_JOB_DUE, &due) : err;
+}
+
+enum err change_job_purge(struct change *c, const uint8_t id[JOB_ID_BYTES], int64_t timer_s)
+{
+    struct job_record *r = calloc(1, sizeof *r);
+    struct record_key k = record_key_timer(TIMER_PURGE_JOB, timer_s, id, JOB_ID_BYTES);
+    const struct engine_ops *ops = c->s->engine->ops;
+    enum err err;
+
+    if (r == NULL)
+        return ERR_NOMEM;
+    err = ops->get(c->txn, TABLE_JOB, span_bytes(id, JOB_ID_BYTES), true, &c->value);
+    if (err == ERR_OK)
+        err = job_record_peek(buf_span(&c->value), r);
+    if (err == ERR_OK && (!job_state_ended(r->j.state) || r->timer_s != timer_s))
+        err = ERR_NOT_FOUND; /* revived meanwhile */
+    if (err == ERR_OK)
+        err = del_key(c, TABLE_TIMER, &k);
+    if (err == ERR_OK)
+        err = ops->del(c->txn, TABLE_JOB, span_bytes(id, JOB_ID_BYTES));
+    if (err == ERR_OK)
+        c->counts.jobs[r->j.state]--;
+    job_record_free(r);
+    return err;
+}
+
+/* ---- one word on one job ------------------------------------------------------------------------------- */
+
+struct job_word {
+    const uint8_t *id;
+    struct job_record *r;
+    struct job *add;
+    uint8_t same[32];
+    enum job_added added;
+    enum job_state state;
+    int64_t time_s;
+    bool corrupt;
+    const uint8_t *digest;
+    uint64_t size_bytes;
+    const char *queue_id, *reason, *text;
+};
+
+/* Secrets lie in a word's record and nowhere else of it. */
+static enum err word_run(struct store *s, change_body body, struct job_word *w)
+{
+    enum err err;
+
+    if ((w->r = calloc(1, sizeof *w->r)) == NULL)
+        return ERR_NOMEM;
+    err = store_change(s, body, w);
+    job_record_free(w->r);
+    w->r = NULL;
+    if (err == ERR_OK)
+        grace_give_back(s->job_grace, span_bytes(w->id, JOB_ID_BYTES));
+    return err;
+}
+
+/* What makes a stub the same: URL, keys, sender, recipient, envelope recipient; each with its NUL. */
+static enum err same_hash(const struct job *j, uint8_t out[32])
+{
+    const struct span part[] = {span_bytes(j->url, strlen(j->url) + 1),
+                                span_bytes(j->ka, sizeof j->ka),
+                                span_bytes(j->kd, sizeof j->kd),
+                                span_bytes(j->stub_from, strlen(j->stub_from) + 1),
+                                span_bytes(j->stub_to, strlen(j->stub_to) + 1),
+                                span_bytes(j->recipient, strlen(j->recipient) + 1)};
+
+    return crypt_sha256v(part, sizeof part / sizeof *part, out);
+}
+
+/* A stub of a finished job: its ack or nack goes out again, with the authorisation that the stub brought. */
+static enum err revive(struct change *c, struct job_word *w)
+{
+    struct job_record *r = w->r;
+    enum err err;
+
+    if (r->j.state != JOB_ACKED && r->j.state != JOB_NACKED)
+        return ERR_OK;
+    err = enter(c, r, r->j.state == JOB_ACKED ? JOB_DELIVERED : JOB_REFUSED, w->add->created_s);
+    memcpy(r->j.ka, w->add->ka, sizeof r->j.ka);
+    return err == ERR_OK ? job_put(c, r) : err;
+}
+
+static enum err job_add(struct change *c, void *arg)
+{
+    struct job_word *w = arg;
+    struct job_record *r = w->r;
+    struct record_key due;
+    enum err err = job_get(c, w->id, r);
+
+    if (err == ERR_OK) {
+        w->state = r->j.state;
+        if (!secret_equal(r->same, w->same, sizeof r->same)) {
+            w->added = JOB_DIFFERS;
+        } else if (job_state_ended(r->j.state)) {
+            w->added = JOB_KNOWN_ENDED;
+            err = revive(c, w);
+        } else {
+            w->added = JOB_KNOWN;
+        }
+    } else if (err == ERR_NOT_FOUND) {
+        w->added = JOB_NEW;
+        w->state = JOB_WAITING;
+        r->j = *w->add;
+        memcpy(r->j.id, w->id, sizeof r->j.id);
+        r->j.state = JOB_WAITING;
+        r->j.changed_s = r->j.created_s;
+        r->j.tries = r->j.corrupt = 0;
+        memcpy(r->same, w->same, sizeof r->same);
+        due = record_key_time(r->j.due_s, r->j.id, JOB_ID_BYTES);
+        c->counts.jobs[JOB_WAITING]++;
+        err = put_key(c, TABLE_JOB_DUE, &due);
+        if (err == ERR_OK)
+            err = job_put(c, r);
+    }
+    if (err == ERR_OK)
+        KILL_POINT("job-add-commit-before");
+    return err;
+}
+
+enum err store_job_add(struct store *s, struct job *j, enum job_added *added)
+{
+    struct job_word w = {.add = j};
+    uint8_t hash[CRYPT_SHA256_BYTES];
+    enum err err = crypt_sha256(span_of(j->url), hash);
+
+    if (err == ERR_OK)
+        err = same_hash(j, w.same);
+    if (err != ERR_OK)
+        return err;
+    w.id = hash;
+    if ((w.r = calloc(1, sizeof *w.r)) == NULL)
+        return ERR_NOMEM;
+    err = store_change(s, job_add, &w);
+    job_record_free(w.r);
+    KILL_POINT("job-add-commit-after");
+    if (err == ERR_OK) {
+        memcpy(j->id, hash, sizeof j->id);
+        j->state = w.state;
+        *added = w.added;
+    }
+    return err;
+}
+
+static enum err job_later(struct change *c, void *arg)
+{
+    struct job_word *w = arg;
+    enum err err = job_get(c, w->id, w->r);
+
+    if (err == ERR_OK && job_state_ended(w->r->j.state))
+        err = ERR_GONE;
+    if (err == ERR_OK)
+        err = set_due(c, w->r, w->time_s);
+    if (err != ERR_OK)
+        return err;
+    w->r->j.tries++;
+    w->r->j.corrupt += w->corrupt;
+    store_text(w->r->j.text, sizeof w->r->j.text, w->text);
+    err = job_put(c, w->r);
+    if (err == ERR_OK)
+        KILL_POINT("job-later-commit-before");
+    return err;
+}
+
+enum err store_job_later(struct store *s, const uint8_t id[JOB_ID_BYTES], int64_t due_s, bool corrupt,
+                         const char *why)
+{
+    struct job_word w = {.id = id, .time_s = due_s, .corrupt = corrupt, .text = why};
+    enum err err = word_run(s, job_later, &w);
+
+    KILL_POINT("job-later-commit-after");
+    return err;
+}
+
+static enum err job_delivered(struct change *c, void *arg)
+{
+    struct job_word *w = arg;
+    struct job *j = &w->r->j;
+    enum err err = job_get(c, w->id, w->r);
+
+    if (err != ERR_OK || j->state == JOB_DELIVERED || j->state == JOB_ACKED)
+        return err;
+    if (job_state_ended(j->state))
+        return ERR_GONE;
+    if ((err = enter(c, w->r, JOB_DELIVERED, w->time_s)) != ERR_OK)
+        return err;
+    memcpy(j->digest, w->digest, sizeof j->digest);
+    j->size_bytes = w->size_bytes;
+    store_text(j->mta_queue_id, sizeof j->mta_queue_id, w->queue_id);
+    store_text(j->text, sizeof j->text, w->text);
+    err = job_put(c, w->r);
+    if (err == ERR_OK)
+        KILL_POINT("job-delivered-commit-before");
+    return err;
+}
+
+enum err store_job_delivered(struct store *s, const uint8_t id[JOB_ID_BYTES], const uint8_t digest[32],
+                             uint64_t size_bytes, const char *mta_queue_id, const char *text, int64_t now_s)
+{
+    struct job_word w = {.id = id,
+                         .digest = digest,
+                         .size_bytes = size_bytes,
+                         .queue_id = mta_queue_id,
+                         .text = text,
+                         .time_s = now_s};
+    enum err err = word_run(s, job_delivered, &w);
+
+    KILL_POINT("job-delivered-commit-after");
+    return err;
+}
+
+static enum err job_refused(struct change *c, void *arg)
+{
+    struct job_word *w = arg;
+    struct job *j = &w->r->j;
+    enum err err = job_get(c, w->id, w->r);
+
+    if (err != ERR_OK || j->state == JOB_REFUSED || j->state == JOB_NACKED)
+        return err;
+    if (job_state_ended(j->state))
+        return ERR_GONE;
+    if ((err = enter(c, w->r, JOB_REFUSED, w->time_s)) != ERR_OK)
+        return err;
+    store_text(j->reason, sizeof j->reason, w->reason);
+    store_text(j->text, sizeof j->text, w->text);
+    err = job_put(c, w->r);
+    if (err == ERR_OK)
+        KILL_POINT("job-refused-commit-before");
+    return err;
+}
+
+enum err store_job_refused(struct store *s, const uint8_t id[JOB_ID_BYTES], const char *reason,
+                           const char *text, int64_t now_s)
+{
+    struct job_word w = {.id = id, .reason = reason, .text = text, .time_s = now_s};
+    enum err err = word_run(s, job_refused, &w);
+
+    KILL_POINT("job-refused-commit-after");
+    return err;
+}
+
+static enum err job_end(struct change *c, void *arg)
+{
+    struct job_word *w = arg;
+    struct job *j = &w->r->j;
+    enum err err = job_get(c, w->id, w->r);
+
+    if (err != ERR_OK || j->state == w->state)
+        return err;
+    if (job_state_ended(j->state))
+        return ERR_GONE;
+    if ((err = enter(c, w->r, w->state, w->time_s)) != ERR_OK)
+        return err;
+    if (w->state == JOB_FAILED)
+        store_text(j->reason, sizeof j->reason, w->text);
+    if (w->text != NULL && w->text[0] != '\0')
+        store_text(j->text, sizeof j->text, w->text);
+    err = job_put(c, w->r);
+    if (err == ERR_OK)
+        KILL_POINT("job-end-commit-before");
+    return err;
+}
+
+enum err store_job_end(struct store *s, const uint8_t id[JOB_ID_BYTES], enum job_state state, const char *why,
+                       int64_t now_s)
+{
+    struct job_word w = {.id = id, .state = state, .text = why, .time_s = now_s};
+    enum err err = job_state_ended(state) ? word_run(s, job_end, &w) : ERR_INTERNAL;
+
+    KILL_POINT("job-end-commit-after");
+    return err;
+}
+
+/* ---- looking ------------------------------------------------------------------------------------------- */
+
+static enum err read_job(struct store *s, const uint8_t id[JOB_ID_BYTES], struct job_record *r,
+                         struct buf *value)
+{
+    enum err err = store_read(s, TABLE_JOB, span_bytes(id, JOB_ID_BYTES), value);
+
+    secret_wipe(r, sizeof *r);
+    return err == ERR_OK ? job_record_decode(s->keys, buf_span(value), id, r) : err;
+}
+
+enum err store_job_get(struct store *s, const uint8_t id[JOB_ID_BYTES], struct job *out)
+{
+    struct job_record *r = calloc(1, sizeof *r);
+    struct buf value;
+    enum err err;
+
+    if (r == NULL)
+        return ERR_NOMEM;
+    buf_init(&value, STORE_VALUE_MAX);
+    err = read_job(s, id, r, &value);
+    if (err == ERR_OK)
+        *out = r->j;
+    buf_free(&value);
+    job_record_free(r);
+    return err;
+}
+
+enum err store_jobs_due(struct store *s, int64_t now_s, int64_t grace_s, uint8_t (*ids)[JOB_ID_BYTES],
+                        size_t max, size_t *count)
+{
+    struct job_record *r = calloc(1, sizeof *r);
+    struct walk walk;
+    struct span key, value;
+    struct buf record;
+    size_t n = 0;
+    enum err err = ERR_OK;
+
+    if (r == NULL)
+        return ERR_NOMEM;
+    buf_init(&record, STORE_VALUE_MAX);
+    walk_init(&walk, s, TABLE_JOB_DUE, record_key_time(0, NULL, 0), record_key_time(now_s + 1, NULL, 0),
+              false);
+    while (n < max && (err = walk_next(&walk, &key, &value)) == ERR_OK) {
+        uint8_t id[JOB_ID_BYTES];
+        int64_t due_s, held_until_s;
+
+        if (!record_key_time_parse(key, sizeof id, &due_s, id)) {
+            err = ERR_STORE;
+            break;
+        }
+        /* First taken, then looked at again, as in store_work_due. */
+        if (!grace_take(s->job_grace, span_bytes(id, sizeof id), now_s, now_s + grace_s, &held_until_s))
+            continue;
+        err = store_read(s, TABLE_JOB, span_bytes(id, sizeof id), &record);
+        if (err == ERR_OK)
+            err = job_record_peek(buf_span(&record), r);
+        if (err == ERR_OK && !job_state_ended(r->j.state) && r->j.due_s == due_s) {
+            memcpy(ids[n++], id, sizeof id);
+            continue;
+        }
+        grace_give_back(s->job_grace, span_bytes(id, sizeof id));
+        if (err != ERR_OK && err != ERR_NOT_FOUND && err != ERR_STORE)
+            break;
+    }
+    walk_free(&walk);
+    buf_free(&record);
+    job_record_free(r);
+    if (err == ERR_NOT_FOUND || n > 0)
+        err = ERR_OK;
+    if (err == ERR_OK)
+        *count = n;
+    return err;
+}
+
+enum err store_jobs_next(struct store *s, int64_t *due_s)
+{
+    int64_t next_s = INT64_MAX, held_until_s;
+    struct record_key all = {.len = 0};
+    struct walk walk;
+    struct span key, value;
+    enum err err;
+
+    walk_init(&walk, s, TABLE_JOB_DUE, all, all, false);
+    walk.page = 32;
+    while ((err = walk_next(&walk, &key, &value)) == ERR_OK) {
+        uint8_t id[JOB_ID_BYTES];
+        int64_t time_s;
+
+        if (!record_key_time_parse(key, sizeof id, &time_s, id)) {
+            err = ERR_STORE;
+            break;
+        }
+        if (time_s >= next_s)
+            break;
+        if (!grace_held(s->job_grace, span_bytes(id, sizeof id), &held_until_s)) {
+            next_s = time_s;
+            break;
+        }
+        if (held_until_s + 1 < next_s)
+            next_s = held_until_s + 1;
+    }
+    walk_free(&walk);
+    if (err == ERR_NOT_FOUND)
+        err = ERR_OK;
+    if (err == ERR_OK)
+        *due_s = next_s;
+    return err;
+}
+
+enum err store_jobs(struct store *s, int state, size_t limit, bool (*each)(void *arg, const struct job *j),
+                    void *arg)
+{
+    struct job_record *r = calloc(1, sizeof *r);
+    struct record_key all = {.len = 0};
+    struct walk walk;
+    struct span key, value;
+    enum err err = ERR_OK;
+
+    if (r == NULL)
+        return ERR_NOMEM;
+    walk_init(&walk, s, TABLE_JOB, all, all, false);
+    while (limit > 0 && (err = walk_next(&walk, &key, &value)) == ERR_OK) {
+        if (key.len != JOB_ID_BYTES) {
+            err = ERR_STORE;
+            break;
+        }
+        secret_wipe(r, sizeof *r);
+        err = job_record_peek(value, r);
+        if (err == ERR_OK && state >= 0 && (int)r->j.state != state)
+            continue;
+        secret_wipe(r, sizeof *r);
+        err = job_record_decode(s->keys, value, (const uint8_t *)key.ptr, r);
+        if (err == ERR_STORE)
+            continue; /* damaged: said so at opening */
+        if (err != ERR_OK)
+            break;
+        limit--;
+        if (!each(arg, &r->j))
+            break;
+    }
+    walk_free(&walk);
+    job_record_free(r);
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}

@@ -1,0 +1,498 @@
+/*
+ * store_ticket.c - what callers and the clock do with tickets: claim, resume, ack, nack, status, bounce,
+ * expire, and looking at them.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/kill.h"
+#include "store/store_internal.h"
+#include "store/ticket_state.h"
+
+/* One word on one ticket, as its body needs it. */
+struct word {
+    const uint8_t *key;
+    struct ticket_record *r; /* heap, zeroed by each run */
+    int64_t now_s;
+    enum err answer; /* what the word says when the change was committed */
+    const struct store_claim *claim;
+    uint8_t *wrap;
+    bool renewed;
+    const uint8_t *token, *digest;
+    enum ticket_state state;
+    const char *reason, *text;
+};
+
+/* The ticket for update, its lease lapsed if it is over. */
+static enum err word_get(struct change *c, struct word *w, int64_t live_until_s)
+{
+    enum err err;
+
+    memset(w->r, 0, sizeof *w->r);
+    w->answer = ERR_OK;
+    err = change_ticket_get(c, w->key, w->r);
+    return err == ERR_OK ? change_ticket_settle(c, w->r, w->now_s, live_until_s) : err;
+}
+
+/* Runs a word and gives the ticket as the word left it, also with an answer that is an error about the
+ * ticket. */
+static enum err word_run(struct store *s, change_body body, struct word *w, struct ticket *out)
+{
+    enum err err, opened;
+
+    if ((w->r = calloc(1, sizeof *w->r)) == NULL)
+        return ERR_NOMEM;
+    err = store_change(s, body, w);
+    if (err == ERR_OK)
+        err = w->answer;
+    if (out != NULL && w->r->t.version != 0) {
+        opened = ticket_record_open(s->keys, w->r);
+        if (opened == ERR_OK)
+            *out = w->r->t;
+        else if (err == ERR_OK)
+            err = opened;
+    }
+    free(w->r);
+    w->r = NULL;
+    return err;
+}
+
+/* ---- claim --------------------------------------------------------------------------------------------- */
+
+/* Past its time and not under a lease, it ends now, and not only when store_expire comes by. */
+static enum err end_overdue(struct change *c, struct ticket_record *r, int64_t now_s)
+{
+    return change_ticket_enter(c, r, r->t.handed_over_s == 0 ? TICKET_EXPIRED : TICKET_UNCONFIRMED, now_s);
+}
+
+static int64_t min_s(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static enum err claim(struct change *c, void *arg)
+{
+    struct word *w = arg;
+    const struct store_claim *q = w->claim;
+    struct ticket *t = &w->r->t;
+    enum err err;
+
+    err = word_get(c, w, q->live_until_s);
+    if (err != ERR_OK)
+        return err;
+    if (!ticket_state_ended(t->state) && t->state != TICKET_LEASED && t->expires_s < w->now_s) {
+        w->answer = ERR_GONE;
+        err = end_overdue(c, w->r, w->now_s);
+        return err == ERR_OK ? change_ticket_put(c, w->r) : err;
+    }
+    if ((err = ticket_may_claim(t, q)) != ERR_OK)
+        return err;
+    err = c->s->engine->ops->get(c->txn, TABLE_WRAP, span_bytes(t->key, sizeof t->key), false, &c->value);
+    if (err != ERR_OK || c->value.len != SEAL_WRAP_BYTES)
+        return err == ERR_OK || err == ERR_NOT_FOUND ? ERR_STORE : err;
+    memcpy(w->wrap, c->value.data, SEAL_WRAP_BYTES);
+
+    w->renewed = t->state == TICKET_LEASED;
+    if (!w->renewed) {
+        if ((err = change_ticket_enter(c, w->r, TICKET_LEASED, w->now_s)) != ERR_OK)
+            return err;
+        memcpy(t->lease_token, q->lease_token, sizeof t->lease_token);
+        t->lease_started_s = w->now_s;
+        w->r->lease_hard_s = w->now_s + q->lease_total_s;
+        if (t->handed_over_s == 0)
+            t->handed_over_s = w->now_s; /* from here on the letter cannot be taken back */
+    }
+    store_text(t->lease_holder, sizeof t->lease_holder, q->holder);
+    t->lease_until_s = min_s(w->now_s + q->lease_s, w->r->lease_hard_s);
+    t->bodies++;
+    err = change_ticket_put(c, w->r);
+    if (err == ERR_OK)
+        KILL_POINT("claim-commit-before");
+    return err;
+}
+
+enum err store_claim(struct store *s, const struct store_claim *q, struct store_claimed *out)
+{
+    struct word w = {.key = q->key, .now_s = q->now_s, .claim = q, .wrap = out->wrap};
+    enum err err = word_run(s, claim, &w, &out->ticket);
+
+    KILL_POINT("claim-commit-after");
+    if (err == ERR_OK)
+        out->renewed = w.renewed;
+    if (err == ERR_LEASED)
+        out->retry_after_s = ticket_retry_after_s(&out->ticket);
+    return err;
+}
+
+static enum err resume(struct change *c, void *arg)
+{
+    struct word *w = arg;
+    const struct store_claim *q = w->claim;
+    struct ticket *t = &w->r->t;
+    enum err err;
+
+    err = word_get(c, w, q->live_until_s);
+    if (err == ERR_OK)
+        err = ticket_may_resume(t, q);
+    if (err == ERR_OK)
+        err = c->s->engine->ops->get(c->txn, TABLE_WRAP, span_bytes(t->key, sizeof t->key), false, &c->value);
+    if (err == ERR_OK && c->value.len != SEAL_WRAP_BYTES)
+        err = ERR_STORE;
+    if (err != ERR_OK)
+        return err;
+    memcpy(w->wrap, c->value.data, SEAL_WRAP_BYTES);
+    w->renewed = true;
+    t->lease_until_s = min_s(w->now_s + q->lease_s, w->r->lease_hard_s);
+    t->bodies++;
+    err = change_ticket_put(c, w->r);
+    if (err == ERR_OK)
+        KILL_POINT("resume-commit-before");
+    return err;
+}
+
+enum err store_resume(struct store *s, const struct store_claim *q, struct store_claimed *out)
+{
+    struct word w = {.key = q->key, .now_s = q->now_s, .claim = q, .wrap = out->wrap};
+    enum err err = word_run(s, resume, &w, &out->ticket);
+
+    KILL_POINT("resume-commit-after");
+    if (err == ERR_OK)
+        out->renewed = w.renewed;
+    return err;
+}
+
+/* ---- ack, nack, status, bounce ------------------------------------------------------------------------- */
+
+static enum err ack(struct change *c, void *arg)
+{
+    struct word *w = arg;
+    uint8_t hash[CRYPT_SHA256_BYTES];
+    struct ticket *t = &w->r->t;
+    enum err err;
+
+    /* Needs no live lease: whether it has lapsed makes no difference. */
+    if ((err = word_get(c, w, 0)) != ERR_OK)
+        return err;
+    err = crypt_sha256v(
+        (const struct span[]){span_bytes(t->a, sizeof t->a), span_bytes(w->digest, CRYPT_SHA256_BYTES)}, 2,
+        hash);
+    if (err == ERR_OK)
+        err = ticket_may_ack(t, memcmp(hash, t->digest_hash, sizeof hash) == 0);
+    if (err != ERR_OK || t->state == TICKET_DELIVERED)
+        return err;
+    err = change_ticket_enter(c, w->r, TICKET_DELIVERED, w->now_s);
+    if (err == ERR_OK)
+        err = change_ticket_put(c, w->r);
+    if (err == ERR_OK)
+        KILL_POINT("ack-commit-before");
+    return err;
+}
+
+enum err store_ack(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], const uint8_t digest[32],
+                   int64_t now_s, struct ticket *out)
+{
+    struct word w = {.key = key, .now_s = now_s, .digest = digest};
+    enum err err = word_run(s, ack, &w, out);
+
+    KILL_POINT("ack-commit-after");
+    return err;
+}
+
+static enum err nack(struct change *c, void *arg)
+{
+    static const uint8_t no_token[16];
+    struct word *w = arg;
+    struct ticket *t = &w->r->t;
+    enum err err;
+
+    if ((err = word_get(c, w, 0)) != ERR_OK)
+        return err;
+    err = ticket_may_nack(t, w->token == NULL ? no_token : w->token);
+    if (err != ERR_OK || t->state == TICKET_REFUSED)
+        return err;
+    store_text(t->remote_reason, sizeof t->remote_reason, w->reason);
+    store_text(t->remote_text, sizeof t->remote_text, w->text);
+    err = change_ticket_enter(c, w->r, TICKET_REFUSED, w->now_s);
+    if (err == ERR_OK)
+        err = change_ticket_put(c, w->r);
+    if (err == ERR_OK)
+        KILL_POINT("nack-commit-before");
+    return err;
+}
+
+enum err store_nack(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], const uint8_t lease_token[16],
+                    const char *reason, const char *text, int64_t now_s, struct ticket *out)
+{
+    struct word w = {.key = key, .now_s = now_s, .token = lease_token, .reason = reason, .text = text};
+    enum err err = word_run(s, nack, &w, out);
+
+    KILL_POINT("nack-commit-after");
+    return err;
+}
+
+static enum err status(struct change *c, void *arg)
+{
+    struct word *w = arg;
+    struct ticket *t = &w->r->t;
+    enum err err;
+
+    if (w->state != TICKET_HELD && w->state != TICKET_CHALLENGED)
+        return ERR_INTERNAL;
+    if ((err = word_get(c, w, 0)) != ERR_OK || (err = ticket_may_status(t, w->state)) != ERR_OK)
+        return err;
+    store_text(t->remote_text, sizeof t->remote_text, w->text);
+    if (t->state != w->state)
+        err = change_ticket_enter(c, w->r, w->state, w->now_s);
+    if (err == ERR_OK)
+        err = change_ticket_put(c, w->r);
+    if (err == ERR_OK)
+        KILL_POINT("status-commit-before");
+    return err;
+}
+
+enum err store_status(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], enum ticket_state state,
+                      const char *url, int64_t now_s, struct ticket *out)
+{
+    struct word w = {.key = key, .now_s = now_s, .state = state, .text = url};
+    enum err err = word_run(s, status, &w, out);
+
+    KILL_POINT("status-commit-after");
+    return err;
+}
+
+static enum err bounced(struct change *c, void *arg)
+{
+    struct word *w = arg;
+    struct ticket *t = &w->r->t;
+    enum err err;
+
+    if ((err = word_get(c, w, 0)) != ERR_OK || (err = ticket_may_bounce(t)) != ERR_OK)
+        return err;
+    store_text(t->remote_reason, sizeof t->remote_reason, w->reason);
+    store_text(t->remote_text, sizeof t->remote_text, w->text);
+    err = change_ticket_enter(c, w->r, TICKET_BOUNCED, w->now_s);
+    if (err == ERR_OK)
+        err = change_ticket_put(c, w->r);
+    if (err == ERR_OK)
+        KILL_POINT("bounced-commit-before");
+    return err;
+}
+
+/* The store's key of a ticket, from A and the site key alone. ERR_NOT_FOUND for an unknown epoch. */
+static enum err key_of_a(struct store *s, const uint8_t a[TICKET_A_BYTES],
+                         uint8_t key[TICKET_STORE_KEY_BYTES])
+{
+    struct ticket_keys keys;
+    enum err err = ticket_derive(s->keys, a, &keys);
+
+    if (err == ERR_OK)
+        err = ticket_store_key(keys.a, keys.b, key);
+    ticket_wipe(&keys);
+    return err;
+}
+
+enum err store_bounced(struct store *s, const uint8_t a[TICKET_A_BYTES], const char *code, const char *text,
+                       int64_t now_s, struct ticket *out)
+{
+    uint8_t key[TICKET_STORE_KEY_BYTES];
+    struct word w = {.key = key, .now_s = now_s, .reason = code, .text = text};
+    enum err err = key_of_a(s, a, key);
+
+    if (err == ERR_OK)
+        err = word_run(s, bounced, &w, out);
+    KILL_POINT("bounced-commit-after");
+    return err;
+}
+
+/* ---- expiry -------------------------------------------------------------------------------------------- */
+
+static enum err expire(struct change *c, void *arg)
+{
+    struct word *w = arg;
+    struct ticket_record *r = w->r;
+    enum err err;
+
+    /* A body may be on its way until the lease's hard end, whatever lease_until_s says: the pull is let
+     * finish, or the sender would hear "not confirmed" of a letter that is being delivered. */
+    memset(r, 0, sizeof *r);
+    w->answer = ERR_OK;
+    if ((err = change_ticket_get(c, w->key, r)) != ERR_OK)
+        return err;
+    if ((err = change_ticket_settle(c, r, w->now_s, r->lease_hard_s)) != ERR_OK)
+        return err;
+    if (ticket_state_ended(r->t.state) || r->timer_s > w->now_s)
+        return ERR_NOT_FOUND; /* somebody was faster */
+    if (r->t.state == TICKET_LEASED) {
+        struct record_key k = record_key_timer(TIMER_EXPIRE, r->timer_s, r->t.key, sizeof r->t.key);
+
+        w->answer = ERR_LEASED;
+        r->timer_s = r->lease_hard_s + 1;
+        err = c->s->engine->ops->del(c->txn, TABLE_TIMER, record_key_span(&k));
+        k = record_key_timer(TIMER_EXPIRE, r->timer_s, r->t.key, sizeof r->t.key);
+        if (err == ERR_OK)
+            err = c->s->engine->ops->put(c->txn, TABLE_TIMER, record_key_span(&k), span_bytes(NULL, 0));
+    } else {
+        err = end_overdue(c, r, w->now_s);
+    }
+    if (err == ERR_OK)
+        err = change_ticket_put(c, r);
+    if (err == ERR_OK)
+        KILL_POINT("expire-commit-before");
+    return err;
+}
+
+enum err store_expire(struct store *s, int64_t now_s, size_t max, size_t *count)
+{
+    uint8_t id[TICKET_STORE_KEY_BYTES];
+    struct word w = {.key = id, .now_s = now_s};
+    struct walk walk;
+    struct span key, value;
+    int64_t timer_s;
+    size_t n = 0;
+    enum err err = ERR_OK;
+
+    /* "past expires_s": at that very second it still lives. */
+    walk_init(&walk, s, TABLE_TIMER, record_key_timer(TIMER_EXPIRE, 0, NULL, 0),
+              record_key_timer(TIMER_EXPIRE, now_s, NULL, 0), false);
+    while (n < max && (err = walk_next(&walk, &key, &value)) == ERR_OK) {
+        if (!record_key_timer_parse(key, sizeof id, &timer_s, id)) {
+            err = ERR_STORE;
+            break;
+        }
+        err = word_run(s, expire, &w, NULL);
+        KILL_POINT("expire-commit-after");
+        if (err == ERR_OK)
+            n++;
+        else if (err != ERR_NOT_FOUND && err != ERR_LEASED && err != ERR_STORE)
+            break; /* ERR_STORE: a damaged record must not keep the others alive for ever */
+    }
+    walk_free(&walk);
+    if (err == ERR_NOT_FOUND || err == ERR_LEASED)
+        err = ERR_OK;
+    if (err == ERR_OK)
+        *count = n;
+    return err;
+}
+
+/* ---- looking ------------------------------------------------------------------------------------------- */
+
+/* As it reads now: a lease that is over shows as a lapse, which the next word will count. */
+static void derive(struct ticket_record *r)
+{
+    if (ticket_state_at(&r->t, clock_now_s(), 0, r->lease_hard_s) == TICKET_LAPSED &&
+        r->t.state == TICKET_LEASED) {
+        r->t.state = TICKET_LAPSED;
+        r->t.lapses++;
+    }
+}
+
+static enum err read_ticket(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES],
+                            struct ticket_record *r)
+{
+    struct buf value;
+    enum err err;
+
+    buf_init(&value, STORE_VALUE_MAX);
+    memset(r, 0, sizeof *r);
+    err = store_read(s, TABLE_TICKET, span_bytes(key, TICKET_STORE_KEY_BYTES), &value);
+    if (err == ERR_OK)
+        err = ticket_record_decode(buf_span(&value), key, r);
+    if (err == ERR_OK)
+        err = ticket_record_open(s->keys, r);
+    if (err == ERR_OK)
+        derive(r);
+    buf_free(&value);
+    return err;
+}
+
+enum err store_ticket_get(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], struct ticket *out)
+{
+    struct ticket_record *r = malloc(sizeof *r);
+    enum err err;
+
+    if (r == NULL)
+        return ERR_NOMEM;
+    err = read_ticket(s, key, r);
+    /* An end is a final answer: it must not be told before it is durable. */
+    if (err == ERR_OK && ticket_state_ended(r->t.state))
+        err = s->engine->ops->flush(s->engine);
+    if (err == ERR_OK)
+        *out = r->t;
+    free(r);
+    return err;
+}
+
+enum err store_ticket_by_a(struct store *s, const uint8_t a[TICKET_A_BYTES], struct ticket *out)
+{
+    uint8_t key[TICKET_STORE_KEY_BYTES];
+    enum err err = key_of_a(s, a, key);
+
+    return err == ERR_OK ? store_ticket_get(s, key, out) : err;
+}
+
+static bool text_matches(const char *want, const char *have)
+{
+    return want == NULL || strcmp(want, have) == 0;
+}
+
+static bool address_matches(const char *want, const char *have)
+{
+    return want == NULL || ticket_address_equal(want, have);
+}
+
+static bool id_matches(const char *prefix, const uint8_t a[TICKET_A_BYTES])
+{
+    char hex[ENCODE_HEX_LEN(TICKET_A_BYTES) + 1];
+    size_t len = prefix == NULL ? 0 : strlen(prefix);
+
+    encode_hex(a, TICKET_A_BYTES, hex);
+    /* People leave out the epoch's two bytes: they are the same in most tickets. */
+    return len == 0 || strncmp(hex, prefix, len) == 0 || strncmp(hex + ENCODE_HEX_LEN(2), prefix, len) == 0;
+}
+
+static bool matches(const struct store_filter *f, const struct ticket *t)
+{
+    return f == NULL ||
+           (address_matches(f->sender, t->sender) && address_matches(f->recipient, t->recipient) &&
+            text_matches(f->queue_id, t->queue_id) && text_matches(f->message_id, t->message_id) &&
+            (f->state < 0 || (int)t->state == f->state));
+}
+
+enum err store_tickets(struct store *s, const struct store_filter *f, size_t limit,
+                       bool (*each)(void *arg, const struct ticket *t), void *arg)
+{
+    struct ticket_record *r = malloc(sizeof *r);
+    struct record_key all = {.len = 0};
+    struct walk w;
+    struct span key, value;
+    uint8_t id[TICKET_STORE_KEY_BYTES];
+    int64_t created_s;
+    enum err err = ERR_OK;
+
+    if (r == NULL)
+        return ERR_NOMEM;
+    walk_init(&w, s, TABLE_CREATED, all, all, true);
+    while (limit > 0 && (err = walk_next(&w, &key, &value)) == ERR_OK) {
+        if (!record_key_time_parse(key, sizeof id, &created_s, id) || value.len != TICKET_A_BYTES) {
+            err = ERR_STORE;
+            break;
+        }
+        if (f != NULL && !id_matches(f->id_prefix, (const uint8_t *)value.ptr))
+            continue;
+        err = read_ticket(s, id, r);
+        if (err == ERR_NOT_FOUND || err == ERR_STORE)
+            continue; /* purged meanwhile; damaged: said so at opening */
+        if (err != ERR_OK)
+            break;
+        if (!matches(f, &r->t))
+            continue;
+        limit--;
+        if (!each(arg, &r->t))
+            break;
+    }
+    walk_free(&w);
+    free(r);
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}

@@ -1,0 +1,266 @@
+/*
+ * store_work.c - the outbox: stubs to send and notifications to write. An entry is a key in WORK_DUE, ordered
+ * by time, and the same time in its ticket; the two change in one commit.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/kill.h"
+#include "base/log.h"
+#include "store/store_internal.h"
+#include "store/ticket_state.h"
+
+struct grace_id {
+    uint8_t byte[TICKET_STORE_KEY_BYTES + 1];
+};
+
+static struct grace_id grace_id(const struct work *w)
+{
+    struct grace_id id;
+
+    memcpy(id.byte, w->key, sizeof w->key);
+    id.byte[sizeof w->key] = (uint8_t)w->kind;
+    return id;
+}
+
+static struct span grace_span(const struct grace_id *id)
+{
+    return span_bytes(id->byte, sizeof id->byte);
+}
+
+/* The entry as its ticket has it now; ERR_NOT_FOUND when it was done or put off since the index was read. */
+static enum err look_again(struct store *s, struct work *w, struct ticket_record *r, struct buf *value)
+{
+    enum err err = store_read(s, TABLE_TICKET, span_bytes(w->key, sizeof w->key), value);
+
+    memset(r, 0, sizeof *r);
+    if (err == ERR_OK)
+        err = ticket_record_decode(buf_span(value), w->key, r);
+    if (err != ERR_OK)
+        return err;
+    w->tries = w->kind == WORK_STUB ? r->t.stub_tries : r->notify_tries;
+    return w->due_s == (w->kind == WORK_STUB ? r->stub_due_s : r->notify_due_s) ? ERR_OK : ERR_NOT_FOUND;
+}
+
+enum err store_work_due(struct store *s, int64_t now_s, int64_t grace_s, struct work *out, size_t max,
+                        size_t *count)
+{
+    struct ticket_record *r = malloc(sizeof *r);
+    struct walk walk;
+    struct span key, value;
+    struct buf record;
+    size_t n = 0;
+    enum err err = ERR_OK;
+
+    if (r == NULL)
+        return ERR_NOMEM;
+    buf_init(&record, STORE_VALUE_MAX);
+    walk_init(&walk, s, TABLE_WORK_DUE, record_key_time(0, NULL, 0), record_key_time(now_s + 1, NULL, 0),
+              false);
+    while (n < max && (err = walk_next(&walk, &key, &value)) == ERR_OK) {
+        struct work w = {.due_s = 0};
+        struct grace_id id;
+        int64_t held_until_s;
+
+        if (!record_key_work_parse(key, &w)) {
+            err = ERR_STORE;
+            break;
+        }
+        /* First taken, then looked at again: whoever finishes an entry commits first and gives it back then,
+         * so an entry that is still there was not finished by anybody. */
+        id = grace_id(&w);
+        if (!grace_take(s->work_grace, grace_span(&id), now_s, now_s + grace_s, &held_until_s))
+            continue;
+        err = look_again(s, &w, r, &record);
+        if (err == ERR_OK) {
+            out[n++] = w;
+            continue;
+        }
+        grace_give_back(s->work_grace, grace_span(&id));
+        if (err != ERR_NOT_FOUND && err != ERR_STORE)
+            break;
+    }
+    walk_free(&walk);
+    buf_free(&record);
+    free(r);
+    if (err == ERR_NOT_FOUND || n > 0)
+        err = ERR_OK; /* what was taken must be handed out */
+    if (err == ERR_OK)
+        *count = n;
+    return err;
+}
+
+enum err store_work_next(struct store *s, int64_t *due_s)
+{
+    int64_t next_s = INT64_MAX, held_until_s;
+    struct record_key all = {.len = 0};
+    struct walk walk;
+    struct span key, value;
+    enum err err;
+
+    walk_init(&walk, s, TABLE_WORK_DUE, all, all, false);
+    walk.page = 32;
+    while ((err = walk_next(&walk, &key, &value)) == ERR_OK) {
+        struct work w = {.due_s = 0};
+        struct grace_id id;
+
+        if (!record_key_work_parse(key, &w)) {
+            err = ERR_STORE;
+            break;
+        }
+        if (w.due_s >= next_s)
+            break; /* the rest comes later still */
+        id = grace_id(&w);
+        if (!grace_held(s->work_grace, grace_span(&id), &held_until_s)) {
+            next_s = w.due_s;
+            break;
+        }
+        if (held_until_s + 1 < next_s)
+            next_s = held_until_s + 1;
+    }
+    walk_free(&walk);
+    if (err == ERR_NOT_FOUND)
+        err = ERR_OK;
+    if (err == ERR_OK)
+        *due_s = next_s;
+    return err;
+}
+
+/* ---- done, later, refused ------------------------------------------------------------------------------ */
+
+struct outcome {
+    const struct work *w;
+    struct ticket_record *r;
+    int64_t time_s;
+    const char *queue_id, *status, *text;
+};
+
+/* The ticket with this entry. ERR_NOT_FOUND: nothing to do any more (the ticket ended or is gone). */
+static enum err outcome_get(struct change *c, struct outcome *o)
+{
+    enum err err;
+
+    memset(o->r, 0, sizeof *o->r);
+    err = change_ticket_get(c, o->w->key, o->r);
+    if (err == ERR_OK && (o->w->kind == WORK_STUB ? o->r->stub_due_s : o->r->notify_due_s) == 0)
+        err = ERR_NOT_FOUND;
+    return err;
+}
+
+static enum err outcome_run(struct store *s, change_body body, struct outcome *o)
+{
+    struct grace_id id = grace_id(o->w);
+    enum err err;
+
+    if ((o->r = malloc(sizeof *o->r)) == NULL)
+        return ERR_NOMEM;
+    err = store_change(s, body, o);
+    free(o->r);
+    if (err == ERR_NOT_FOUND)
+        err = ERR_OK;
+    if (err == ERR_OK)
+        grace_give_back(s->work_grace, grace_span(&id));
+    return err;
+}
+
+static enum err work_done(struct change *c, void *arg)
+{
+    struct outcome *o = arg;
+    struct ticket_record *r = o->r;
+    enum err err = outcome_get(c, o);
+
+    if (err == ERR_OK)
+        err = change_work_set(c, r, o->w->kind, 0);
+    if (err == ERR_OK && o->w->kind == WORK_NOTIFY)
+        err = change_payload_release(c, r->t.payload_id);
+    if (err != ERR_OK)
+        return err;
+    if (o->w->kind == WORK_STUB) {
+        r->t.stub_tries++;
+        r->t.stub_sent_s = o->time_s;
+        store_text(r->t.stub_queue_id, sizeof r->t.stub_queue_id, o->queue_id);
+        /* An earlier try's error is over; what the other side said is not. */
+        if (r->t.state == TICKET_WAITING)
+            r->t.remote_text[0] = '\0';
+    }
+    err = change_ticket_put(c, r);
+    if (err == ERR_OK)
+        KILL_POINT("work-done-commit-before");
+    return err;
+}
+
+enum err store_work_done(struct store *s, const struct work *w, const char *queue_id, int64_t now_s)
+{
+    struct outcome o = {.w = w, .time_s = now_s, .queue_id = queue_id};
+    enum err err = outcome_run(s, work_done, &o);
+
+    KILL_POINT("work-done-commit-after");
+    return err;
+}
+
+static enum err work_later(struct change *c, void *arg)
+{
+    struct outcome *o = arg;
+    struct ticket_record *r = o->r;
+    enum err err = outcome_get(c, o);
+
+    if (err == ERR_OK)
+        err = change_work_set(c, r, o->w->kind, o->time_s);
+    if (err != ERR_OK)
+        return err;
+    if (o->w->kind == WORK_STUB) {
+        r->t.stub_tries++;
+        if (r->t.state == TICKET_WAITING)
+            store_text(r->t.remote_text, sizeof r->t.remote_text, o->text);
+    } else {
+        r->notify_tries++;
+    }
+    err = change_ticket_put(c, r);
+    if (err == ERR_OK)
+        KILL_POINT("work-later-commit-before");
+    return err;
+}
+
+enum err store_work_later(struct store *s, const struct work *w, int64_t next_s, const char *why)
+{
+    struct outcome o = {.w = w, .time_s = next_s, .text = why};
+    enum err err = outcome_run(s, work_later, &o);
+
+    KILL_POINT("work-later-commit-after");
+    return err;
+}
+
+static enum err work_refused(struct change *c, void *arg)
+{
+    struct outcome *o = arg;
+    struct ticket_record *r = o->r;
+    enum err err;
+
+    if (o->w->kind != WORK_STUB)
+        return ERR_INTERNAL;
+    if ((err = outcome_get(c, o)) != ERR_OK)
+        return err;
+    r->t.stub_tries++;
+    if (ticket_may_bounce(&r->t) == ERR_OK) {
+        store_text(r->t.remote_reason, sizeof r->t.remote_reason, o->status);
+        store_text(r->t.remote_text, sizeof r->t.remote_text, o->text);
+        err = change_ticket_enter(c, r, TICKET_BOUNCED, o->time_s);
+    } else {
+        err = change_work_set(c, r, WORK_STUB, 0); /* handed over all the same: the stub has done its work */
+    }
+    if (err == ERR_OK)
+        err = change_ticket_put(c, r);
+    if (err == ERR_OK)
+        KILL_POINT("work-refused-commit-before");
+    return err;
+}
+
+enum err store_work_refused(struct store *s, const struct work *w, const char *status, const char *text,
+                            int64_t now_s)
+{
+    struct outcome o = {.w = w, .time_s = now_s, .status = status, .text = text};
+    enum err err = outcome_run(s, work_refused, &o);
+
+    KILL_POINT("work-refused-commit-after");
+    return err;
+}

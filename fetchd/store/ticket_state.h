@@ -1,0 +1,35 @@
+/*
+ * ticket_state.h - the rules of a ticket's life, as pure functions over values: which state may follow which,
+ * when a lease has lapsed, who may claim, ack, nack. Nothing here touches a database. Thread-safe.
+ */
+#ifndef STORE_TICKET_STATE_H
+#define STORE_TICKET_STATE_H
+
+#include "store/store.h"
+
+/* Whether a ticket in `from` may enter `to`: the table of allowed transitions. */
+bool ticket_state_may(enum ticket_state from, enum ticket_state to);
+
+/* The state at a time: a lease that is over reads as TICKET_LAPSED. live_until_s: a body of the lease is or
+ * was under way until then (0: nothing known), which keeps it running, but never past hard_s. */
+enum ticket_state ticket_state_at(const struct ticket *t, int64_t now_s, int64_t live_until_s,
+                                  int64_t hard_s);
+
+/* What a word finds: ERR_OK when the ticket (its state being that of now) may go on. */
+enum err ticket_may_claim(const struct ticket *t, const struct store_claim *c);
+enum err ticket_may_resume(const struct ticket *t, const struct store_claim *c);
+enum err ticket_may_ack(const struct ticket *t, bool digest_right);        /* ERR_OK for a repeated one too */
+enum err ticket_may_nack(const struct ticket *t, const uint8_t token[16]); /* ERR_OK for a repeated one too */
+enum err ticket_may_status(const struct ticket *t, enum ticket_state state); /* likewise */
+enum err ticket_may_bounce(const struct ticket *t);
+
+/* Seconds for Retry-After under somebody's lease: doubles with each lapse. */
+int64_t ticket_retry_after_s(const struct ticket *t);
+
+/* Whether the sender is to be told of this end by a DSN: RFC 3461 4.1, never for the null reverse-path. */
+bool ticket_wants_notice(const struct ticket *t, enum ticket_state end);
+
+/* Addresses agree: local parts byte for byte, domains without regard to ASCII case. */
+bool ticket_address_equal(const char *a, const char *b);
+
+#endif
