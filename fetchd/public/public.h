@@ -1,9 +1,9 @@
 /*
  * public.h - what stands behind HTTPS: the ticket protocol's requests (docs/PROTOCOL.md, "Requests").
  *
- * Order of a request: form -> Authorization -> B and Ka by the site key alone (a guess dies before any store access) ->
- * the ticket -> designated puller -> the verb's durable word in the store -> the answer. Bad B, unknown ticket, wrong
- * Ka give the same bytes.
+ * Order of a request: form -> Authorization -> B and Ka by the site key alone (a guess dies before any store
+ * access) -> the ticket -> designated puller -> the verb's durable word in the store -> the answer. Bad B,
+ * unknown ticket, wrong Ka give the same bytes.
  */
 #ifndef PUBLIC_PUBLIC_H
 #define PUBLIC_PUBLIC_H

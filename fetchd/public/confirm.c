@@ -1,0 +1,138 @@
+/*
+ * confirm.c - ack, nack and status: what the recipient's site says of a ticket. Durable before the answer.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/kill.h"
+#include "base/secret.h"
+#include "public/public.h"
+#include "public/visit.h"
+#include "lifecycle/lifecycle.h"
+#include "ticket/fields.h"
+
+#define URL_MAX 512 /* bytes */
+
+/* The store's word is said: log the change and let the lifecycle look at what became due. */
+static void changed(struct visit *v, const struct ticket *t, const char *status, const char *detail)
+{
+    /* A repeated word finds the ticket where the first one left it. */
+    if (v->ticket.state != t->state)
+        visit_log(v, t, status, detail);
+    lifecycle_wake(v->env->lifecycle);
+}
+
+static void refuse(struct visit *v, enum err e, const struct ticket *t)
+{
+    if (e == ERR_GONE)
+        visit_gone(v, t);
+    else
+        visit_refuse(v, e, 0);
+}
+
+void confirm_ack(struct visit *v)
+{
+    uint8_t digest[SEAL_DIGEST_BYTES];
+    struct ticket t = v->ticket;
+    if (visit_bytes_field(v, FIELD_DIGEST, digest, sizeof digest) != ERR_OK) {
+        visit_refuse(v, ERR_SYNTAX, 0);
+        return;
+    }
+    enum err e = store_ack(v->env->store, v->key, digest, v->now_s, &t);
+    if (e != ERR_OK) {
+        refuse(v, e, &t);
+        return;
+    }
+    changed(v, &t, "delivered", "acknowledged");
+    KILL_POINT("ack-answer-before");
+    http_answer(v->x, 204);
+    KILL_POINT("ack-answer-after");
+}
+
+/* Reason codes are words of a protocol: letters, digits and '-'. */
+static bool reason_valid(struct span s)
+{
+    if (s.len == 0 || s.len > NACK_REASON_MAX)
+        return false;
+    for (size_t i = 0; i < s.len; i++)
+        if (!(s.ptr[i] == '-' || (s.ptr[i] >= '0' && s.ptr[i] <= '9') ||
+              (s.ptr[i] >= 'a' && s.ptr[i] <= 'z')))
+            return false;
+    return true;
+}
+
+void confirm_nack(struct visit *v)
+{
+    uint8_t token[16] = {0};
+    struct buf reason, text;
+    struct ticket t = v->ticket;
+    buf_init(&reason, NACK_REASON_MAX);
+    buf_init(&text, NACK_TEXT_MAX);
+    enum err e = ERR_OK;
+    if (http_has_field(v->x, FIELD_LEASE))
+        e = visit_bytes_field(v, FIELD_LEASE, token, sizeof token);
+    if (e == ERR_OK)
+        e = visit_text_field(v, FIELD_REASON, &reason);
+    if (e == ERR_OK && !reason_valid(buf_span(&reason)))
+        e = ERR_SYNTAX;
+    if (e == ERR_OK && http_has_field(v->x, FIELD_TEXT))
+        e = visit_text_field(v, FIELD_TEXT, &text);
+    if (e != ERR_OK) {
+        visit_refuse(v, ERR_SYNTAX, 0);
+        goto out;
+    }
+    e = store_nack(v->env->store, v->key, token, buf_cstr(&reason), buf_cstr(&text), v->now_s, &t);
+    if (e == ERR_LEASED) {
+        /* Another holds the lease: 409, not 423, since waiting does not make it ours. */
+        http_answer(v->x, 409);
+        goto out;
+    }
+    if (e != ERR_OK) {
+        refuse(v, e, &t);
+        goto out;
+    }
+    changed(v, &t, "refused", t.remote_text);
+    KILL_POINT("nack-answer-before");
+    http_answer(v->x, 204);
+out:
+    buf_free(&reason);
+    buf_free(&text);
+}
+
+/* An https URL of visible ASCII. */
+static bool url_take(struct span s, char out[URL_MAX + 1])
+{
+    if (s.len > URL_MAX || !span_starts_nocase(s, "https://"))
+        return false;
+    for (size_t i = 0; i < s.len; i++)
+        if (s.ptr[i] <= 0x20 || s.ptr[i] >= 0x7f)
+            return false;
+    memcpy(out, s.ptr, s.len);
+    out[s.len] = '\0';
+    return true;
+}
+
+void confirm_status(struct visit *v)
+{
+    struct ticket t = v->ticket;
+    char url[URL_MAX + 1] = "";
+    struct span word = http_field(v->x, FIELD_STATUS);
+    bool held = span_is(word, FIELD_STATUS_HELD), challenge = span_is(word, FIELD_STATUS_CHALLENGE);
+    bool has_url = http_has_field(v->x, FIELD_CHALLENGE);
+    if (!(held && !has_url) && !(challenge && has_url && url_take(http_field(v->x, FIELD_CHALLENGE), url))) {
+        visit_refuse(v, ERR_SYNTAX, 0);
+        return;
+    }
+    enum err e =
+        store_status(v->env->store, v->key, held ? TICKET_HELD : TICKET_CHALLENGED, url, v->now_s, &t);
+    if (e == ERR_LEASED) {
+        http_answer(v->x, 409);
+        return;
+    }
+    if (e != ERR_OK) {
+        refuse(v, e, &t);
+        return;
+    }
+    changed(v, &t, ticket_state_name(t.state), "waits at the recipient's site");
+    http_answer(v->x, 204);
+}

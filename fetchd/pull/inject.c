@@ -1,0 +1,180 @@
+/*
+ * inject.c - the letter's last step: from an anonymous file to our MTA, byte for byte but for the trace
+ * fields.
+ */
+#include "pull/inject.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/encode.h"
+#include "mail/author.h"
+#include "mail/dsn.h"
+#include "mail/header.h"
+#include "settings/settings.h"
+
+#define HEADER_BLOCK_MAX (4 * 1024 * 1024) /* bytes; as much as a milter holds */
+#define PIECE 32768
+#define TRACE_MAX 8192
+
+void inject_notify(const char *asked, char out[64])
+{
+    unsigned bits;
+    struct buf text;
+    out[0] = '\0';
+    if (!asked || !*asked || dsn_notify_parse(span_of(asked), &bits) != ERR_OK)
+        return;
+    bits &= ~(unsigned)DSN_SUCCESS;
+    if (bits == 0)
+        bits = DSN_NEVER;
+    buf_init(&text, 63);
+    if (dsn_notify_format(bits, &text) == ERR_OK)
+        snprintf(out, 64, "%s", buf_cstr(&text));
+    buf_free(&text);
+}
+
+/* Reads the header block (up to and without the empty line). */
+static enum err read_header(int fd, struct buf *out)
+{
+    off_t at = 0;
+    for (;;) {
+        char *room = buf_reserve(out, PIECE);
+        if (!room)
+            return ERR_TOO_LARGE;
+        ssize_t n = pread(fd, room, PIECE, at);
+        if (n < 0)
+            return ERR_IO;
+        if (n == 0)
+            return ERR_OK;
+        size_t from = out->len > 3 ? out->len - 3 : 0;
+        buf_added(out, (size_t)n);
+        at += n;
+        const char *end = memmem(out->data + from, out->len - from, "\r\n\r\n", 4);
+        if (end) {
+            out->len = (size_t)(end - out->data) + 2;
+            return ERR_OK;
+        }
+    }
+}
+
+enum err inject_check_author(const struct job *job, const struct claim_outcome *letter)
+{
+    struct buf header;
+    struct address sender, confirmed, author;
+    buf_init(&header, HEADER_BLOCK_MAX + PIECE);
+    enum err e = read_header(letter->letter_fd, &header);
+    if (e == ERR_TOO_LARGE)
+        e = ERR_FROM_CHANGED; /* no letter of ours has such a header */
+    if (e == ERR_OK && (address_parse(span_of(job->stub_from), &sender) != ERR_OK ||
+                        address_parse(span_of(job->author), &confirmed) != ERR_OK))
+        e = ERR_FROM_CHANGED;
+    if (e == ERR_OK && (author_of(buf_span(&header), &sender, &author, NULL) != ERR_OK ||
+                        !address_equal_nocase(&author, &confirmed)))
+        e = ERR_FROM_CHANGED;
+    buf_free(&header);
+    return e;
+}
+
+/* A token of the network in a trace field: printable, no parentheses or other RFC 5322 specials of a comment.
+ */
+static void trace_word(struct buf *out, const char *s)
+{
+    for (; *s; s++)
+        (void)buf_append_char(out, *s > 0x20 && *s < 0x7f && !strchr("()<>\\\";", *s) ? *s : '?');
+}
+
+static enum err trace_fields(const struct env *env, const struct job *job, const struct claim_outcome *letter,
+                             struct buf *out)
+{
+    char date[CLOCK_RFC5322_MAX], peer[NETADDR_TEXT_MAX], id[2 * sizeof job->id + 1];
+    clock_rfc5322(clock_now_s(), date);
+    netaddr_text(&letter->peer, peer);
+    encode_hex(job->id, sizeof job->id, id);
+    (void)buf_append_str(out, "Received: from ");
+    trace_word(out, letter->host);
+    (void)buf_printf(out, " ([%s%s])\r\n\t(using ", strchr(peer, ':') ? "IPv6:" : "", peer);
+    for (const char *p = letter->tls; *p; p++)
+        (void)buf_append_char(out, *p >= 0x20 && *p < 0x7f && !strchr("()\\", *p) ? *p : '?');
+    (void)buf_printf(out, ")\r\n\tby %s (Restante) with RESTANTE id %s\r\n\tfor <%s>; %s\r\n",
+                     env->settings->myhostname, id, job->recipient, date);
+    (void)buf_printf(
+        out, "Authentication-Results: %s;\r\n\trestante=pass smtp.mailfrom=", env->settings->authserv_id);
+    trace_word(out, job->stub_from);
+    (void)buf_append_str(out, "\r\n\tpolicy.host=");
+    trace_word(out, letter->host);
+    return buf_append_str(out, "\r\n");
+}
+
+struct content {
+    int fd;
+    off_t at;
+    bool ended;
+    struct header_filter *filter;
+    struct buf ready; /* what may go out next */
+};
+
+static ssize_t content_read(void *arg, void *out, size_t max)
+{
+    struct content *c = arg;
+    char piece[PIECE];
+    while (c->ready.len == 0 && !c->ended) {
+        ssize_t n = pread(c->fd, piece, sizeof piece, c->at);
+        if (n < 0)
+            return -1;
+        c->at += n;
+        c->ended = n == 0;
+        if (header_filter_feed(c->filter, piece, (size_t)n, c->ended, &c->ready) != ERR_OK)
+            return -1;
+    }
+    size_t n = c->ready.len < max ? c->ready.len : max;
+    if (n > 0) {
+        memcpy(out, c->ready.data, n);
+        buf_consume(&c->ready, n);
+    }
+    return (ssize_t)n;
+}
+
+void inject_letter(const struct env *env, const struct job *job, const struct claim_outcome *letter,
+                   struct smtp_result *out)
+{
+    struct content c = {.fd = letter->letter_fd};
+    char notify[64], peer[NETADDR_TEXT_MAX];
+    struct address sender, recipient;
+    buf_init(&c.ready, 2 * HEADER_FIELD_MAX + 2 * PIECE + TRACE_MAX);
+    enum err e = header_filter_create(env->settings->authserv_id, &c.filter);
+    if (e == ERR_OK)
+        e = trace_fields(env, job, letter, &c.ready);
+    if (e == ERR_OK)
+        e = address_parse(span_of(job->stub_from), &sender);
+    if (e == ERR_OK)
+        e = address_parse(span_of(job->recipient), &recipient);
+    if (e != ERR_OK) {
+        *out = (struct smtp_result){.err = err_temporary(e) ? ERR_SMTP_TEMPORARY : ERR_BAD_BYTES};
+        snprintf(out->text, sizeof out->text, "%s", err_text(e));
+        goto done;
+    }
+    inject_notify(letter->notify[0] ? letter->notify : job->notify, notify);
+    netaddr_text(&letter->peer, peer);
+    struct smtp_envelope envelope = {
+        .sender = job->stub_from,
+        .recipient = job->recipient,
+        .notify = notify,
+        .orcpt = job->orcpt,
+        .ret = job->ret,
+        .envid = job->envid,
+        /* Only a label: a later hop without 8BITMIME must know that it may have to convert. */
+        .body = "8BITMIME",
+        .smtputf8 = job->smtputf8 || sender.utf8 || recipient.utf8,
+        .size_bytes = letter->letter_bytes + TRACE_MAX / 8,
+        .xforward_addr = peer,
+        .xforward_name = letter->host,
+        .xforward_helo = letter->host,
+    };
+    smtp_send(env->letters_in, &envelope, content_read, &c, out);
+done:
+    header_filter_free(c.filter);
+    buf_free(&c.ready);
+}
