@@ -7,6 +7,9 @@
 #include "base/buf.h"
 #include "mail/address.h"
 
+#define AUTHOR_HEADER_MAX                                                                                    \
+    (4 * 1024 * 1024) /* bytes of a header block that either side reads; longer: refused */
+
 /*
  * The author of a letter: the address of its From field if there is exactly one From with exactly one
  * mailbox; else that of its one Sender field with one mailbox (RFC 5322 3.6.2 asks for it when From has

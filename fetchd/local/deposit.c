@@ -208,6 +208,7 @@ static enum err commit(const struct env *env, struct deposit *d, struct buf *jso
 {
     enum err e;
     struct letter_facts facts;
+    struct address reverse_path;
     uint8_t header[SEAL_HEADER_BYTES], digest[SEAL_DIGEST_BYTES];
     const struct api_envelope *envelope = &d->request.envelope;
     struct store_deposit s = {.version = 1, .count = envelope->recipient_count};
@@ -219,7 +220,8 @@ static enum err commit(const struct env *env, struct deposit *d, struct buf *jso
         goto out;
     }
     buf_clear(&d->sealed);
-    if ((e = letter_scan_finish(d->scan, &facts)) ||
+    if ((e = address_parse(span_of(envelope->sender), &reverse_path)) ||
+        (e = letter_scan_finish(d->scan, &reverse_path, &facts)) ||
         (e = sealer_finish(d->sealer, &d->sealed, header, digest, &s.letter_bytes)) ||
         (e = store_payload_write(d->payload, d->sealed.data, d->sealed.len)) ||
         (e = store_payload_patch(d->payload, header, sizeof header)))

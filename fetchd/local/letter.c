@@ -8,10 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mail/address.h"
+#include "mail/author.h"
 #include "mail/header.h"
 
-#define HEADER_KEPT_MAX (1024 * 1024) /* bytes */
 #define VALUE_MAX 65536
 
 enum scan_state {
@@ -36,7 +35,7 @@ enum err letter_scan_create(struct letter_scan **out)
 
     if (!s)
         return ERR_NOMEM;
-    buf_init(&s->header, HEADER_KEPT_MAX);
+    buf_init(&s->header, AUTHOR_HEADER_MAX);
     if ((e = crypt_digest_create(&s->body))) {
         free(s);
         return e;
@@ -120,29 +119,33 @@ static enum err copy_text(struct span value, char *out, size_t room)
     return e == ERR_NOMEM ? e : ERR_OK;
 }
 
-static enum err read_from(struct span value, struct letter_facts *out)
+/* Who wrote it, by the rule that the far end will use on the opened letter, and how the stub is to show him.
+ */
+static enum err read_author(struct span header, const struct address *reverse_path, struct letter_facts *out)
 {
-    struct address address;
+    enum err e;
+    struct address author;
+    struct span value;
     char text[ADDRESS_TEXT_MAX];
 
-    if (header_from_address(value, &address) == ERR_OK && !address.null) {
-        address_text(&address, text);
-        if (strlen(text) < sizeof out->from)
-            strcpy(out->from, text);
-    }
-    enum err e = copy_text(value, out->from_field, sizeof out->from_field);
+    if ((e = author_of(header, reverse_path, &author, &value)))
+        return e;
+    address_text(&author, text);
+    if (strlen(text) >= sizeof out->from)
+        return ERR_ADDRESS;
+    strcpy(out->from, text);
+    if (value.ptr && (e = copy_text(value, out->from_field, sizeof out->from_field)))
+        return e;
     /* A field that had to be cut could end within a quoted string: the address alone is always right. */
-    if (!e && out->from[0] && strlen(out->from_field) == sizeof out->from_field - 1)
+    if (!out->from_field[0] || strlen(out->from_field) == sizeof out->from_field - 1)
         snprintf(out->from_field, sizeof out->from_field, "<%s>", out->from);
-    return e;
+    return ERR_OK;
 }
 
 static enum err read_field(const struct header_field *f, struct letter_facts *out)
 {
     struct span id;
 
-    if (span_is_nocase(f->name, "From") && !out->from_field[0])
-        return read_from(f->value, out);
     if (span_is_nocase(f->name, "Subject") && !out->subject[0])
         return copy_text(f->value, out->subject, sizeof out->subject);
     if (span_is_nocase(f->name, "Message-ID") && !out->message_id[0] &&
@@ -151,13 +154,17 @@ static enum err read_field(const struct header_field *f, struct letter_facts *ou
     return ERR_OK;
 }
 
-enum err letter_scan_finish(struct letter_scan *s, struct letter_facts *out)
+enum err letter_scan_finish(struct letter_scan *s, const struct address *reverse_path,
+                            struct letter_facts *out)
 {
-    enum err e = ERR_OK;
+    enum err e;
     struct header_field field;
     struct span rest = buf_span(&s->header);
 
     *out = (struct letter_facts){.from = ""};
+    if (s->full)
+        return ERR_TOO_LARGE;
+    e = read_author(rest, reverse_path, out);
     while (!e && header_next(&rest, &field))
         e = read_field(&field, out);
     return e ? e : crypt_digest_final(s->body, out->body_digest);

@@ -7,13 +7,14 @@
 #define LOCAL_LETTER_H
 
 #include "base/buf.h"
+#include "mail/address.h"
 #include "seal/crypt.h"
 #include "store/store.h"
 
 struct letter_facts {
-    char from[STORE_ADDRESS_MAX]; /* the one address of From, normal form; "" when there is none */
-    char from_field[STORE_MESSAGE_ID_MAX + 1]; /* From's value, unfolded, no control characters; never empty
-                                                  if from is not */
+    char from[STORE_ADDRESS_MAX];              /* the author (mail/author.h), normal form; never "" */
+    char from_field[STORE_MESSAGE_ID_MAX + 1]; /* From's value when that decided, else "<author>"; unfolded,
+                                                  no control characters; never "" */
     char message_id[STORE_MESSAGE_ID_MAX + 1]; /* without <>; "" when there is none */
     char subject[STORE_MESSAGE_ID_MAX + 1];    /* unfolded, cut to what fits */
     uint8_t body_digest[CRYPT_SHA256_BYTES];
@@ -22,9 +23,10 @@ struct letter_facts {
 struct letter_scan;
 enum err letter_scan_create(struct letter_scan **out);
 void letter_scan_free(struct letter_scan *s);
-/* The letter's next bytes. Only the first 1 MiB of a header is read. ERR_NOMEM, ERR_INTERNAL. */
+/* The letter's next bytes. ERR_NOMEM, ERR_INTERNAL. */
 enum err letter_scan_feed(struct letter_scan *s, const char *data, size_t len);
-/* Once, at the end. */
-enum err letter_scan_finish(struct letter_scan *s, struct letter_facts *out);
+/* Once, at the end. ERR_TOO_LARGE when the header is longer than AUTHOR_HEADER_MAX, ERR_ADDRESS. */
+enum err letter_scan_finish(struct letter_scan *s, const struct address *reverse_path,
+                            struct letter_facts *out);
 
 #endif

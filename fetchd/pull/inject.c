@@ -16,7 +16,6 @@
 #include "mail/header.h"
 #include "settings/settings.h"
 
-#define HEADER_BLOCK_MAX (4 * 1024 * 1024) /* bytes; as much as a milter holds */
 #define PIECE 32768
 #define TRACE_MAX 8192
 
@@ -64,7 +63,7 @@ enum err inject_check_author(const struct job *job, const struct claim_outcome *
 {
     struct buf header;
     struct address sender, confirmed, author;
-    buf_init(&header, HEADER_BLOCK_MAX + PIECE);
+    buf_init(&header, AUTHOR_HEADER_MAX + PIECE);
     enum err e = read_header(letter->letter_fd, &header);
     if (e == ERR_TOO_LARGE)
         e = ERR_FROM_CHANGED; /* no letter of ours has such a header */
