@@ -5,7 +5,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "env/text.h"
 
 enum err site_prefixes(const char *parameter, const struct config_list *list, struct netprefix **out,
                        size_t *count, struct buf *why)
@@ -15,18 +16,7 @@ enum err site_prefixes(const char *parameter, const struct config_list *list, st
     if (!prefixes)
         return ERR_NOMEM;
     for (size_t i = 0; i < list->count; i++) {
-        struct span text = span_of(list->item[i]);
-        struct span slash, bits;
-
-        /* "[2001:db8::]/32" is how Postfix writes IPv6 networks. */
-        char plain[NETADDR_TEXT_MAX + 8];
-        if (text.len > 2 && text.ptr[0] == '[' && text.len < sizeof plain) {
-            span_cut((struct span){text.ptr + 1, text.len - 1}, ']', &slash, &bits);
-            memcpy(plain, slash.ptr, slash.len);
-            memcpy(plain + slash.len, bits.ptr ? bits.ptr : "", bits.len);
-            text = span_bytes(plain, slash.len + bits.len);
-        }
-        if (netprefix_parse(text, &prefixes[i])) {
+        if (netprefix_parse(span_of(list->item[i]), &prefixes[i])) {
             free(prefixes);
             buf_printf(why, "%s: \"%s\" is no network address", parameter, list->item[i]);
             return ERR_CONFIG;
@@ -57,11 +47,8 @@ static enum err read_names(struct site *s, const struct settings *settings, stru
     char *host = NULL;
     char normal[ADDRESS_DOMAIN_MAX + 1];
 
-    if (settings->myhostname && settings->myhostname[0])
-        snprintf(s->hostname, sizeof s->hostname, "%s", settings->myhostname);
-    else if (gethostname(s->hostname, sizeof s->hostname - 1) || !s->hostname[0])
-        snprintf(s->hostname, sizeof s->hostname, "localhost");
-    const char *text = settings->link_host && settings->link_host[0] ? settings->link_host : s->hostname;
+    TEXT_CUT(s->hostname, settings->myhostname);
+    const char *text = settings->link_host[0] ? settings->link_host : s->hostname;
     if (netaddr_split_host_port(span_of(text), 443, &host, &s->link_port) ||
         domain_normalise(span_of(host), normal)) {
         free(host);

@@ -21,7 +21,7 @@ struct site {
     struct netprefix *submission; /* owned */
     char *link_host;              /* owned; A-labels */
     uint16_t link_port;
-    char hostname[ADDRESS_DOMAIN_MAX + 1]; /* myhostname, or what gethostname(2) says */
+    char hostname[ADDRESS_DOMAIN_MAX + 1]; /* myhostname */
 };
 
 /* Reads settings (borrowed for the call). ERR_CONFIG with "parameter: message" in *why. The caller owns *out.
