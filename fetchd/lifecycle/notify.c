@@ -31,26 +31,30 @@ static bool asked(const struct ticket *t, unsigned what)
     return notify ? (notify & what) != 0 : what != DSN_SUCCESS;
 }
 
-/* The enhanced status code at the front of an SMTP reply ("550 5.1.1 ..."); the fallback when there is none.
- */
-static const char *status_of(const char *text, char out[12], const char *fallback)
+static bool is_status(struct span s)
 {
-    struct span code, status, rest;
+    return s.len >= 5 && s.len < 12 && s.ptr[0] == '5' && s.ptr[1] == '.' &&
+           strspn(s.ptr, "0123456789.") >= s.len;
+}
 
-    if (text[0] >= '0' && text[0] <= '9') {
-        span_cut(span_of(text), ' ', &code, &rest);
-        if (code.len == 3)
-            span_cut(rest, ' ', &status, &rest);
-        else
+/* What the other side said, as an enhanced status code: a bounce's reason is one, a nack's text is an SMTP
+ * reply
+ * ("550 5.1.1 ..."). The fallback when neither has one. */
+static const char *status_of(const struct ticket *t, char out[12], const char *fallback)
+{
+    struct span code, status = span_of(t->remote_reason), rest;
+
+    if (!is_status(status)) {
+        span_cut(span_of(t->remote_text), ' ', &code, &rest);
+        span_cut(rest, ' ', &status, &rest);
+        if (is_status(code))
             status = code;
-        if (status.len >= 5 && status.len < 12 && status.ptr[0] == '5' && status.ptr[1] == '.' &&
-            strspn(status.ptr, "0123456789.") >= status.len) {
-            memcpy(out, status.ptr, status.len);
-            out[status.len] = '\0';
-            return out;
-        }
     }
-    return fallback;
+    if (!is_status(status))
+        return fallback;
+    memcpy(out, status.ptr, status.len);
+    out[status.len] = '\0';
+    return out;
 }
 
 bool notify_decide(const struct ticket *t, struct notify_words *out)
@@ -81,7 +85,7 @@ bool notify_decide(const struct ticket *t, struct notify_words *out)
             DSN_RELAYED, "2.0.0",
             "Your letter was collected by the recipient's mail system, which did not confirm "
             "that it arrived."};
-        return asked(t, DSN_FAILURE | DSN_DELAY | DSN_SUCCESS);
+        return asked(t, DSN_FAILURE);
     default:
         return false;
     }
@@ -256,8 +260,7 @@ static enum err compose(const struct env *env, const struct ticket *t, const str
     dsn.to = t->sender;
     dsn.message_id = message_id;
     dsn.final_recipient = t->recipient;
-    dsn.status =
-        words->action == DSN_FAILED ? status_of(t->remote_text, status, words->status) : words->status;
+    dsn.status = words->action == DSN_FAILED ? status_of(t, status, words->status) : words->status;
     dsn.diagnostic = words->action == DSN_FAILED && t->remote_text[0] ? t->remote_text : NULL;
     dsn.explanation = buf_cstr(&explanation);
     dsn.original_message_id = t->message_id[0] ? t->message_id : NULL;

@@ -11,7 +11,6 @@
 #include "base/encode.h"
 #include "base/kill.h"
 #include "base/log.h"
-#include "base/secret.h"
 #include "env/env.h"
 #include "env/text.h"
 #include "lifecycle/lifecycle.h"
@@ -225,10 +224,6 @@ static enum err commit(const struct env *env, struct deposit *d, struct buf *jso
         (e = sealer_finish(d->sealer, &d->sealed, header, digest, &s.letter_bytes)) ||
         (e = store_payload_write(d->payload, d->sealed.data, d->sealed.len)) ||
         (e = store_payload_patch(d->payload, header, sizeof header)))
-        goto out;
-    /* Without a Message-ID two letters may be equal and both meant: such a letter is never "the same again".
-     */
-    if (!facts.message_id[0] && (e = secret_random(facts.body_digest, sizeof facts.body_digest)))
         goto out;
     if ((e = fill_common(env, envelope, &facts, &s.item[0].ticket)))
         goto out;
