@@ -179,9 +179,9 @@ uint16_t sealed_epoch(const uint8_t *data)
 
 /* ---- records ------------------------------------------------------------------------------------------- */
 
-#define TICKET_LABEL "restante store ticket"
-#define JOB_LABEL "restante store job"
-#define DEK_LABEL "restante store dek"
+#define TICKET_LABEL "store-ticket"
+#define JOB_LABEL "store-job"
+#define DEK_LABEL "store-dek"
 
 enum err ticket_record_encode(const struct ticket_record *r, struct buf *out)
 {

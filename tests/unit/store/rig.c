@@ -1,0 +1,312 @@
+/*
+ * rig.c - see rig.h.
+ */
+#include "rig.h"
+
+#include <dirent.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "seal/seal.h"
+
+static void count_failure(void *arg)
+{
+    struct rig *r = arg;
+
+    r->failed++;
+}
+
+struct site_keys *rig_keys(uint8_t fill)
+{
+    const uint16_t epoch = RIG_EPOCH;
+    uint8_t key[1][SITEKEY_BYTES];
+    struct site_keys *k = NULL;
+
+    memset(key, fill, sizeof key);
+    assert_err(ERR_OK, site_keys_from_bytes(&epoch, (const uint8_t(*)[SITEKEY_BYTES])key, 1, &k));
+    return k;
+}
+
+void rig_init(struct rig *r, enum store_engine engine)
+{
+    const char *parent = getenv("TMPDIR");
+
+    memset(r, 0, sizeof *r);
+    r->options = (struct store_options){.engine = engine,
+                                        .record_max_bytes = 65432,
+                                        .cache_bytes = 8 << 20,
+                                        .dedupe_s = 86400,
+                                        .tombstone_s = 30 * 86400,
+                                        .failed = count_failure,
+                                        .failed_arg = r};
+    if (engine == STORE_BDB) {
+        snprintf(r->directory, sizeof r->directory, "%.40s/store.XXXXXX", parent == NULL ? "/tmp" : parent);
+        assert_non_null(mkdtemp(r->directory));
+    }
+    r->options.directory = r->directory;
+    r->keys = rig_keys(1);
+}
+
+void rig_open(struct rig *r)
+{
+    struct buf why;
+
+    buf_init(&why, 1000);
+    assert_err(ERR_OK, store_open(&r->options, r->keys, &r->s, &why));
+    buf_free(&why);
+}
+
+void rig_close(struct rig *r)
+{
+    store_close(r->s);
+    r->s = NULL;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+void rig_remove_tree(const char *path)
+{
+    nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+void rig_free(struct rig *r)
+{
+    rig_close(r);
+    site_keys_free(r->keys);
+    if (r->directory[0] != '\0')
+        rig_remove_tree(r->directory);
+}
+
+size_t rig_file_count(const char *directory, const char *below)
+{
+    char path[300];
+    size_t count = 0;
+    DIR *d;
+
+    snprintf(path, sizeof path, "%s/%s", directory, below);
+    assert_non_null(d = opendir(path));
+    for (const struct dirent *e; (e = readdir(d)) != NULL;)
+        count += e->d_name[0] != '.';
+    closedir(d);
+    return count;
+}
+
+/* ---- letters ------------------------------------------------------------------------------------------- */
+
+static void fill_letter(const struct letter *l, size_t at, char *out, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        out[i] = (char)(l->fill + (at + i) % 61);
+}
+
+void letter_digest(const struct letter *l, uint8_t out[32])
+{
+    char *text = malloc(l->size + 1);
+
+    assert_non_null(text);
+    fill_letter(l, 0, text, l->size);
+    assert_err(ERR_OK, crypt_sha256(span_bytes(text, l->size), out));
+    free(text);
+}
+
+static void set_text(char *out, size_t size, const char *text)
+{
+    assert_true(strlen(text) < size);
+    strcpy(out, text);
+}
+#define SET(field, text) set_text(field, sizeof(field), text)
+
+static void fill_ticket(struct ticket *t, const struct letter *l, size_t i)
+{
+    SET(t->owner, l->sender);
+    SET(t->sender, l->sender);
+    SET(t->recipient, l->recipient);
+    if (i > 0)
+        snprintf(t->recipient, sizeof t->recipient, "r%zu@b.test", i);
+    SET(t->from, l->from);
+    SET(t->message_id, l->message_id);
+    SET(t->notify, l->notify);
+    SET(t->queue_id, "4bXyz");
+    SET(t->from_field, "Alice <alice@a.test>");
+    SET(t->subject, l->subject);
+    t->created_s = l->created_s;
+    t->expires_s = l->expires_s;
+}
+
+enum err rig_deposit(struct rig *r, const struct letter *l, size_t count, struct posted *out)
+{
+    uint8_t header[SEAL_HEADER_BYTES] = {0}, digest[32], body_digest[32];
+    struct store_deposit d = {.version = 1, .count = count};
+    struct sealer *sealer;
+    struct buf sealed;
+    char piece[10000];
+    enum err err;
+
+    buf_init(&sealed, 1 << 20);
+    assert_err(ERR_OK, sealer_create(1, &sealer));
+    err = store_payload_begin(r->s, sealer_payload_id(sealer), &d.payload);
+    if (err == ERR_OK)
+        err = store_payload_write(d.payload, header, sizeof header);
+    for (size_t at = 0; at < l->size && err == ERR_OK; at += sizeof piece) {
+        size_t len = l->size - at < sizeof piece ? l->size - at : sizeof piece;
+
+        fill_letter(l, at, piece, len);
+        assert_err(ERR_OK, sealer_update(sealer, piece, len, &sealed));
+        if (sealed.len > 0)
+            err = store_payload_write(d.payload, sealed.data, sealed.len);
+        buf_clear(&sealed);
+    }
+    if (err == ERR_OK) {
+        assert_err(ERR_OK, sealer_finish(sealer, &sealed, header, digest, &d.letter_bytes));
+        err = store_payload_write(d.payload, sealed.data, sealed.len);
+    }
+    if (err == ERR_OK)
+        err = store_payload_patch(d.payload, header, sizeof header);
+    if (err != ERR_OK) {
+        store_payload_abort(d.payload);
+        goto out;
+    }
+    d.dek = sealer_dek(sealer);
+    d.digest = digest;
+    memset(body_digest, l->fill, sizeof body_digest);
+    d.body_digest = body_digest;
+    assert_non_null(d.item = calloc(count, sizeof *d.item));
+    for (size_t i = 0; i < count; i++) {
+        assert_err(ERR_OK, ticket_create(r->keys, &out[i].keys));
+        d.item[i].keys = &out[i].keys;
+        fill_ticket(&d.item[i].ticket, l, i);
+    }
+    err = store_deposit(r->s, &d);
+    for (size_t i = 0; i < count && err == ERR_OK; i++) {
+        out[i].ticket = d.item[i].ticket;
+        out[i].existing = d.item[i].existing;
+    }
+    free(d.item);
+out:
+    sealer_free(sealer);
+    buf_free(&sealed);
+    return err;
+}
+
+struct posted rig_post(struct rig *r, const struct letter *l)
+{
+    struct posted p;
+
+    memset(&p, 0, sizeof p);
+    assert_err(ERR_OK, rig_deposit(r, l, 1, &p));
+    return p;
+}
+
+struct store_claim rig_claim(const struct posted *p, uint8_t token, int64_t now_s)
+{
+    struct store_claim c = {.sender = p->ticket.sender,
+                            .recipient = p->ticket.recipient,
+                            .from = p->ticket.from,
+                            .now_s = now_s,
+                            .lease_s = 300,
+                            .lease_total_s = 3600,
+                            .bodies_max = 50};
+
+    memcpy(c.key, p->ticket.key, sizeof c.key);
+    memset(c.lease_token, token, sizeof c.lease_token);
+    strcpy(c.holder, "192.0.2.7");
+    return c;
+}
+
+void rig_check_body(struct rig *r, const struct store_claimed *c, const struct posted *p,
+                    const struct letter *l)
+{
+    uint8_t dek[SEAL_DEK_BYTES], stored_dek[SEAL_DEK_BYTES], digest[32], want[32];
+    struct opener *opener;
+    struct store_body body;
+    struct buf letter;
+    uint64_t letter_bytes;
+    char *sealed;
+
+    buf_init(&letter, 8 << 20);
+    assert_err(ERR_OK,
+               wrap_open(p->keys.kd, p->keys.a, c->ticket.payload_id, c->ticket.version, c->wrap, dek));
+    assert_err(ERR_OK, store_payload_dek(r->s, &c->ticket, stored_dek));
+    assert_memory_equal(dek, stored_dek, sizeof dek);
+    assert_err(ERR_OK, store_body_open(r->s, &c->ticket, &body));
+    assert_int_equal(body.size, c->ticket.sealed_bytes);
+    assert_non_null(sealed = malloc(body.size));
+    if (body.fd >= 0)
+        assert_int_equal(pread(body.fd, sealed, body.size, 0), body.size);
+    else
+        memcpy(sealed, body.bytes.data, body.size);
+    assert_err(ERR_OK, crypt_sha256(span_bytes(sealed, body.size), digest));
+    assert_memory_equal(digest, c->ticket.sealed_digest, sizeof digest);
+    assert_err(ERR_OK, opener_create(dek, body.size, &opener));
+    assert_err(ERR_OK, opener_update(opener, sealed, body.size, &letter));
+    assert_err(ERR_OK, opener_finish(opener, digest, &letter_bytes));
+    letter_digest(l, want);
+    assert_memory_equal(digest, want, sizeof want);
+    assert_int_equal(letter_bytes, l->size);
+    opener_free(opener);
+    free(sealed);
+    buf_free(&letter);
+    store_body_close(&body);
+}
+
+enum ticket_state rig_state(struct rig *r, const struct posted *p)
+{
+    struct ticket t;
+
+    assert_err(ERR_OK, store_ticket_get(r->s, p->ticket.key, &t));
+    return t.state;
+}
+
+/* ---- running ------------------------------------------------------------------------------------------- */
+
+struct run {
+    const struct rig_case *c;
+    enum store_engine engine;
+};
+
+static void run_case(void **state)
+{
+    const struct run *run = *state;
+    struct rig r;
+
+    rig_init(&r, run->engine);
+    rig_open(&r);
+    run->c->run(&r);
+    assert_int_equal(r.failed, 0);
+    rig_free(&r);
+}
+
+int rig_run(const char *group, const struct rig_case *cases, size_t count, bool memory, bool bdb)
+{
+    struct CMUnitTest *tests = calloc(count * 2, sizeof *tests);
+    struct run *runs = calloc(count * 2, sizeof *runs);
+    char(*names)[100] = calloc(count * 2, sizeof *names);
+    size_t n = 0;
+    int result;
+
+    if (tests == NULL || runs == NULL || names == NULL)
+        abort();
+    for (int engine = STORE_MEMORY; engine <= STORE_BDB; engine++)
+        for (size_t i = 0; i < count && (engine == STORE_BDB ? bdb : memory); i++, n++) {
+            runs[n] = (struct run){&cases[i], (enum store_engine)engine};
+            snprintf(names[n], sizeof *names, "%s: %s", engine == STORE_BDB ? "bdb" : "memory",
+                     cases[i].name);
+            tests[n] =
+                (struct CMUnitTest){.name = names[n], .test_func = run_case, .initial_state = &runs[n]};
+        }
+    result = _cmocka_run_group_tests(group, tests, n, NULL, NULL);
+    free(tests);
+    free(runs);
+    free(names);
+    return result;
+}

@@ -1,0 +1,83 @@
+/*
+ * rig.h - a store to test: opened on either engine, in a directory of its own, fed with really sealed
+ * letters.
+ */
+#ifndef TEST_STORE_RIG_H
+#define TEST_STORE_RIG_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "store/store.h"
+
+struct rig {
+    struct store_options options;
+    struct site_keys *keys;
+    struct store *s;
+    char directory[64]; /* BDB: removed by rig_free */
+    int failed;         /* how often failed() was called */
+};
+
+#define RIG_NOW_S 1790000000 /* the start of every case's time, unless it needs the real one */
+#define RIG_EPOCH 7
+
+/* Asserts on any failure, as all functions here. */
+void rig_init(struct rig *r, enum store_engine engine);
+void rig_open(struct rig *r);
+void rig_close(struct rig *r);
+void rig_free(struct rig *r);
+/* Keys of RIG_EPOCH, filled with `fill`. */
+struct site_keys *rig_keys(uint8_t fill);
+void rig_remove_tree(const char *path);
+size_t rig_file_count(const char *directory, const char *below); /* files in directory/below */
+
+struct letter {
+    const char *sender, *recipient, *from, *message_id, *notify, *subject;
+    size_t size;
+    int64_t created_s, expires_s;
+    uint8_t fill;
+};
+/* What a test says nothing of. */
+#define LETTER(...)                                                                                          \
+    (&(struct letter){.sender = "alice@a.test",                                                              \
+                      .recipient = "bob@b.test",                                                             \
+                      .from = "alice@a.test",                                                                \
+                      .message_id = "<1@a.test>",                                                            \
+                      .notify = "",                                                                          \
+                      .subject = "",                                                                         \
+                      .size = 3000,                                                                          \
+                      .created_s = RIG_NOW_S,                                                                \
+                      .expires_s = RIG_NOW_S + 7 * 86400,                                                    \
+                      .fill = 'x',                                                                           \
+                      __VA_ARGS__})
+
+struct posted {
+    struct ticket ticket;
+    struct ticket_keys keys;
+    bool existing;
+};
+/* Seals and deposits one letter to `count` recipients: the letter's, then r1@b.test, r2@b.test ... */
+enum err rig_deposit(struct rig *r, const struct letter *l, size_t count, struct posted *out);
+/* One recipient, must succeed. */
+struct posted rig_post(struct rig *r, const struct letter *l);
+void letter_digest(const struct letter *l, uint8_t out[32]);
+
+struct store_claim rig_claim(const struct posted *p, uint8_t token, int64_t now_s);
+/* Opens the stored payload with the wrap and compares it with the letter. */
+void rig_check_body(struct rig *r, const struct store_claimed *c, const struct posted *p,
+                    const struct letter *l);
+enum ticket_state rig_state(struct rig *r, const struct posted *p);
+
+#define assert_err(want, expression) assert_string_equal(err_name(expression), err_name(want))
+
+/* A case of a table; runs on each engine with a fresh rig. */
+struct rig_case {
+    const char *name;
+    void (*run)(struct rig *r);
+};
+int rig_run(const char *group, const struct rig_case *cases, size_t count, bool memory, bool bdb);
+
+#endif
