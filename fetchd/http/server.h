@@ -96,8 +96,8 @@ void http_collect(struct http_exchange *x, size_t body_max_bytes,
 /* handler is called first when the head is there (body empty), then whenever at least min_bytes of body wait
  * or the body has ended, until it has answered. */
 void http_stream(struct http_exchange *x, size_t min_bytes, http_handler handler);
-/* In a router, before one of the two above: the handler runs on this pool (borrowed) in place of the server's,
- * so that what waits on DNS does not hold up what waits on the disk. */
+/* In a router, before one of the two above: the handler runs on this pool (borrowed) in place of the
+ * server's, so that what waits on DNS does not hold up what waits on the disk. */
 void http_use_pool(struct http_exchange *x, struct pool *pool);
 
 /* In a handler. */
