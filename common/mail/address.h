@@ -26,7 +26,7 @@ struct address {
 /*
  * Reads one path as an MTA hands it to a milter: with or without <>, source routes dropped, quoted local
  * parts, UTF-8.
- * "<>" gives the null path. Address literals (user@[192.0.2.1]), missing domains, control characters,
+ * "<>" and "" give the null path. Address literals (user@[192.0.2.1]), missing domains, control characters,
  * over-long parts: ERR_ADDRESS.
  */
 enum err address_parse(struct span text, struct address *out);

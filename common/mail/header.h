@@ -36,14 +36,15 @@ enum err header_message_id(struct span value, struct span *out);
 /* True when a Content-Type value's media type is multipart/report (RFC 6522). */
 bool header_is_report(struct span content_type_value);
 
-/* The authserv-id of an Authentication-Results value (RFC 8601 2.2), borrowed; ERR_SYNTAX when there is none.
+/* The authserv-id of an Authentication-Results value (RFC 8601 2.2), borrowed; ERR_SYNTAX when there is none
+ * or it is a quoted string with a backslash.
  */
 enum err header_authserv_id(struct span value, struct span *out);
 
 /*
  * A stream filter that removes Authentication-Results fields of one authserv-id from a letter's header (RFC
  * 8601 5) and passes all other bytes on unchanged, in constant memory (one field at a time, at most
- * HEADER_FIELD_MAX bytes; a longer field is passed on unchanged).
+ * HEADER_FIELD_MAX bytes; a longer one is judged by these).
  */
 #define HEADER_FIELD_MAX 65536
 struct header_filter;

@@ -7,6 +7,7 @@
 #ifndef MAIL_STUB_H
 #define MAIL_STUB_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -32,18 +33,23 @@ struct stub {
 enum err stub_parse(struct span value, struct stub *out, struct buf *why);
 void stub_wipe(struct stub *s);
 
-/* Appends the complete field "Restante-Stub: ...CRLF", folded below 78 columns where possible. */
+/* Appends the complete field "Restante-Stub: ...CRLF", folded below 78 columns where possible.
+ * ERR_STUB_SYNTAX when stub_parse would not take it, ERR_TOO_LARGE past STUB_VALUE_MAX. */
 enum err stub_format(const struct stub *s, struct buf *out);
 
 struct stub_message {
     const struct stub *stub;
-    const char *from_field; /* the letter's From value, unfolded */
+    const char *from_field; /* the letter's From value, unfolded; "" or NULL: the reverse-path f= stands in */
     const char *message_id; /* of the stub itself, without <> */
     const char *subject;    /* NULL: none */
     int64_t date_s;
+    bool smtputf8; /* it will travel with SMTPUTF8: what is not ASCII in From and Subject stays as it is;
+                      otherwise it becomes encoded words (RFC 2047), but an address that is not ASCII stays */
 };
-/* Appends the whole message (CRLF line ends): From, To, Date, Message-ID, Subject, Auto-Submitted: no is not
- * set, MIME fields, the stub field, and a plain sentence for people whose server does not pull. */
+/* Appends the whole message (CRLF line ends, no line of the header over 998 octets): From, To, Date,
+ * Message-ID, Subject, MIME fields, the stub field, and a plain sentence for people whose server does not
+ * pull. Auto-Submitted is not set: the letter's author is a person. Control characters in From and Subject
+ * become blanks. ERR_STUB_SYNTAX for a message_id that is none; ERR_TOO_LARGE as in stub_format. */
 enum err stub_message_format(const struct stub_message *m, struct buf *out);
 
 #endif
