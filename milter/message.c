@@ -1,0 +1,331 @@
+/*
+ * message.c - collects one message. The strings that end in the local API's structs are copied here, once,
+ * and freed with them.
+ */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/secret.h"
+#include "mail/address.h"
+#include "mail/stub.h"
+#include "milter/message.h"
+#include "milter/reply.h"
+
+/* What a plan is made from (local/api.h); other fields travel with the letter alone. */
+static const char *const fields_that_matter[] = {
+    "From", "Sender", "Message-ID", "Date", "Content-Type", "Auto-Submitted", "List-Id", STUB_FIELD_NAME};
+
+static enum err copy(char **out, const char *text)
+{
+    char *made = strdup(text);
+    if (!made)
+        return ERR_NOMEM;
+    free(*out);
+    *out = made;
+    return ERR_OK;
+}
+
+/* Names that strangers choose (HELO, reverse DNS) are for the log and the checks alone: what is not printable
+ * ASCII could only make the local API refuse a message that the MTA took. */
+static enum err copy_printable(char **out, const char *text)
+{
+    enum err e = copy(out, text);
+    if (e)
+        return e;
+    for (char *c = *out; *c; c++)
+        if (*c < 0x20 || *c > 0x7e)
+            *c = '?';
+    return ERR_OK;
+}
+
+enum err message_client_init(struct message_client *c, const char *host, const struct sockaddr *peer)
+{
+    enum err e;
+
+    *c = (struct message_client){0};
+    if (peer && netaddr_from_sockaddr(peer, &c->netaddr) == ERR_OK) {
+        char text[NETADDR_TEXT_MAX];
+        netaddr_text(&c->netaddr, text);
+        c->has_netaddr = true;
+        if (peer->sa_family == AF_INET6)
+            c->port = ntohs(((const struct sockaddr_in6 *)(const void *)peer)->sin6_port);
+        else
+            c->port = ntohs(((const struct sockaddr_in *)(const void *)peer)->sin_port);
+        if ((e = copy(&c->address, text)))
+            goto fail;
+        c->local_pipe = c->port == 0 && host && strcmp(host, "localhost") == 0 &&
+                        (strcmp(text, "127.0.0.1") == 0 || strcmp(text, "::1") == 0);
+    }
+    if (host && *host && *host != '[' && (e = copy_printable(&c->host, host)))
+        goto fail;
+    return ERR_OK;
+fail:
+    message_client_free(c);
+    return e;
+}
+
+enum err message_client_helo(struct message_client *c, const char *helo)
+{
+    return helo ? copy_printable(&c->helo, helo) : ERR_OK;
+}
+
+void message_client_free(struct message_client *c)
+{
+    free(c->host);
+    free(c->address);
+    free(c->helo);
+    *c = (struct message_client){0};
+}
+
+void message_init(struct message *m)
+{
+    *m = (struct message){0};
+    buf_init_secret(&m->header, MESSAGE_HEADER_MAX); /* a stub holds keys */
+}
+
+void message_free(struct message *m)
+{
+    for (size_t i = 0; i < m->plan.envelope.recipient_count; i++)
+        free(m->given_recipient[i]);
+    free(m->given_recipient);
+    for (size_t i = 0; i < m->plan.field_count; i++)
+        secret_wipe(m->plan.field[i].value, strlen(m->plan.field[i].value));
+    api_plan_free(&m->plan);
+    buf_free(&m->header);
+    message_init(m);
+}
+
+/* The path without its brackets. */
+static char *path_dup(const char *given)
+{
+    size_t len = strlen(given);
+    if (len >= 2 && given[0] == '<' && given[len - 1] == '>')
+        return strndup(given + 1, len - 2);
+    return strdup(given);
+}
+
+/* The value of "KEYWORD=value", or NULL if this is another parameter. */
+static const char *parameter(const char *arg, const char *keyword)
+{
+    size_t len = strlen(keyword);
+    return strncasecmp(arg, keyword, len) == 0 && arg[len] == '=' ? arg + len + 1 : NULL;
+}
+
+enum err message_mail(struct message *m, const struct message_client *client, const char *domains,
+                      char *const *argv, const char *auth)
+{
+    struct api_envelope *env = &m->plan.envelope;
+    const char *value;
+    enum err e = ERR_OK;
+
+    message_free(m);
+    m->began_ms = clock_mono_ms();
+    env->sender = path_dup(argv[0]);
+    if (!env->sender)
+        return ERR_NOMEM;
+    for (char *const *arg = argv + 1; *arg && !e; arg++) {
+        if ((value = parameter(*arg, "BODY")))
+            e = copy(&env->body, value);
+        else if ((value = parameter(*arg, "RET")))
+            e = copy(&env->ret, value);
+        else if ((value = parameter(*arg, "ENVID")))
+            e = copy(&env->envid, value);
+        else if (strcasecmp(*arg, "SMTPUTF8") == 0)
+            env->smtputf8 = true;
+    }
+    if (!e)
+        e = copy(&env->domains, domains);
+    if (!e && client->address)
+        e = copy(&env->client_address, client->address);
+    if (!e && client->host)
+        e = copy(&env->client_name, client->host);
+    if (!e && client->helo)
+        e = copy(&env->helo, client->helo);
+    if (!e && auth && *auth)
+        e = copy(&env->auth, auth);
+    env->client_port = client->port;
+    /* A second sign: what sendmail(1) hands over has neither brackets nor parameters nor a login. */
+    env->command_line = client->local_pipe && argv[0][0] != '<' && !argv[1] && !env->auth;
+    return e;
+}
+
+static enum err room_for_recipient(struct message *m)
+{
+    struct api_envelope *env = &m->plan.envelope;
+    if (env->recipient_count < m->recipient_room)
+        return ERR_OK;
+    size_t room = m->recipient_room ? m->recipient_room * 2 : 4;
+    struct api_recipient *recipient = realloc(env->recipient, room * sizeof *recipient);
+    if (!recipient)
+        return ERR_NOMEM;
+    env->recipient = recipient;
+    char **given = realloc(m->given_recipient, room * sizeof *given);
+    if (!given)
+        return ERR_NOMEM;
+    m->given_recipient = given;
+    m->recipient_room = room;
+    return ERR_OK;
+}
+
+enum err message_rcpt(struct message *m, char *const *argv, const char *mailer)
+{
+    struct api_envelope *env = &m->plan.envelope;
+    struct api_recipient r = {0};
+    char *given = NULL;
+    const char *value;
+    enum err e;
+
+    m->recipients_given++;
+    if (env->recipient_count >= API_RECIPIENTS_MAX)
+        return ERR_OK;
+    if ((e = room_for_recipient(m)))
+        return e;
+    e = copy(&given, argv[0]);
+    if (!e && !(r.address = path_dup(argv[0])))
+        e = ERR_NOMEM;
+    for (char *const *arg = argv + 1; *arg && !e; arg++) {
+        if ((value = parameter(*arg, "NOTIFY")))
+            e = copy(&r.notify, value);
+        else if ((value = parameter(*arg, "ORCPT")))
+            e = copy(&r.orcpt, value);
+    }
+    if (!e && mailer && *mailer)
+        e = copy(&r.mailer, mailer);
+    if (e) {
+        free(given);
+        free(r.address);
+        free(r.notify);
+        free(r.orcpt);
+        free(r.mailer);
+        return e;
+    }
+    m->given_recipient[env->recipient_count] = given;
+    env->recipient[env->recipient_count++] = r;
+    return ERR_OK;
+}
+
+enum err message_queue_id(struct message *m, const char *id)
+{
+    if (!id || !*id || (m->plan.envelope.queue_id && strcmp(m->plan.envelope.queue_id, id) == 0))
+        return ERR_OK;
+    return copy_printable(&m->plan.envelope.queue_id, id);
+}
+
+/* Appends a value with its line ends as CRLF. A CRLF that is one already stays one. */
+static enum err append_value(struct buf *out, const char *value)
+{
+    enum err e = ERR_OK;
+    while (!e && *value) {
+        size_t len = strcspn(value, "\n");
+        bool more = value[len] == '\n';
+        size_t text = more && len > 0 && value[len - 1] == '\r' ? len - 1 : len;
+        e = buf_append(out, value, text);
+        if (!e && more)
+            e = buf_append_str(out, "\r\n");
+        value += len + (more ? 1 : 0);
+    }
+    return e;
+}
+
+static bool matters(const char *name)
+{
+    for (size_t i = 0; i < sizeof fields_that_matter / sizeof *fields_that_matter; i++)
+        if (strcasecmp(name, fields_that_matter[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Keeps name and value; value is what was just appended to the header. */
+static enum err keep_field(struct message *m, const char *name, struct span value)
+{
+    struct api_plan *p = &m->plan;
+    if (p->field_count == API_FIELDS_MAX) {
+        reply_set(&m->refusal, 552, "5.3.4", "more than %d %.40s fields and the like", API_FIELDS_MAX, name);
+        return ERR_OK;
+    }
+    if (p->field_count == m->field_room) {
+        size_t room = m->field_room ? m->field_room * 2 : 8;
+        struct api_field *field = realloc(p->field, room * sizeof *field);
+        if (!field)
+            return ERR_NOMEM;
+        p->field = field;
+        m->field_room = room;
+    }
+    struct api_field f = {.name = strdup(name), .value = strndup(value.ptr, value.len)};
+    if (!f.name || !f.value) {
+        free(f.name);
+        free(f.value);
+        return ERR_NOMEM;
+    }
+    p->field[p->field_count++] = f;
+    return ERR_OK;
+}
+
+enum err message_field(struct message *m, const char *name, const char *value)
+{
+    size_t before = m->header.len, name_len = strlen(name);
+    enum err e;
+
+    if (m->refusal.smtp)
+        return ERR_OK;
+    e = buf_append(&m->header, name, name_len);
+    if (!e)
+        e = buf_append_char(&m->header, ':');
+    if (!e)
+        e = append_value(&m->header, value);
+    if (!e)
+        e = buf_append_str(&m->header, "\r\n");
+    size_t field_bytes = m->header.len - before;
+    if (e == ERR_TOO_LARGE) {
+        reply_set(&m->refusal, 552, "5.3.4", "the header of this letter is larger than %d bytes",
+                  MESSAGE_HEADER_MAX);
+        return ERR_OK;
+    }
+    if (!e && field_bytes > MESSAGE_FIELD_MAX) {
+        reply_set(&m->refusal, 552, "5.3.4",
+                  "the header field %.40s has %zu bytes; at most %d can be kept unaltered", name, field_bytes,
+                  MESSAGE_FIELD_MAX);
+        return ERR_OK;
+    }
+    if (!e && matters(name)) {
+        m->has_stub |= strcasecmp(name, STUB_FIELD_NAME) == 0;
+        e = keep_field(m, name,
+                       span_bytes(m->header.data + before + name_len + 1, field_bytes - name_len - 1 - 2));
+    }
+    m->plan.header_bytes = m->header.len;
+    return e;
+}
+
+const char *message_find(const struct message *m, const char *name)
+{
+    for (size_t i = 0; i < m->plan.field_count; i++)
+        if (strcasecmp(m->plan.field[i].name, name) == 0)
+            return m->plan.field[i].value;
+    return NULL;
+}
+
+bool message_sender_enabled(const struct message *m)
+{
+    const struct api_envelope *env = &m->plan.envelope;
+    struct address sender;
+    char domain[ADDRESS_DOMAIN_MAX + 1];
+
+    if (!env->sender || !*env->sender || address_parse(span_of(env->sender), &sender) != ERR_OK ||
+        sender.null)
+        return false;
+    for (const char *at = env->domains; *at;) {
+        size_t len = strcspn(at, ", \t\r\n");
+        if (len && domain_normalise(span_bytes(at, len), domain) == ERR_OK &&
+            strcmp(domain, sender.domain) == 0)
+            return true;
+        at += len;
+        at += strspn(at, ", \t\r\n");
+    }
+    return false;
+}

@@ -1,0 +1,87 @@
+/*
+ * message.h - one message as an MTA shows it to a milter: envelope, header and the reply it may earn.
+ *
+ * Collecting alone: nothing here decides or talks to anybody. A struct message belongs to one thread at a
+ * time and may move between threads.
+ */
+#ifndef MILTER_MESSAGE_H
+#define MILTER_MESSAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/buf.h"
+#include "base/netaddr.h"
+#include "local/api.h"
+
+/* Postfix cuts a field at about 60,000 bytes for every milter, and in the mail itself; a letter with such a
+ * field would not be kept as it was sent. Counted is the whole field as it goes over the wire, final CRLF
+ * included. */
+#define MESSAGE_FIELD_MAX 58999
+/* The header block is in memory until its end. */
+#define MESSAGE_HEADER_MAX (4 * 1024 * 1024)
+
+/* Who speaks to the MTA. Text is owned by the struct; NULL means not known. */
+struct message_client {
+    char *host;    /* name found by the MTA; NULL for "[192.0.2.1]" and the like */
+    char *address; /* IP address */
+    struct netaddr netaddr;
+    bool has_netaddr;
+    int port;
+    char *helo;
+    bool local_pipe; /* address and port are those that Postfix invents for mail without an SMTP session */
+};
+
+/*
+ * host, peer: as xxfi_connect gets them; peer may be NULL. Copies. ERR_NOMEM.
+ *
+ * Mail that came by sendmail(1) is shown by Postfix as a session from "localhost", 127.0.0.1 or ::1, port 0.
+ * No TCP client can have port 0, so a program that connects over loopback is never taken for sendmail(1).
+ */
+enum err message_client_init(struct message_client *c, const char *host, const struct sockaddr *peer);
+enum err message_client_helo(struct message_client *c, const char *helo);
+void message_client_free(struct message_client *c);
+
+struct message {
+    struct api_plan plan;    /* envelope and the fields that matter; owned */
+    char **given_recipient;  /* each envrcpt argument to the letter, as smfi_delrcpt wants it; owned */
+    size_t recipient_room;   /* allocated */
+    size_t recipients_given; /* all that were shown; more than recipient_count when there are too many */
+    size_t field_room;
+    struct buf header; /* the block as it was sent, without the empty line */
+    bool has_stub;     /* a Restante-Stub field was seen */
+    uint64_t body_bytes;
+    int64_t began_ms;         /* monotonic */
+    struct api_reply refusal; /* smtp != 0: what makes the message impossible, the first of it */
+};
+
+void message_init(struct message *m);
+void message_free(struct message *m); /* leaves an initialised, empty one */
+
+/*
+ * The MAIL command: argv[0] is the reverse-path with or without <>, then the ESMTP parameters, NULL at the
+ * end. Unknown parameters are passed over. auth: authenticated user or NULL. domains: {restante_domains}.
+ * ERR_NOMEM.
+ */
+enum err message_mail(struct message *m, const struct message_client *client, const char *domains,
+                      char *const *argv, const char *auth);
+/* The RCPT command, mailer: {rcpt_mailer} or NULL. Past API_RECIPIENTS_MAX recipients they are only counted.
+ */
+enum err message_rcpt(struct message *m, char *const *argv, const char *mailer);
+enum err message_queue_id(struct message *m, const char *id); /* NULL: no change */
+/*
+ * A header field as it was before the MTA took it apart: name ":" value CRLF, '\n' in the value as CRLF; the
+ * blank after the colon belongs to the value (SMFIP_HDR_LEADSPC). A field that is too long, or one field too
+ * many, sets m->refusal to 552 5.3.4 and is left out. ERR_NOMEM.
+ */
+enum err message_field(struct message *m, const char *name, const char *value);
+
+/* The value of the first field with this name among those that matter, or NULL; borrows. */
+const char *message_find(const struct message *m, const char *name);
+
+/* Whether the reverse-path's domain is one of the enabled ones. False for the null reverse-path and for what
+ * is no address. */
+bool message_sender_enabled(const struct message *m);
+
+#endif
