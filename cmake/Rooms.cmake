@@ -25,6 +25,7 @@ function(restante_unit name)
     cmake_parse_arguments(UNIT "" "" "SOURCES;LINK" ${ARGN})
     add_executable(${name} ${UNIT_SOURCES})
     target_link_libraries(${name} PRIVATE restante_options ${UNIT_LINK} PkgConfig::CMOCKA)
+    target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/unit)
     add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 endfunction()
 

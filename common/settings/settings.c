@@ -175,21 +175,26 @@ struct check {
     struct buf *why;
 };
 
+/* 0: not in the file. */
+static unsigned line_of(const struct check *c, const char *name)
+{
+    for (size_t i = 0; i < settings_row_count; i++)
+        if (strcmp(settings_rows[i].name, name) == 0)
+            return c->lines[i];
+    return 0;
+}
+
 static enum err complain(const struct check *c, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 static enum err complain(const struct check *c, const char *name, const char *format, ...)
 {
-    unsigned line = 0;
-    for (size_t i = 0; i < settings_row_count; i++)
-        if (strcmp(settings_rows[i].name, name) == 0)
-            line = c->lines[i];
     char text[300];
     va_list ap;
     va_start(ap, format);
     (void)vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
     buf_clear(c->why);
-    (void)buf_printf(c->why, "%s:%u: %s: %s", c->file, line, name, text);
+    (void)buf_printf(c->why, "%s:%u: %s: %s", c->file, line_of(c, name), name, text);
     return ERR_CONFIG;
 }
 
@@ -254,7 +259,10 @@ static enum err check_milter_socket(const struct check *c, const char *text)
 static enum err check_order(const struct check *c, const char *low_name, int64_t low, const char *high_name,
                             int64_t high)
 {
-    return low <= high ? ERR_OK : complain(c, high_name, "must not be smaller than %s", low_name);
+    if (low <= high)
+        return ERR_OK;
+    return line_of(c, high_name) != 0 ? complain(c, high_name, "must not be smaller than %s", low_name)
+                                      : complain(c, low_name, "must not be greater than %s", high_name);
 }
 
 static enum err check_absolute(const struct check *c, const char *name, const char *path)

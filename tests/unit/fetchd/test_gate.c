@@ -1,4 +1,4 @@
-#include "../base/unit.h"
+#include "unit.h"
 
 #include <stdio.h>
 
