@@ -1,0 +1,138 @@
+/*
+ * table.c - see table.h.
+ */
+#include "table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/encode.h"
+
+#define CELL_MAX 8192
+
+/* The text as it is shown. UTF-8 stays; anything that could move a cursor does not. */
+static enum err show(const char *text, struct buf *out)
+{
+    for (const char *p = text; *p; p++) {
+        unsigned char c = (unsigned char)*p;
+        /* U+0080 to U+009F are control characters too: 0xC2 0x80..0x9F. */
+        bool control =
+            c < ' ' || c == 0x7f || (c == 0xc2 && (unsigned char)p[1] >= 0x80 && (unsigned char)p[1] < 0xa0);
+        enum err e = control ? buf_printf(out, "\\x%02X", c) : buf_append_char(out, (char)c);
+        if (e)
+            return e;
+    }
+    return ERR_OK;
+}
+
+static size_t columns_of(const char *text, size_t len)
+{
+    size_t columns = 0;
+
+    for (size_t i = 0; i < len; i++)
+        columns += ((unsigned char)text[i] & 0xc0) != 0x80; /* a UTF-8 character counts once */
+    return columns;
+}
+
+/* Cuts to a number of columns, on a character's boundary. */
+static void cut(struct buf *cell, size_t columns)
+{
+    size_t at = 0, seen = 0;
+
+    if (columns == 0 || columns_of(cell->data ? cell->data : "", cell->len) <= columns)
+        return;
+    while (at < cell->len && (seen < columns - 1 || ((unsigned char)cell->data[at] & 0xc0) == 0x80)) {
+        at++;
+        seen = columns_of(cell->data, at);
+    }
+    cell->len = at;
+    buf_append_char(cell, '~');
+}
+
+static void cell_of(const struct rows *rows, size_t row, const struct table_column *column, struct buf *cell)
+{
+    char number[32];
+    const char *text = rows_get_text(rows, row, column->key);
+
+    if (!text[0] && rows_get_number(rows, row, column->key)) {
+        snprintf(number, sizeof number, "%lld", (long long)rows_get_number(rows, row, column->key));
+        text = number;
+    }
+    buf_clear(cell);
+    show(text[0] ? text : "-", cell);
+    cut(cell, column->cut);
+}
+
+static void print_padded(FILE *out, const char *text, size_t width, bool last)
+{
+    size_t columns = columns_of(text, strlen(text));
+
+    fputs(text, out);
+    if (!last)
+        fprintf(out, "%*s", (int)(width - columns + 2), "");
+}
+
+void table_print(FILE *out, const struct rows *rows, const struct table_column *columns, size_t count)
+{
+    struct buf cell;
+    size_t *width = calloc(count, sizeof *width);
+
+    if (!width)
+        return;
+    buf_init(&cell, CELL_MAX);
+    for (size_t c = 0; c < count; c++) {
+        width[c] = strlen(columns[c].title);
+        for (size_t row = 0; row < rows_count(rows); row++) {
+            cell_of(rows, row, &columns[c], &cell);
+            size_t wide = columns_of(buf_cstr(&cell), cell.len);
+            if (wide > width[c])
+                width[c] = wide;
+        }
+    }
+    for (size_t c = 0; c < count; c++)
+        print_padded(out, columns[c].title, width[c], c + 1 == count);
+    fputc('\n', out);
+    for (size_t row = 0; row < rows_count(rows); row++) {
+        for (size_t c = 0; c < count; c++) {
+            cell_of(rows, row, &columns[c], &cell);
+            print_padded(out, buf_cstr(&cell), width[c], c + 1 == count);
+        }
+        fputc('\n', out);
+    }
+    buf_free(&cell);
+    free(width);
+}
+
+struct entry {
+    FILE *out;
+    size_t width;
+};
+
+static void measure(void *arg, const char *key, const char *value)
+{
+    struct entry *entry = arg;
+
+    (void)value;
+    if (strlen(key) > entry->width)
+        entry->width = strlen(key);
+}
+
+static void print_member(void *arg, const char *key, const char *value)
+{
+    struct entry *entry = arg;
+    struct buf shown;
+
+    buf_init(&shown, CELL_MAX);
+    show(value, &shown);
+    print_padded(entry->out, key, entry->width, false);
+    fprintf(entry->out, "%s\n", buf_cstr(&shown));
+    buf_free(&shown);
+}
+
+void table_print_entry(FILE *out, const struct rows *rows, size_t row)
+{
+    struct entry entry = {.out = out};
+
+    rows_each(rows, row, measure, &entry);
+    rows_each(rows, row, print_member, &entry);
+}
