@@ -3,21 +3,11 @@
  */
 #include "lifecycle/notify.h"
 
-#include <string.h>
-
 #include "base/clock.h"
-#include "base/encode.h"
 #include "base/kill.h"
-#include "env/site.h"
-#include "lifecycle/letterfile.h"
 #include "lifecycle/outbox.h"
 #include "lifecycle/story.h"
-#include "mail/address.h"
 #include "mta/smtp.h"
-
-#define NOTICE_MAX 65536 /* bytes of the notification without the letter */
-#define HEADER_MAX                                                                                           \
-    (256 * 1024) /* bytes of the letter's header that go along; longer ones are cut between fields */
 
 /* ---- what to tell */
 
@@ -29,32 +19,6 @@ static bool asked(const struct ticket *t, unsigned what)
     if (t->notify[0] && dsn_notify_parse(span_of(t->notify), &notify))
         notify = 0;
     return notify ? (notify & what) != 0 : what != DSN_SUCCESS;
-}
-
-static bool is_status(struct span s)
-{
-    return s.len >= 5 && s.len < 12 && s.ptr[0] == '5' && s.ptr[1] == '.' &&
-           strspn(s.ptr, "0123456789.") >= s.len;
-}
-
-/* What the other side said, as an enhanced status code: a bounce's reason is one, a nack's text is an SMTP
- * reply
- * ("550 5.1.1 ..."). The fallback when neither has one. */
-static const char *status_of(const struct ticket *t, char out[12], const char *fallback)
-{
-    struct span code, status = span_of(t->remote_reason), rest;
-
-    if (!is_status(status)) {
-        span_cut(span_of(t->remote_text), ' ', &code, &rest);
-        span_cut(rest, ' ', &status, &rest);
-        if (is_status(code))
-            status = code;
-    }
-    if (!is_status(status))
-        return fallback;
-    memcpy(out, status.ptr, status.len);
-    out[status.len] = '\0';
-    return out;
 }
 
 bool notify_decide(const struct ticket *t, struct notify_words *out)
@@ -91,196 +55,6 @@ bool notify_decide(const struct ticket *t, struct notify_words *out)
     }
 }
 
-/* ---- the message */
-
-/* The notification up to the letter, then the letter (or its header), then the end; read in order by the SMTP
- * client. */
-struct notification {
-    struct buf front, back;
-    struct letterfile *letter; /* NULL: what goes along stands in front */
-    enum { READ_FRONT, READ_LETTER, READ_BACK } phase;
-    size_t offset;
-};
-
-static void notification_free(struct notification *n)
-{
-    letterfile_close(n->letter);
-    buf_free(&n->front);
-    buf_free(&n->back);
-}
-
-static ssize_t read_buf(struct notification *n, const struct buf *b, void *out, size_t max)
-{
-    size_t len = b->len - n->offset;
-
-    if (len > max)
-        len = max;
-    if (len)
-        memcpy(out, b->data + n->offset, len);
-    n->offset += len;
-    return (ssize_t)len;
-}
-
-static ssize_t notification_read(void *arg, void *out, size_t max)
-{
-    struct notification *n = arg;
-    ssize_t got;
-
-    for (;;) {
-        switch (n->phase) {
-        case READ_FRONT:
-            if ((got = read_buf(n, &n->front, out, max)))
-                return got;
-            n->phase = READ_LETTER;
-            break;
-        case READ_LETTER:
-            if (n->letter && (got = letterfile_read(n->letter, out, max)))
-                return got;
-            n->phase = READ_BACK;
-            n->offset = 0;
-            break;
-        case READ_BACK:
-            return read_buf(n, &n->back, out, max);
-        }
-    }
-}
-
-/* The letter's header, with its last CRLF and without the empty line. */
-static enum err append_header(struct letterfile *letter, struct buf *out)
-{
-    struct buf header;
-    enum err e = ERR_OK;
-    const char *end = NULL;
-    ssize_t got = 1;
-
-    buf_init(&header, HEADER_MAX);
-    while (!end && got > 0 && header.len + 16384 <= HEADER_MAX) {
-        char *to = buf_reserve(&header, 16384);
-        if (!to) {
-            e = ERR_NOMEM;
-            break;
-        }
-        got = letterfile_read(letter, to, 16384);
-        if (got < 0)
-            e = ERR_IO;
-        else
-            buf_added(&header, (size_t)got);
-        end = memmem(buf_cstr(&header), header.len, "\r\n\r\n", 4);
-    }
-    size_t len = end ? (size_t)(end - header.data) + 2 : header.len;
-    if (!e && !end && got > 0) {
-        const char *line = memrchr(header.data, '\n', header.len);
-        len = line ? (size_t)(line - header.data) + 1 : 0;
-    }
-    if (!e)
-        e = buf_append(out, header.data, len);
-    buf_free(&header);
-    return e;
-}
-
-/* When the letter is destroyed already: what the ticket knows of its header. */
-static enum err append_known_header(const struct ticket *t, struct buf *out)
-{
-    enum err e = ERR_OK;
-
-    if (t->from_field[0])
-        e = buf_printf(out, "From: %s\r\n", t->from_field);
-    if (!e)
-        e = buf_printf(out, "To: %s\r\n", t->recipient);
-    if (!e && t->message_id[0])
-        e = buf_printf(out, "Message-ID: <%s>\r\n", t->message_id);
-    return e;
-}
-
-static enum err xtext_value(const char *given, char out[STORE_PARAM_MAX], const char **value)
-{
-    struct buf text;
-    const char *type_end = strchr(given, ';'); /* ORCPT: "rfc822;xtext" */
-
-    *value = NULL;
-    if (!given[0])
-        return ERR_OK;
-    buf_init(&text, STORE_PARAM_MAX - 1);
-    enum err e = type_end ? buf_append(&text, given, (size_t)(type_end - given) + 1) : ERR_OK;
-    if (!e)
-        e = dsn_xtext_decode(span_of(type_end ? type_end + 1 : given), &text);
-    if (!e) {
-        snprintf(out, STORE_PARAM_MAX, "%s", buf_cstr(&text));
-        *value = out;
-    }
-    buf_free(&text);
-    return e == ERR_NOMEM ? e : ERR_OK;
-}
-
-static enum err explain(const struct ticket *t, const struct notify_words *words, struct buf *out)
-{
-    char when[CLOCK_RFC5322_MAX];
-    enum err e;
-
-    clock_rfc5322(t->created_s, when);
-    e = buf_printf(out, "%s\n\nRecipient: %s\nLetter of: %s\n", words->explanation, t->recipient, when);
-    if (!e && t->message_id[0])
-        e = buf_printf(out, "Message-ID: <%s>\n", t->message_id);
-    if (!e && t->handed_over_s) {
-        clock_rfc5322(t->handed_over_s, when);
-        e = buf_printf(out, "Collected: %s\n", when);
-    }
-    if (!e && t->remote_text[0])
-        e = buf_printf(out, "Reason: %s\n", t->remote_text);
-    return e;
-}
-
-static enum err compose(const struct env *env, const struct ticket *t, const struct notify_words *words,
-                        struct notification *n)
-{
-    enum err e;
-    char boundary[80], message_id[ADDRESS_DOMAIN_MAX + 80], status[12];
-    char envid[STORE_PARAM_MAX], orcpt[STORE_PARAM_MAX], hex[ENCODE_HEX_LEN(TICKET_A_BYTES) + 1];
-    struct address sender;
-    struct buf explanation;
-    struct dsn dsn = {.action = words->action};
-
-    buf_init(&explanation, NOTICE_MAX);
-    encode_hex(t->a, sizeof t->a, hex);
-    /* The same for each try: whoever gets the notification twice after a crash can tell. */
-    snprintf(message_id, sizeof message_id, "restante-notice.%s.%s@%s", hex, ticket_state_name(t->state),
-             env->site->hostname);
-    bool full = words->action == DSN_FAILED && span_is_nocase(span_of(t->ret), "FULL");
-    enum err letter = letterfile_open(env->store, t, &n->letter);
-    if (letter && letter != ERR_NOT_FOUND && letter != ERR_GONE) {
-        e = letter;
-        goto out;
-    }
-    full = full && !letter;
-    if ((e = address_parse(span_of(t->sender), &sender)) || (e = explain(t, words, &explanation)) ||
-        (e = xtext_value(t->envid, envid, &dsn.envid)) || (e = xtext_value(t->orcpt, orcpt, &dsn.orcpt)))
-        goto out;
-    dsn.reporting_mta = env->site->hostname;
-    dsn.from_domain = sender.domain;
-    dsn.to = t->sender;
-    dsn.message_id = message_id;
-    dsn.final_recipient = t->recipient;
-    dsn.status = words->action == DSN_FAILED ? status_of(t, status, words->status) : words->status;
-    dsn.diagnostic = words->action == DSN_FAILED && t->remote_text[0] ? t->remote_text : NULL;
-    dsn.explanation = buf_cstr(&explanation);
-    dsn.original_message_id = t->message_id[0] ? t->message_id : NULL;
-    dsn.arrival_s = t->created_s;
-    dsn.date_s = clock_now_s();
-    dsn.smtputf8 = t->smtputf8;
-    if ((e = dsn_begin(&dsn, full, boundary, &n->front)))
-        goto out;
-    if (!full) {
-        e = letter ? append_known_header(t, &n->front) : append_header(n->letter, &n->front);
-        letterfile_close(n->letter);
-        n->letter = NULL;
-    }
-    if (!e)
-        e = dsn_end(boundary, &n->back);
-out:
-    buf_free(&explanation);
-    return e;
-}
-
 /* ---- sending */
 
 static void log_notification(const struct ticket *t, const struct work *work,
@@ -302,17 +76,15 @@ static enum err send_notification(const struct env *env, const struct ticket *t,
                                   const struct notify_words *words)
 {
     struct smtp_result result = {.err = ERR_OK};
-    struct notification n = {.phase = READ_FRONT};
+    struct notification *n = NULL;
+    enum err e = notification_open(env, t, words, &n);
 
-    buf_init(&n.front, NOTICE_MAX + HEADER_MAX);
-    buf_init(&n.back, 256);
-    enum err e = compose(env, t, words, &n);
     if (e)
-        goto out;
+        return e;
     struct smtp_envelope envelope = {
         .sender = "", .recipient = t->sender, .notify = "NEVER", .body = "8BITMIME", .smtputf8 = t->smtputf8};
     KILL_POINT("notify-send-before");
-    smtp_send(env->letters_in, &envelope, notification_read, &n, &result);
+    smtp_send(env->letters_in, &envelope, notification_read, n, &result);
     KILL_POINT("notify-send-after");
     if (result.err == ERR_OK || result.err == ERR_SMTP_PERMANENT) {
         /* A refused notification has nobody left to be told about. */
@@ -323,8 +95,7 @@ static enum err send_notification(const struct env *env, const struct ticket *t,
         e = store_work_later(env->store, work, outbox_next_try(env, work->tries, clock_now_s()),
                              result.text[0] ? result.text : err_text(result.err));
     }
-out:
-    notification_free(&n);
+    notification_close(n);
     return e;
 }
 

@@ -6,14 +6,9 @@
 #define LIFECYCLE_NOTIFY_H
 
 #include "env/env.h"
-#include "mail/dsn.h"
+#include "lifecycle/notification.h"
 #include "store/store.h"
 
-struct notify_words {
-    enum dsn_action action;
-    const char *status;      /* "5.4.7" */
-    const char *explanation; /* for people */
-};
 /* Whether and what to tell about a ticket in its present state; false: nothing. Strings in *out are static or
  * the ticket's. Pure. */
 bool notify_decide(const struct ticket *t, struct notify_words *out);

@@ -69,18 +69,18 @@ static void stub_message_id(const struct ticket *t, const char *domain, char *ou
 static enum err format_message(const struct env *env, const struct ticket *t, struct buf *out)
 {
     struct stub stub;
-    char message_id[ADDRESS_DOMAIN_MAX + 80], from_field[STORE_ADDRESS_MAX + 2];
+    char message_id[ADDRESS_DOMAIN_MAX + 80];
     enum err e = fill_stub(env, t, &stub);
 
     if (e)
         return e;
     stub_message_id(t, stub.from.domain, message_id, sizeof message_id);
-    snprintf(from_field, sizeof from_field, "<%s>", t->sender);
     struct stub_message m = {.stub = &stub,
-                             .from_field = t->from_field[0] ? t->from_field : from_field,
+                             .from_field = t->from_field,
                              .message_id = message_id,
                              .subject = t->subject[0] ? t->subject : NULL,
-                             .date_s = clock_now_s()};
+                             .date_s = clock_now_s(),
+                             .smtputf8 = t->smtputf8};
     e = stub_message_format(&m, out);
     stub_wipe(&stub);
     return e;
