@@ -342,6 +342,7 @@ def make_users():
         if run(["getent", "passwd", user], check=False).returncode != 0:
             run(["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent", "--shell",
                  "/usr/sbin/nologin", user])
+    run(["usermod", "-aG", "restante", "restante-milter"])  # deposit.sock belongs to group restante
 
 
 def _start_time(pid):
