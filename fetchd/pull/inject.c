@@ -155,7 +155,7 @@ void inject_letter(const struct env *env, const struct job *job, const struct cl
         snprintf(out->text, sizeof out->text, "%s", err_text(e));
         goto done;
     }
-    inject_notify(letter->notify[0] ? letter->notify : job->notify, notify);
+    inject_notify(letter->notify, notify);
     netaddr_text(&letter->peer, peer);
     struct smtp_envelope envelope = {
         .sender = job->stub_from,
