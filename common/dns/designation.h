@@ -18,7 +18,7 @@
 #define DESIGNATION_RECORD_MAX 4096 /* bytes */
 
 struct designation_host {
-    char name[254]; /* lower-case A-labels */
+    char name[DNS_NAME_MAX + 1]; /* lower-case A-labels */
     uint16_t port;
     bool inside; /* the domain itself or below it; otherwise a proxy */
 };

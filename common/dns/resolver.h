@@ -16,6 +16,8 @@
 #include "base/buf.h"
 #include "base/netaddr.h"
 
+#define DNS_NAME_MAX 253 /* octets, without the final dot */
+
 enum dns_type { DNS_A = 1, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_TLSA = 52 };
 
 struct dns_record {
@@ -38,8 +40,9 @@ struct dns_record {
     };
 };
 struct dns_answer {
-    bool exists; /* false: NXDOMAIN (final) */
-    bool secure; /* AD: the resolver validated it */
+    enum dns_type type; /* says which member of the records is set */
+    bool exists;        /* false: NXDOMAIN (final) */
+    bool secure;        /* AD: the resolver validated it */
     uint32_t ttl_s;
     size_t count; /* 0 with exists: no data of this type */
     struct dns_record *record;
@@ -53,6 +56,7 @@ struct resolver_options {
     uint32_t ttl_max_s; /* longer TTLs are cut, e.g. 86400 */
     uint32_t negative_ttl_max_s; /* e.g. 300 */
 };
+/* ERR_CONFIG for a server that is no address, ERR_NOMEM. Makes no connection. */
 enum err resolver_create(const struct resolver_options *o, struct resolver **out);
 void resolver_free(struct resolver *r); /* when no thread uses it */
 
@@ -60,7 +64,8 @@ void resolver_free(struct resolver *r); /* when no thread uses it */
  * deadline_mono_ms: clock_mono_ms() value at which to give up. *out is owned by the caller (dns_answer_free).
  * NXDOMAIN and "no data" are ERR_OK answers; SERVFAIL, time-out and malformed packets ERR_DNS_TEMPORARY, a
  * validation failure that the resolver tells apart (extended DNS error 6..12, RFC 8914) ERR_DNS_BOGUS. CNAMEs
- * are followed within the answer.
+ * are followed within the answer. name: letters, digits, '-', '_' and dots, with or without the final dot;
+ * ERR_ADDRESS for anything else. Records with a host name of other characters are left out.
  */
 enum err resolver_query(struct resolver *r, const char *name, enum dns_type type, int64_t deadline_mono_ms,
                         struct dns_answer **out);
