@@ -15,9 +15,9 @@
 enum dsn_notify { DSN_NEVER = 1, DSN_SUCCESS = 2, DSN_FAILURE = 4, DSN_DELAY = 8 };
 enum dsn_ret { DSN_RET_NONE, DSN_RET_FULL, DSN_RET_HDRS };
 
-enum err dsn_notify_parse(struct span value, unsigned *out); /* "SUCCESS,DELAY"; ERR_SYNTAX */
-enum err dsn_notify_format(unsigned notify, struct buf *out);
-enum err dsn_ret_parse(struct span value, enum dsn_ret *out);
+enum err dsn_notify_parse(struct span value, unsigned *out);  /* "SUCCESS,DELAY", any case; ERR_SYNTAX */
+enum err dsn_notify_format(unsigned notify, struct buf *out); /* appends; nothing for 0 */
+enum err dsn_ret_parse(struct span value, enum dsn_ret *out); /* "FULL" or "HDRS", any case; ERR_SYNTAX */
 /* xtext (RFC 3461 4): ERR_SYNTAX on a malformed one. */
 enum err dsn_xtext_decode(struct span in, struct buf *out);
 enum err dsn_xtext_encode(struct span in, struct buf *out);
@@ -34,16 +34,19 @@ struct dsn {
     const char *orcpt;           /* "rfc822;bob@b.example" as given (xtext decoded after ';'), or NULL */
     const char *final_recipient; /* local@domain */
     const char *remote_mta;      /* or NULL */
-    const char *status;          /* "5.1.1" */
-    const char *diagnostic;      /* "550 5.1.1 ...", or NULL: smtp type; cleaned of control characters */
-    const char *explanation;     /* plain sentences for the human part, LF line ends */
-    const char *original_message_id;
+    const char *status;      /* "5.1.1"; anything else becomes "5.0.0", "4.0.0" or "2.0.0" by the action */
+    const char *diagnostic;  /* "550 5.1.1 ...", or NULL: smtp type; cleaned of control characters */
+    const char *explanation; /* plain sentences for the human part, LF line ends */
+    const char *original_message_id; /* without <>, or NULL: goes into References */
     int64_t arrival_s, date_s;
-    bool smtputf8; /* use utf-8 address types (RFC 6533) where needed */
+    bool
+        smtputf8; /* it travels with SMTPUTF8: message/global types and addresses as they are (RFC 6533);
+                     otherwise addresses that are not ASCII are written in ASCII, "utf-8;j\x{FC}@a.example" */
 };
 /* Appends the notification up to and including the header of its third part; the caller streams the original
- * after it (its header, or the whole letter when full), then dsn_end. *boundary (owned by the caller, at
- * least 70 bytes) is used by both. */
+ * after it (its header block without the empty line, or the whole letter when full), then dsn_end. All of it
+ * may be 8bit. boundary (owned by the caller) is used by both. Values are cleaned of control characters and
+ * folded. */
 enum err dsn_begin(const struct dsn *d, bool full, char boundary[80], struct buf *out);
 enum err dsn_end(const char *boundary, struct buf *out);
 
@@ -55,8 +58,8 @@ struct dsn_report {
     char *diagnostic;       /* owned; printable; NULL if absent */
     char *remote_mta;       /* owned; NULL if absent */
 };
-/* message: the whole message, CRLF or LF line ends. Never fails on content: what is no report has is_report
- * false. */
+/* message: the whole message, or its beginning; CRLF or LF line ends. Never fails on content: what is no
+ * report, or tells no action, has is_report false. ERR_NOMEM. On success release with dsn_report_free. */
 enum err dsn_report_parse(struct span message, struct dsn_report *out);
 void dsn_report_free(struct dsn_report *r);
 

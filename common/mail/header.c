@@ -299,6 +299,50 @@ bool header_is_report(struct span value)
     return skip_cfws(&value) && span_is_nocase(take_token(&value), "report");
 }
 
+/* "type/subtype" off the front; false when it is none. */
+static bool skip_media_type(struct span *s)
+{
+    if (!skip_cfws(s) || take_token(s).len == 0 || !skip_cfws(s) || s->len == 0 || s->ptr[0] != '/')
+        return false;
+    *s = span_bytes(s->ptr + 1, s->len - 1);
+    return skip_cfws(s) && take_token(s).len > 0;
+}
+
+static bool take_char(struct span *s, char c)
+{
+    if (!skip_cfws(s) || s->len == 0 || s->ptr[0] != c)
+        return false;
+    *s = span_bytes(s->ptr + 1, s->len - 1);
+    return skip_cfws(s);
+}
+
+enum err header_parameter(struct span value, const char *name, struct buf *out)
+{
+    if (!skip_media_type(&value))
+        return ERR_NOT_FOUND;
+    while (take_char(&value, ';')) {
+        struct span key = take_token(&value), text;
+        if (key.len == 0 || !take_char(&value, '='))
+            return ERR_NOT_FOUND;
+        size_t quoted = value.len > 0 && value.ptr[0] == '"' ? quoted_length(value) : 0;
+        if (quoted > 0) {
+            text = span_bytes(value.ptr + 1, quoted - 2);
+            value = span_bytes(value.ptr + quoted, value.len - quoted);
+        } else {
+            text = take_token(&value);
+        }
+        if (!span_is_nocase(key, name))
+            continue;
+        enum err e = text.len > 0 ? ERR_OK : ERR_NOT_FOUND;
+        for (size_t i = 0; i < text.len && e == ERR_OK; i++) {
+            i += quoted > 0 && text.ptr[i] == '\\' && text.len - i > 1 ? 1 : 0;
+            e = buf_append_char(out, text.ptr[i]);
+        }
+        return e;
+    }
+    return ERR_NOT_FOUND;
+}
+
 enum err header_authserv_id(struct span value, struct span *out)
 {
     if (!skip_cfws(&value) || value.len == 0)

@@ -36,6 +36,10 @@ enum err header_message_id(struct span value, struct span *out);
 /* True when a Content-Type value's media type is multipart/report (RFC 6522). */
 bool header_is_report(struct span content_type_value);
 
+/* A parameter of a Content-Type value (RFC 2045 5.1), out of its quotes, appended to out. name: lower case.
+ * ERR_NOT_FOUND when there is none or what stands before it is malformed. */
+enum err header_parameter(struct span content_type_value, const char *name, struct buf *out);
+
 /* The authserv-id of an Authentication-Results value (RFC 8601 2.2), borrowed; ERR_SYNTAX when there is none
  * or it is a quoted string with a backslash.
  */

@@ -8,11 +8,8 @@
 
 #include "base/clock.h"
 #include "mail/encoded_word.h"
+#include "mail/fold.h"
 #include "mail/header.h"
-
-#define LINE_MAX_COLUMNS 77
-#define LINE_MAX_OCTETS 998 /* RFC 5322 2.1.1 */
-#define FIELD_MAX_OCTETS 8192
 
 static const char explanation[] =
     "This message stands for a letter that waits at its sender's mail server.\r\n"
@@ -30,54 +27,6 @@ static bool is_ascii(struct span s)
         if ((unsigned char)s.ptr[i] >= 0x80)
             return false;
     return true;
-}
-
-/* One line of text: control characters become blanks, ends are trimmed. */
-static enum err clean(const char *text, struct buf *out)
-{
-    enum err e = ERR_OK;
-    struct span s = span_trim(span_of(text));
-    for (size_t i = 0; i < s.len && e == ERR_OK; i++) {
-        unsigned char c = (unsigned char)s.ptr[i];
-        e = buf_append_char(out, c < 0x20 || c == 0x7f ? ' ' : (char)c);
-    }
-    return e;
-}
-
-/* Appends a field, folded at its blanks; false when some line would still be too long (nothing is appended).
- */
-static bool put_folded(struct buf *out, const char *name, struct span value, enum err *e)
-{
-    struct buf field;
-    buf_init(&field, FIELD_MAX_OCTETS * 2);
-    *e = buf_printf(&field, "%s:", name);
-    size_t column = field.len, longest = 0;
-    while (*e == ERR_OK && value.len > 0) {
-        size_t blanks = 0, len;
-        while (blanks < value.len && value.ptr[blanks] == ' ')
-            blanks++;
-        for (len = blanks; len < value.len && value.ptr[len] != ' '; len++)
-            ;
-        bool first = column == strlen(name) + 1;
-        if (first && blanks == 0)
-            *e = buf_append_char(&field, ' ');
-        else if (!first && column + len > LINE_MAX_COLUMNS && blanks < len) {
-            *e = buf_append_str(&field, "\r\n");
-            column = 0;
-        }
-        if (*e == ERR_OK)
-            *e = buf_append(&field, value.ptr, len);
-        column += len + (first && blanks == 0 ? 1 : 0);
-        longest = column > longest ? column : longest;
-        value = span_bytes(value.ptr + len, value.len - len);
-    }
-    bool fits = longest <= LINE_MAX_OCTETS;
-    if (*e == ERR_OK && fits)
-        *e = buf_append_span(out, buf_span(&field));
-    if (*e == ERR_OK && fits)
-        *e = buf_append_str(out, "\r\n");
-    buf_free(&field);
-    return fits || *e != ERR_OK;
 }
 
 /* The display name ahead of '<', out of its quotes; empty when there is none. */
@@ -106,7 +55,7 @@ static enum err encode_from(struct span from, const struct address *a, struct bu
     struct buf name;
     char text[ADDRESS_TEXT_MAX];
     address_text(a, text);
-    buf_init(&name, FIELD_MAX_OCTETS);
+    buf_init(&name, FOLD_FIELD_MAX);
     enum err e = display_name(from, &name);
     struct span words = span_trim(buf_span(&name));
     if (e == ERR_OK && words.len > 0)
@@ -131,9 +80,9 @@ static enum err put_from(const struct stub_message *m, struct buf *out)
     struct address a;
     char path[ADDRESS_TEXT_MAX];
     address_text(&m->stub->from, path);
-    buf_init(&given, FIELD_MAX_OCTETS);
-    buf_init(&from, FIELD_MAX_OCTETS);
-    enum err e = clean(m->from_field != NULL ? m->from_field : "", &given);
+    buf_init(&given, FOLD_FIELD_MAX);
+    buf_init(&from, FOLD_FIELD_MAX);
+    enum err e = fold_clean(m->from_field != NULL ? m->from_field : "", &given);
     enum err parsed = header_from_address(buf_span(&given), &a);
     if (e == ERR_OK &&
         (m->smtputf8 || is_ascii(buf_span(&given)) || (parsed == ERR_OK && !is_ascii(span_of(a.local)))))
@@ -144,11 +93,12 @@ static enum err put_from(const struct stub_message *m, struct buf *out)
         mask(&from);
     if (e == ERR_OK && from.len == 0)
         e = buf_append_str(&from, path);
-    if (e == ERR_OK &&
-        !put_folded(out, "From", buf_span(&from), &e)) { /* a line over 998 octets: the bare address */
+    if (e == ERR_OK)
+        e = fold_field(out, "From", buf_span(&from));
+    if (e == ERR_TOO_LARGE) { /* a word over 998 octets */
         if (parsed == ERR_OK)
             address_text(&a, path);
-        put_folded(out, "From", span_of(path), &e);
+        e = fold_field(out, "From", span_of(path));
     }
     buf_free(&given);
     buf_free(&from);
@@ -160,14 +110,16 @@ static enum err put_subject(const struct stub_message *m, struct buf *out)
     struct buf given, subject;
     if (m->subject == NULL)
         return ERR_OK;
-    buf_init(&given, FIELD_MAX_OCTETS);
-    buf_init(&subject, FIELD_MAX_OCTETS);
-    enum err e = clean(m->subject, &given);
+    buf_init(&given, FOLD_FIELD_MAX);
+    buf_init(&subject, FOLD_FIELD_MAX);
+    enum err e = fold_clean(m->subject, &given);
     if (e == ERR_OK)
         e = m->smtputf8 || is_ascii(buf_span(&given)) ? buf_append_span(&subject, buf_span(&given))
                                                       : encoded_word_append(buf_span(&given), &subject);
-    if (e == ERR_OK && !put_folded(out, "Subject", buf_span(&subject), &e))
-        e = ERR_OK; /* no blank in a thousand octets: people miss nothing */
+    if (e == ERR_OK)
+        e = fold_field(out, "Subject", buf_span(&subject));
+    if (e == ERR_TOO_LARGE) /* no blank in a thousand octets: people miss nothing */
+        e = ERR_OK;
     buf_free(&given);
     buf_free(&subject);
     return e;
@@ -179,7 +131,7 @@ static bool is_message_id(const char *id)
     for (const char *c = id; *c != '\0'; c++)
         if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7f || *c == '<' || *c == '>')
             return false;
-    return len > 0 && len < LINE_MAX_OCTETS - 20;
+    return len > 0 && len < FOLD_LINE_MAX - 20;
 }
 
 enum err stub_message_format(const struct stub_message *m, struct buf *out)
