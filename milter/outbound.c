@@ -146,7 +146,8 @@ bool outbound_finish(struct outbound *o, local_progress progress, void *arg, str
         log_error("deposit: fetchd's answer is not understood");
         goto out;
     }
-    memcpy(o->first_ticket, answer.ticket[0], sizeof o->first_ticket - 1);
+    /* Its first four digits are the epoch of the site's key, the same for all. */
+    memcpy(o->first_ticket, answer.ticket[0] + 4, sizeof o->first_ticket - 1);
     o->first_ticket[sizeof o->first_ticket - 1] = '\0';
     refusal->smtp = 0;
     durable = true;

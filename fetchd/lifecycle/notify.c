@@ -60,6 +60,7 @@ bool notify_decide(const struct ticket *t, struct notify_words *out)
 static void log_notification(const struct ticket *t, const struct work *work,
                              const struct smtp_result *result, const char *status)
 {
+    char text[STORE_TEXT_MAX];
     struct log_line line;
 
     story_begin(&line, NULL, t);
@@ -68,7 +69,8 @@ static void log_notification(const struct ticket *t, const struct work *work,
         log_line_str(&line, LOG_KEY_RELAY, result->relay);
     log_line_num(&line, LOG_KEY_ATTEMPTS, work->tries + 1);
     log_line_delay(&line, (clock_now_s() - t->created_s) * 1000);
-    log_line_status(&line, status, result->text);
+    smtp_result_text(result, text, sizeof text);
+    log_line_status(&line, status, text);
     log_line_end(&line, LOG_LEVEL_INFO);
 }
 
@@ -91,9 +93,10 @@ static enum err send_notification(const struct env *env, const struct ticket *t,
         log_notification(t, work, &result, result.err ? "notice-refused" : "notified");
         e = store_work_done(env->store, work, result.queue_id, clock_now_s());
     } else {
+        char text[STORE_TEXT_MAX];
         log_notification(t, work, &result, "notice-deferred");
-        e = store_work_later(env->store, work, outbox_next_try(env, work->tries, clock_now_s()),
-                             result.text[0] ? result.text : err_text(result.err));
+        smtp_result_text(&result, text, sizeof text);
+        e = store_work_later(env->store, work, outbox_next_try(env, work->tries, clock_now_s()), text);
     }
     notification_close(n);
     return e;

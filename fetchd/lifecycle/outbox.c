@@ -178,7 +178,7 @@ static enum err hand_over(const struct env *env, const struct ticket *t, const s
 }
 
 static void log_stub(const struct ticket *t, const struct work *work, const struct smtp_result *result,
-                     const char *status)
+                     const char *status, const char *text)
 {
     struct log_line line;
 
@@ -187,7 +187,7 @@ static void log_stub(const struct ticket *t, const struct work *work, const stru
         log_line_str(&line, LOG_KEY_RELAY, result->relay);
     log_line_num(&line, LOG_KEY_ATTEMPTS, work->tries + 1);
     log_line_delay(&line, (clock_now_s() - t->created_s) * 1000);
-    log_line_status(&line, status, result->text);
+    log_line_status(&line, status, text);
     log_line_end(&line, LOG_LEVEL_INFO);
 }
 
@@ -195,19 +195,20 @@ static enum err record(const struct env *env, const struct ticket *t, const stru
                        const struct smtp_result *result)
 {
     int64_t now_s = clock_now_s();
+    char text[STORE_TEXT_MAX];
 
+    smtp_result_text(result, text, sizeof text);
     if (result->err == ERR_OK) {
-        log_stub(t, work, result, "stub-sent");
+        log_stub(t, work, result, "stub-sent", text);
         return store_work_done(env->store, work, result->queue_id, now_s);
     }
     if (result->err == ERR_SMTP_PERMANENT) {
-        log_stub(t, work, result, "stub-refused");
-        return store_work_refused(env->store, work, result->enhanced[0] ? result->enhanced : "5.0.0",
-                                  result->text, now_s);
+        log_stub(t, work, result, "stub-refused", text);
+        return store_work_refused(env->store, work, result->enhanced[0] ? result->enhanced : "5.0.0", text,
+                                  now_s);
     }
-    log_stub(t, work, result, "stub-deferred");
-    return store_work_later(env->store, work, outbox_next_try(env, work->tries, now_s),
-                            result->text[0] ? result->text : err_text(result->err));
+    log_stub(t, work, result, "stub-deferred", text);
+    return store_work_later(env->store, work, outbox_next_try(env, work->tries, now_s), text);
 }
 
 static enum err send_stub(const struct env *env, const struct ticket *t, const struct work *work)

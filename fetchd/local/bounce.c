@@ -177,6 +177,7 @@ static ssize_t read_file(void *arg, void *out, size_t max)
 /* A human's answer, an absence notice: for the letter's sender. */
 static enum err pass_on(const struct env *env, const struct bounce *b, const struct ticket *t)
 {
+    char text[STORE_TEXT_MAX];
     struct smtp_result result;
     struct reading reading = {.fd = b->fd};
     struct smtp_envelope envelope = {.sender = b->request.envelope.sender,
@@ -186,8 +187,8 @@ static enum err pass_on(const struct env *env, const struct bounce *b, const str
                                      .size_bytes = b->size};
 
     smtp_send(env->letters_in, &envelope, read_file, &reading, &result);
-    log_bounce(b, t, result.err ? (err_temporary(result.err) ? "deferred" : "refused") : "passed-on",
-               result.text);
+    smtp_result_text(&result, text, sizeof text);
+    log_bounce(b, t, result.err ? (err_temporary(result.err) ? "deferred" : "refused") : "passed-on", text);
     return result.err;
 }
 

@@ -696,3 +696,11 @@ void smtp_send(struct smtp_client *c, const struct smtp_envelope *e, smtp_read r
     else
         connection_free(k);
 }
+
+void smtp_result_text(const struct smtp_result *r, char *out, size_t size)
+{
+    if (r->code)
+        snprintf(out, size, "%d %s%s%s", r->code, r->enhanced, r->enhanced[0] ? " " : "", r->text);
+    else
+        snprintf(out, size, "%s", r->text[0] ? r->text : err_text(r->err));
+}

@@ -51,4 +51,8 @@ struct smtp_result {
 void smtp_send(struct smtp_client *c, const struct smtp_envelope *e, smtp_read read, void *arg,
                struct smtp_result *out);
 
+/* "550 5.1.1 no such user", for logs, records and notifications; the error's text when no reply came. What
+ * does not fit into size bytes is cut. */
+void smtp_result_text(const struct smtp_result *r, char *out, size_t size);
+
 #endif
