@@ -328,10 +328,11 @@ static bool merge_body(struct http_exchange *x)
 /* Calls the handler if it is time. */
 static void exchange_pump(struct http_exchange *x)
 {
+    if (x->state != EXCHANGE_BODY)
+        return;
     size_t waiting = x->body.len - x->body_offset + x->arriving.len;
     bool more = x->streamed && (!x->handled || (waiting >= x->min_bytes && waiting > x->shown));
-
-    if (x->state != EXCHANGE_BODY || (!x->request_ended && !more))
+    if (!x->request_ended && !more)
         return;
     if (!merge_body(x)) {
         exchange_fail(x, 503);

@@ -148,7 +148,7 @@ static void take(void *env, struct http_exchange *x)
 static int pattern_file(uint64_t length)
 {
     char name[] = "/tmp/restante-http-XXXXXX";
-    static uint8_t block[251 * 256];
+    uint8_t block[251 * 256];
     int fd = mkstemp(name);
 
     unlink(name);
