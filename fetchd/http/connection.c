@@ -287,9 +287,6 @@ static void on_frame(struct connection *c, struct http_exchange *x, const nghttp
     case NGHTTP2_RST_STREAM:
         connection_nuisance(c, "too many streams reset");
         break;
-    case NGHTTP2_PRIORITY:
-        connection_nuisance(c, "too many PRIORITY frames");
-        break;
     default:
         break;
     }

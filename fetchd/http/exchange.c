@@ -301,8 +301,10 @@ void exchange_stream_closed(struct http_exchange *x)
 
 void exchange_abandon(struct http_exchange *x)
 {
-    exchange_stream_closed(x);
-    if (x->state == EXCHANGE_FLUSHING)
+    bool waits = x->state == EXCHANGE_FLUSHING && !x->complete;
+
+    exchange_stream_closed(x); /* may be the end of x, but not if it waits for the socket */
+    if (waits)
         exchange_end(x);
 }
 
