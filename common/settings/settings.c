@@ -38,8 +38,7 @@ const struct config_row settings_rows[] = {
      "Clients in these networks count as local submission, as clients that have authenticated do. Letters from anybody else "
      "are never deposited.", M | F},
     {"domains_file", CONFIG_TEXT, AT(domains_file), CONFIG_DIRECTORY "/domains", 0, PATH_BYTES, NONE,
-     "The administrator's table of recipients: on each line a domain, .domain or user@domain, and pull, plain or auto. "
-     "Whoever is not listed is auto: as the DNS says.", F},
+     "The administrator's table of recipients, see below. A missing file is an empty table.", F},
     {"authserv_id", CONFIG_TEXT, AT(authserv_id), "", 0, 253, NONE,
      "The name under which this site writes Authentication-Results; fields that came with this name are removed from letters "
      "that were called for. Empty: the value of myhostname.", F},
@@ -57,7 +56,8 @@ const struct config_row settings_rows[] = {
      "The site keys, readable by restante-fetchd alone. Without them neither the store nor a backup of it opens any letter; "
      "keep a copy in another place than the backups of the store.", F},
     {"user", CONFIG_TEXT, AT(user), "restante", 0, 32, NONE,
-     "The user to whom restante-fetchd changes when it was started as root. Empty: it stays who it is.", F},
+     "The user to whom restante-fetchd changes when it was started as root. Empty: it stays root. Started by anybody else, it "
+     "stays who it is.", F},
     /* serving */
     {"listen_https", CONFIG_LIST, AT(listen_https), ":443", 0, 32, NULL, "addresses, each address:port, [address]:port or :port",
      "Where restante-fetchd serves payloads. An empty list: nowhere, so that this site only receives.", F},
