@@ -44,8 +44,8 @@ struct config_row {
     unsigned programs;    /* bit mask of the programs that use it; meaning belongs to the table's owner */
 };
 
-#define CONFIG_FILE_MAX 1048576 /* bytes of a file */
-#define CONFIG_WHY_MAX 512      /* a good maximum for *why */
+#define CONFIG_FILE_MAX 1048576L /* bytes of a file */
+#define CONFIG_WHY_MAX 512       /* a good maximum for *why */
 
 /*
  * Sets every row's default in *settings, then reads the file (NULL: defaults alone). On error *why

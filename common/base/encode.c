@@ -14,11 +14,12 @@ void encode_hex(const uint8_t *in, size_t len, char *out)
     *out = '\0';
 }
 
-static int hex_value(char c)
+/* 16: no digit. */
+static unsigned hex_value(char c)
 {
     if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+        return (unsigned)(c - '0');
+    return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 16;
 }
 
 enum err decode_hex(struct span in, uint8_t *out, size_t len)
@@ -26,7 +27,7 @@ enum err decode_hex(struct span in, uint8_t *out, size_t len)
     if (in.len != ENCODE_HEX_LEN(len))
         return ERR_SYNTAX;
     for (size_t i = 0; i < in.len; i++)
-        if (hex_value(in.ptr[i]) < 0)
+        if (hex_value(in.ptr[i]) > 15)
             return ERR_SYNTAX;
     for (size_t i = 0; i < len; i++)
         out[i] = (uint8_t)(hex_value(in.ptr[2 * i]) << 4 | hex_value(in.ptr[2 * i + 1]));
@@ -50,15 +51,16 @@ void encode_b64url(const uint8_t *in, size_t len, char *out)
     *out = '\0';
 }
 
-static int b64_value(char c)
+/* 64: no letter of the alphabet. */
+static unsigned b64_value(char c)
 {
     if (c >= 'A' && c <= 'Z')
-        return c - 'A';
+        return (unsigned)(c - 'A');
     if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
+        return (unsigned)(c - 'a') + 26;
     if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '-' ? 62 : c == '_' ? 63 : -1;
+        return (unsigned)(c - '0') + 52;
+    return c == '-' ? 62 : c == '_' ? 63 : 64;
 }
 
 enum err decode_b64url(struct span in, uint8_t *out, size_t len)
@@ -66,16 +68,16 @@ enum err decode_b64url(struct span in, uint8_t *out, size_t len)
     if (in.len != ENCODE_B64_LEN(len))
         return ERR_SYNTAX;
     for (size_t i = 0; i < in.len; i++)
-        if (b64_value(in.ptr[i]) < 0)
+        if (b64_value(in.ptr[i]) > 63)
             return ERR_SYNTAX;
     /* The last character of a value that is no multiple of 3 bytes has 2 or 4 bits that mean nothing. */
     unsigned spare = (unsigned)(in.len * 6 - len * 8);
-    if (spare > 0 && ((unsigned)b64_value(in.ptr[in.len - 1]) & ((1U << spare) - 1)) != 0)
+    if (spare > 0 && (b64_value(in.ptr[in.len - 1]) & ((1U << spare) - 1)) != 0)
         return ERR_SYNTAX;
     uint32_t bits = 0;
     unsigned have = 0;
     for (size_t i = 0; i < in.len; i++) {
-        bits = bits << 6 | (uint32_t)b64_value(in.ptr[i]);
+        bits = bits << 6 | b64_value(in.ptr[i]);
         have += 6;
         if (have >= 8) {
             have -= 8;

@@ -49,6 +49,8 @@ static int by_name(const void *a, const void *b)
 
 void kill_points_print(FILE *out)
 {
+    /* Two ends of one array of the linker's. */
+    // cppcheck-suppress comparePointers
     size_t count = kill_points_start == NULL ? 0 : (size_t)(kill_points_stop - kill_points_start);
     const char **names = count > 0 ? malloc(count * sizeof *names) : NULL;
     if (names == NULL)

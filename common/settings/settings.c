@@ -157,7 +157,7 @@ const struct config_row settings_rows[] = {
      "Threads that wait for the store.", F},
     {"lookup_threads", CONFIG_NUMBER, AT(lookup_threads), "32", 1, 256, NONE,
      "Threads that wait for DNS answers.", F},
-    {"store_cache", CONFIG_SIZE, AT(store_cache_bytes), "32m", MB, 64 * 1024 * MB, NULL, "bytes",
+    {"store_cache", CONFIG_SIZE, AT(store_cache_bytes), "32m", MB, 65536 * MB, NULL, "bytes",
      "The memory for the database's pages.", F},
     /* milter */
     {"milter_timeout", CONFIG_DURATION, AT(milter_timeout_s), "25s", 1, HOUR, NONE,

@@ -1,4 +1,5 @@
-/* make_conf_man.c - writes the list of all parameters for restante.conf(5), from the rows that the programs read. */
+/* make_conf_man.c - writes the list of all parameters for restante.conf(5), from the rows that the programs
+ * read. */
 #include <stdio.h>
 
 #include "settings/settings.h"

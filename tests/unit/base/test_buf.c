@@ -129,12 +129,13 @@ static void a_buffer_grows_and_gives_way_at_the_front(void **state)
     (void)state;
     for (int secret = 0; secret < 2; secret++) {
         struct buf b;
-        (secret ? buf_init_secret : buf_init)(&b, 100000);
+        buf_init(&b, 100000);
+        b.secret = secret != 0;
         for (int i = 0; i < 10000; i++)
             assert_int_equal(buf_printf(&b, "%04d,", i), ERR_OK);
         assert_int_equal(b.len, 50000);
         buf_consume(&b, 0);
-        buf_consume(&b, 5 * 9999);
+        buf_consume(&b, 49995);
         assert_string_equal(buf_cstr(&b), "9999,");
         assert_int_equal(buf_append_span(&b, SPAN_LITERAL("x\0y")), ERR_OK);
         assert_true(span_equal(buf_span(&b), SPAN_LITERAL("9999,x\0y")));
