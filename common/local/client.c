@@ -519,6 +519,8 @@ enum err local_upload_write(struct local_upload *u, const void *data, size_t len
 
     if (u->line->dead && !call_is_over(u->line))
         return ERR_UNAVAILABLE;
+    if (len == 0)
+        return ERR_OK; /* and data may be NULL */
     if (len <= sizeof u->gathered - u->gathered_len) {
         memcpy(u->gathered + u->gathered_len, data, len);
         u->gathered_len += len;
