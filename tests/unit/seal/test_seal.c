@@ -104,7 +104,9 @@ static void the_header_tells_version_length_and_id(void **state)
     assert_int_equal(opener_update(o, p.bytes.data, SEAL_HEADER_BYTES - 1, &out), ERR_OK);
     assert_null(opener_header(o));
     assert_int_equal(opener_update(o, p.bytes.data + SEAL_HEADER_BYTES - 1, 1, &out), ERR_OK);
-    assert_memory_equal(opener_header(o), &h, sizeof h);
+    assert_int_equal(opener_header(o)->payload_version, h.payload_version);
+    assert_int_equal(opener_header(o)->letter_bytes, h.letter_bytes);
+    assert_memory_equal(opener_header(o)->payload_id, h.payload_id, sizeof h.payload_id);
     opener_free(o);
     assert_int_equal(seal_header_parse(span_bytes(p.bytes.data, SEAL_HEADER_BYTES - 1), &h), ERR_SEAL_FORMAT);
     buf_free(&out);
