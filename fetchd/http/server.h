@@ -35,17 +35,20 @@ struct http_peer {
 typedef void (*http_router)(void *env, struct http_exchange *x);  /* loop thread, must not block */
 typedef void (*http_handler)(void *env, struct http_exchange *x); /* pool thread */
 
+/* A deadline, rate or list that a client oversteps ends his connection with GOAWAY(ENHANCE_YOUR_CALM), and so
+ * do some hundred frames that carry nothing (resets, pings, settings, empty DATA). A connection over a cap is
+ * closed at once. */
 struct http_limits {
     size_t header_list_max;         /* bytes, e.g. 16384 */
     uint32_t streams_max;           /* concurrent, a connection, e.g. 32 */
     size_t connections_max;         /* in total */
-    size_t connections_address_max; /* from one address (TLS) */
-    int64_t handshake_ms;           /* TCP accept (and PROXY header) to the end of TLS, e.g. 10000 */
-    int64_t idle_ms;                /* a connection without an open stream, e.g. 60000 */
-    int64_t head_ms;                /* a stream's head to be complete, e.g. 10000 */
+    size_t connections_address_max; /* from one address, IPv6: one /64 (TLS) */
+    int64_t handshake_ms; /* accept (and PROXY header, and TLS) to the client's SETTINGS, e.g. 10000 */
+    int64_t idle_ms;      /* a connection without an open stream, e.g. 60000 */
+    int64_t head_ms;      /* a stream's head to be complete, e.g. 10000 */
     int64_t body_idle_ms; /* a request body without a byte, e.g. 60000 (UNIX: an hour: a slow SMTP client) */
     int64_t rate_min_bytes_s; /* a response body's minimum over rate_window_ms (TLS), e.g. 1024 */
-    int64_t rate_window_ms;   /* e.g. 30000 */
+    int64_t rate_window_ms;   /* e.g. 30000; also how long output may be stuck altogether (0: a minute) */
     int64_t drain_bytes;      /* rest of a refused upload that is read and dropped, e.g. 64 MiB */
     int64_t drain_ms;         /* e.g. 30000 */
 };
@@ -90,9 +93,10 @@ const struct http_peer *http_peer(const struct http_exchange *x);
 /* Whether the client showed a certificate that verifies and carries this host name in its SAN. */
 bool http_peer_has_name(const struct http_exchange *x, const char *host);
 
-/* Router's choices. */
-void http_collect(struct http_exchange *x, size_t body_max_bytes,
-                  http_handler handler); /* whole body, then handler */
+/* Router's choices: one of these two, or an answer. */
+/* The whole body, then handler. A body over the bound is answered 413 without it. The body as a whole gets
+ * body_idle_ms: what is collected is small. */
+void http_collect(struct http_exchange *x, size_t body_max_bytes, http_handler handler);
 /* handler is called first when the head is there (body empty), then whenever at least min_bytes of body wait
  * or the body has ended, until it has answered. */
 void http_stream(struct http_exchange *x, size_t min_bytes, http_handler handler);
@@ -110,7 +114,12 @@ void http_set_state(struct http_exchange *x, void *state, void (*release)(void *
 void *http_state(const struct http_exchange *x);
 
 /* The answer: fields first, then exactly one of http_answer*, after which the handler must not touch x any
- * more. In a router too (without a body from a file). Names in lower case. */
+ * more. In a router too. Before the request has ended, the rest of it is read and dropped within the drain
+ * limits, and only then the answer goes out; past them it goes out at once, followed by RST_STREAM(NO_ERROR).
+ */
+/* Names in lower case; the same name again replaces the value. Fields that a router sets go with the server's
+ * own answers too (413, and 500 when a handler forgets to answer or sets a value with line breaks).
+ * content-length is the server's. */
 void http_set_field(struct http_exchange *x, const char *name, const char *value);
 void http_answer(struct http_exchange *x, int status);                         /* no body */
 void http_answer_bytes(struct http_exchange *x, int status, struct buf *body); /* takes the buffer's memory */

@@ -707,6 +707,9 @@ def main():
             for function, wrong in zip(cases, pool.map(lambda f: run(f, program, certificates), cases)):
                 print("%-6s %s %s" % ("FAILED" if wrong else "ok", function.__name__, wrong), flush=True)
                 failed += bool(wrong)
+    print("[  PASSED  ] %d test(s)." % (len(cases) - failed))
+    if failed:
+        print("[  FAILED  ] %d test(s)" % failed)
     return 1 if failed else 0
 
 
