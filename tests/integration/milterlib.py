@@ -250,7 +250,7 @@ class Milter:
 
     def __init__(self, *, fetchd=True, env=None, end_by_term=False, **settings):
         self.folder = tempfile.mkdtemp(prefix="restante-milter.")
-        self.path = f"{self.folder}/milter.sock"
+        self.path = settings.get("milter_socket", f"{self.folder}/milter.sock").removeprefix("unix:")
         self.conf = f"{self.folder}/restante.conf"
         self.log = f"{self.folder}/log"
         values = {"config_version": "1", "local_domains": "a.test", "submission_networks": "198.51.100.0/24",
