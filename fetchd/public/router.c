@@ -77,6 +77,7 @@ void public_router(void *env, struct http_exchange *x)
         return;
     }
     if (request_of(http_method(x), verb) == REQUEST_COUNT) {
+        http_set_field(x, "allow", verb.len > 0 ? "POST" : "GET, HEAD");
         http_answer(x, 405);
         return;
     }
