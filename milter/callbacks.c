@@ -50,7 +50,7 @@ static const struct {
 /* libmilter's prototypes take char * for what it only reads. */
 static char *unconst(const char *text)
 {
-    return (char *)(uintptr_t)text;
+    return (char *)text;
 }
 
 static const char *macro(SMFICTX *ctx, const char *name)

@@ -8,16 +8,16 @@
 #include "milter/inbound.h"
 #include "milter/reply.h"
 
-#define NOTICE_BYTES_MAX (256 * 1024) /* a stub is 4 KiB; its From and Message-ID are short */
+#define NOTICE_BYTES_MAX ((size_t)256 * 1024) /* a stub is 4 KiB; its From and Message-ID are short */
 
 /* The local API's structs own their text; this one borrows it all from the message and is never freed. */
 static struct api_notice borrow_notice(const struct message *m)
 {
     return (struct api_notice){
         .envelope = m->plan.envelope,
-        .stub = (char *)(uintptr_t)message_find(m, STUB_FIELD_NAME),
-        .from = (char *)(uintptr_t)message_find(m, "From"),
-        .message_id = (char *)(uintptr_t)message_find(m, "Message-ID"),
+        .stub = (char *)message_find(m, STUB_FIELD_NAME),
+        .from = (char *)message_find(m, "From"),
+        .message_id = (char *)message_find(m, "Message-ID"),
     };
 }
 

@@ -25,7 +25,7 @@
 #define FETCHD_CONNECT_MS 2000
 #define FETCHD_WRITE_MS 60000
 #define FETCHD_IDLE_CONNECTIONS 16
-#define FETCHD_REPLY_BYTES (1024 * 1024)
+#define FETCHD_REPLY_BYTES ((size_t)1024 * 1024)
 
 static int usage(FILE *out)
 {

@@ -283,7 +283,7 @@ enum err message_field(struct message *m, const char *name, const char *value)
         e = buf_append_str(&m->header, "\r\n");
     size_t field_bytes = m->header.len - before;
     if (e == ERR_TOO_LARGE) {
-        reply_set(&m->refusal, 552, "5.3.4", "the header of this letter is larger than %d bytes",
+        reply_set(&m->refusal, 552, "5.3.4", "the header of this letter is larger than %zu bytes",
                   MESSAGE_HEADER_MAX);
         return ERR_OK;
     }

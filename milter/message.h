@@ -20,7 +20,7 @@
  * included. */
 #define MESSAGE_FIELD_MAX 58999
 /* The header block is in memory until its end. */
-#define MESSAGE_HEADER_MAX (4 * 1024 * 1024)
+#define MESSAGE_HEADER_MAX ((size_t)4 * 1024 * 1024)
 
 /* Who speaks to the MTA. Text is owned by the struct; NULL means not known. */
 struct message_client {

@@ -28,7 +28,7 @@
 #define API_STATUS_PATH "/1/status"
 #define API_RECIPIENTS_MAX 5000
 #define API_FIELDS_MAX 20000
-#define API_HEAD_MAX (4 * 1024 * 1024) /* bytes of one JSON head */
+#define API_HEAD_MAX ((size_t)4 * 1024 * 1024) /* bytes of one JSON head */
 
 struct api_recipient {
     char *address; /* as in the envelope, without <> */

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,14 +43,14 @@ static void mail(struct message *m, const struct message_client *c, const char *
                  const char *auth)
 {
     char text[512], *argv[ARGS_MAX];
-    strcpy(text, line);
+    snprintf(text, sizeof text, "%s", line);
     assert_int_equal(message_mail(m, c, domains, arguments(text, argv), auth), ERR_OK);
 }
 
 static void rcpt(struct message *m, const char *line, const char *mailer)
 {
     char text[512], *argv[ARGS_MAX];
-    strcpy(text, line);
+    snprintf(text, sizeof text, "%s", line);
     assert_int_equal(message_rcpt(m, arguments(text, argv), mailer), ERR_OK);
 }
 
@@ -263,7 +264,7 @@ static void long_fields_are_refused(void **state)
     static const struct {
         const char *name;
         size_t octets;
-        int folds;
+        size_t folds;
         bool fits;
     } table[] = {{"largest", MESSAGE_FIELD_MAX, 0, true},
                  {"one_more", MESSAGE_FIELD_MAX + 1, 0, false},
@@ -278,13 +279,13 @@ static void long_fields_are_refused(void **state)
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         print_message("  %s\n", table[i].name);
         /* A fold is one byte here and two on the wire. */
-        size_t len = table[i].octets - strlen("X:\r\n") - (size_t)table[i].folds;
+        size_t len = table[i].octets - strlen("X:\r\n") - table[i].folds;
         char *value = malloc(len + 1);
         assert_non_null(value);
         memset(value, 'x', len);
         value[0] = ' ';
         value[len] = '\0';
-        for (int f = 0; f < table[i].folds; f++)
+        for (size_t f = 0; f < table[i].folds; f++)
             memcpy(value + 1 + 10 * f, "\n ", 2);
         mail(&m, &c, "a.test", "<alice@a.test>", NULL);
         assert_int_equal(message_field(&m, "X", value), ERR_OK);
@@ -308,7 +309,7 @@ static void large_headers_are_refused(void **state)
     memset(value, 'x', 1000);
     message_init(&m);
     mail(&m, &c, "a.test", "<alice@a.test>", NULL);
-    for (int i = 0; i < MESSAGE_HEADER_MAX / 1000 + 1; i++)
+    for (int i = 0; i < (int)(MESSAGE_HEADER_MAX / 1000) + 1; i++)
         assert_int_equal(message_field(&m, "X", value), ERR_OK);
     assert_int_equal(m.refusal.smtp, 552);
     assert_true(m.header.len <= MESSAGE_HEADER_MAX);

@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,7 +67,7 @@ static void refusals(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         struct api_reply r = {.smtp = table[i].smtp};
-        strcpy(r.enhanced, table[i].enhanced);
+        snprintf(r.enhanced, sizeof r.enhanced, "%s", table[i].enhanced);
         print_message("  %d %s\n", r.smtp, r.enhanced);
         assert_int_equal(reply_is_refusal(&r), table[i].want);
     }
@@ -87,7 +88,7 @@ static void text_for_libmilter(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         struct api_reply r = {.smtp = 550};
-        strcpy(r.text, table[i].text);
+        snprintf(r.text, sizeof r.text, "%s", table[i].text);
         print_message("  %s\n", table[i].name);
         reply_milter_text(&r, out);
         assert_string_equal(out, table[i].want);

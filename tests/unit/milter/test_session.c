@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -27,7 +28,7 @@ static void give(struct session *s, const char *sender, const char *auth, const 
 {
     char mail[100], rcpt[] = "<bob@b.test>";
     char *mail_argv[] = {mail, NULL}, *rcpt_argv[] = {rcpt, NULL};
-    strcpy(mail, sender);
+    snprintf(mail, sizeof mail, "%s", sender);
     session_mail(s, mail_argv, auth);
     session_rcpt(s, rcpt_argv, NULL);
     session_field(s, "From", " someone@a.test");
