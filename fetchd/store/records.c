@@ -312,6 +312,8 @@ enum err domain_record_decode(struct span bytes, struct store_domain *r)
 
 static void key_add(struct record_key *k, const void *data, size_t len)
 {
+    if (len == 0)
+        return;
     memcpy(k->data + k->len, data, len);
     k->len += len;
 }
