@@ -432,6 +432,11 @@ void exchange_posted(struct http_exchange *x)
         exchange_end(x);
         return;
     }
+    if (x->moved && !x->answered) {
+        x->moved = false;
+        exchange_resubmit(x);
+        return;
+    }
     c->pins++;
     if (x->streamed)
         give_window_back(x, x->consumed);
@@ -532,6 +537,13 @@ bool http_peer_has_name(const struct http_exchange *x, const char *host)
 void http_use_pool(struct http_exchange *x, struct pool *pool)
 {
     x->pool = pool;
+}
+
+void http_move(struct http_exchange *x, struct pool *pool, http_handler handler)
+{
+    x->pool = pool;
+    x->handler = handler;
+    x->moved = true;
 }
 
 void http_collect(struct http_exchange *x, size_t body_max_bytes, http_handler handler)

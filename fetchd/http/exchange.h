@@ -60,6 +60,7 @@ struct http_exchange {
     void (*sent)(void *arg, bool complete);
     void *sent_arg;
     struct exchange_field *field;
+    bool moved;            /* the handler goes on in another pool */
     bool answered, broken; /* broken: a field that may not go out */
     int status;
     enum answer_kind kind;

@@ -103,6 +103,9 @@ void http_stream(struct http_exchange *x, size_t min_bytes, http_handler handler
 /* In a router, before one of the two above: the handler runs on this pool (borrowed) in place of the
  * server's, so that what waits on DNS does not hold up what waits on the disk. */
 void http_use_pool(struct http_exchange *x, struct pool *pool);
+/* In a handler of a collected body, in place of an answer: the other handler is called on the other pool
+ * (borrowed), with the same body. The caller returns and touches x no more. */
+void http_move(struct http_exchange *x, struct pool *pool, http_handler handler);
 
 /* In a handler. */
 struct span http_body(const struct http_exchange *x); /* what waits (stream) or the whole body (collect) */

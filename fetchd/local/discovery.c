@@ -119,6 +119,11 @@ static size_t count_waiting(const struct env *env, const char *const *domain, si
     return waiting;
 }
 
+bool discovery_waits(const struct env *env, const char *const *domain, size_t count)
+{
+    return count_waiting(env, domain, count) > 0;
+}
+
 void discovery_ask(const struct env *env, const char *const *domain, size_t count, int64_t deadline_mono_ms,
                    struct discovery_answer *out)
 {

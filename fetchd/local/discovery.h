@@ -22,6 +22,9 @@ struct discovery_answer {
     bool remembered; /* DNS failed; this is the last known answer */
 };
 
+/* Whether some of the answers are not cached: asking would wait. */
+bool discovery_waits(const struct env *env, const char *const *domain, size_t count);
+
 /*
  * Asks for all domains (A-labels, each once) at the same time, on the caller's thread and on env->lookup;
  * returns when all are answered, at the latest shortly after the deadline. What DNS says is remembered in the

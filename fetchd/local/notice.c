@@ -103,17 +103,23 @@ enum notice_verdict notice_judge(const struct notice *n, enum err lookup, const 
 
 /* ---- asking */
 
+static bool designation_is_cached(const struct env *env, const char *domain)
+{
+    char name[ADDRESS_DOMAIN_MAX + 16];
+
+    snprintf(name, sizeof name, "_restante.%s", domain);
+    return resolver_cached(env->resolver, name, DNS_TXT);
+}
+
 /* Cached answers never wait, and so need no place at the gate. */
 static enum err ask_designation(const struct env *env, const struct api_envelope *envelope,
                                 const char *domain, struct designation *out)
 {
     int place;
-    char name[ADDRESS_DOMAIN_MAX + 16];
     struct netaddr client = {.family = 0};
     int64_t deadline = clock_mono_ms() + env->settings->notice_dns_timeout_s * 1000;
 
-    snprintf(name, sizeof name, "_restante.%s", domain);
-    if (resolver_cached(env->resolver, name, DNS_TXT))
+    if (designation_is_cached(env, domain))
         return designation_lookup(env->resolver, domain, deadline, out);
     if (envelope->client_address && netaddr_parse(span_of(envelope->client_address), &client))
         client.family = 0;
@@ -276,7 +282,16 @@ out:
     return reply;
 }
 
-void notice_handle(void *env, struct http_exchange *x)
+static void answer_notice(const struct env *env, struct http_exchange *x, const struct api_notice *request)
+{
+    struct api_reply reply = judge(env, request);
+
+    KILL_POINT("notice-answer-before");
+    answer_reply(x, &reply);
+}
+
+/* On env->lookup. */
+static void notice_handle_waiting(void *env, struct http_exchange *x)
 {
     struct api_notice request;
     enum err e = api_notice_parse(http_body(x), &request);
@@ -285,8 +300,25 @@ void notice_handle(void *env, struct http_exchange *x)
         answer_error(x, e, NULL);
         return;
     }
-    struct api_reply reply = judge(env, &request);
+    answer_notice(env, x, &request);
     api_notice_free(&request);
-    KILL_POINT("notice-answer-before");
-    answer_reply(x, &reply);
+}
+
+void notice_handle(void *env_, struct http_exchange *x)
+{
+    const struct env *env = env_;
+    struct api_notice request;
+    struct address sender;
+    enum err e = api_notice_parse(http_body(x), &request);
+
+    if (e) {
+        answer_error(x, e, NULL);
+        return;
+    }
+    if (address_parse(span_of(request.envelope.sender), &sender) == ERR_OK && !sender.null &&
+        !designation_is_cached(env, sender.domain))
+        http_move(x, env->lookup, notice_handle_waiting);
+    else
+        answer_notice(env, x, &request);
+    api_notice_free(&request);
 }

@@ -72,40 +72,48 @@ static void log_refused(const struct api_envelope *envelope, const struct api_re
     log_line_end(&line, LOG_LEVEL_INFO);
 }
 
-static enum err answer_plan(const struct env *env, const struct api_plan *request,
-                            struct api_plan_answer *out)
+/* The second step, with what DNS says. */
+static enum err decide(const struct env *env, const struct plan *plan, const char *queue_id,
+                       struct api_plan_answer *out)
 {
-    struct plan plan;
-    struct discovery_answer *answer = NULL;
-    enum err e = plan_sort(env->site, env->routes, request, &plan);
+    struct discovery_answer *answer = calloc(plan->domain_count + 1, sizeof *answer);
 
-    if (e)
-        return e;
-    if (!(answer = calloc(plan.domain_count + 1, sizeof *answer))) {
-        e = ERR_NOMEM;
-        goto out;
-    }
-    bool disk_low = plan.domain_count && disk_is_low(env);
-    discovery_ask(env, (const char *const *)plan.domain, plan.domain_count, clock_mono_ms() + DNS_BUDGET_MS,
+    if (!answer)
+        return ERR_NOMEM;
+    bool disk_low = plan->domain_count && disk_is_low(env);
+    discovery_ask(env, (const char *const *)plan->domain, plan->domain_count, clock_mono_ms() + DNS_BUDGET_MS,
                   answer);
-    if ((e = plan_decide(&plan, answer, disk_low, out)))
-        goto out;
-    log_unusual(&plan, answer, disk_low, request->envelope.queue_id);
-    if (out->refuse.smtp)
-        log_refused(&request->envelope, &out->refuse);
-    else if (plan.reason)
-        log_debug("%s: not for us: %s", request->envelope.queue_id ? request->envelope.queue_id : "-",
-                  plan.reason);
-out:
+    enum err e = plan_decide(plan, answer, disk_low, out);
+    if (!e)
+        log_unusual(plan, answer, disk_low, queue_id);
     free(answer);
-    plan_free(&plan);
     return e;
 }
 
-void planner_handle(void *env, struct http_exchange *x)
+static enum err answer_plan(const struct env *env, const struct api_plan *request, const struct plan *plan,
+                            struct buf *json)
+{
+    struct api_plan_answer answer;
+    enum err e = decide(env, plan, request->envelope.queue_id, &answer);
+
+    if (e)
+        return e;
+    if (answer.refuse.smtp)
+        log_refused(&request->envelope, &answer.refuse);
+    else if (plan->reason)
+        log_debug("%s: not for us: %s", request->envelope.queue_id ? request->envelope.queue_id : "-",
+                  plan->reason);
+    e = api_plan_answer_format(&answer, json);
+    api_plan_answer_free(&answer);
+    return e;
+}
+
+static void planner_handle_waiting(void *env, struct http_exchange *x);
+
+static void answer_or_move(const struct env *env, struct http_exchange *x, bool may_wait)
 {
     struct api_plan request;
-    struct api_plan_answer answer;
+    struct plan plan;
     struct buf json;
     enum err e = api_plan_parse(http_body(x), &request);
 
@@ -114,15 +122,33 @@ void planner_handle(void *env, struct http_exchange *x)
         return;
     }
     buf_init(&json, API_HEAD_MAX);
-    if (!(e = answer_plan(env, &request, &answer))) {
-        e = api_plan_answer_format(&answer, &json);
-        api_plan_answer_free(&answer);
+    if (!(e = plan_sort(env->site, env->routes, &request, &plan))) {
+        bool move = !may_wait && discovery_waits(env, (const char *const *)plan.domain, plan.domain_count);
+        if (!move)
+            e = answer_plan(env, &request, &plan, &json);
+        plan_free(&plan);
+        if (move) {
+            http_move(x, env->lookup, planner_handle_waiting);
+            goto out;
+        }
     }
-    api_plan_free(&request);
     if (e) {
         buf_free(&json);
         answer_error(x, e, NULL);
-        return;
+    } else {
+        answer_json(x, 200, &json);
     }
-    answer_json(x, 200, &json);
+out:
+    api_plan_free(&request);
+}
+
+/* On env->lookup. */
+static void planner_handle_waiting(void *env, struct http_exchange *x)
+{
+    answer_or_move(env, x, true);
+}
+
+void planner_handle(void *env, struct http_exchange *x)
+{
+    answer_or_move(env, x, false);
 }

@@ -6,7 +6,8 @@
 
 #include "http/server.h"
 
-/* For http_collect, on env->lookup; env is a struct env. */
+/* For http_collect, on env->work; env is a struct env. Moves to env->lookup by itself when DNS must be waited
+ * for. */
 void planner_handle(void *env, struct http_exchange *x);
 
 #endif

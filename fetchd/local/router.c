@@ -5,7 +5,6 @@
 
 #include <unistd.h>
 
-#include "env/env.h"
 #include "local/admin.h"
 #include "local/api.h"
 #include "local/bounce.h"
@@ -21,17 +20,14 @@ static bool is(const struct http_exchange *x, const char *method, const char *pa
     return span_is(http_path(x), path) && span_is(http_method(x), method);
 }
 
-void local_deposit_router(void *env_, struct http_exchange *x)
+void local_deposit_router(void *env, struct http_exchange *x)
 {
-    const struct env *env = env_;
-
+    (void)env;
     if (is(x, "POST", API_PLAN_PATH)) {
-        http_use_pool(x, env->lookup);
         http_collect(x, API_HEAD_MAX, planner_handle);
     } else if (is(x, "POST", API_DEPOSIT_PATH)) {
         http_stream(x, STREAM_PIECE, deposit_handle);
     } else if (is(x, "POST", API_NOTICE_PATH)) {
-        http_use_pool(x, env->lookup);
         http_collect(x, NOTICE_MAX, notice_handle);
     } else if (is(x, "POST", API_BOUNCE_PATH)) {
         http_stream(x, STREAM_PIECE, bounce_handle);
