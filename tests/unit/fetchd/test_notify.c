@@ -1,0 +1,234 @@
+#include "unit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "env/env.h"
+#include "env/site.h"
+#include "lifecycle/notify.h"
+#include "seal/seal.h"
+#include "store/store.h"
+#include "ticket/ticket.h"
+
+#define NOW 1800000000LL
+
+static void the_end_and_notify_decide(void **state)
+{
+    static const struct {
+        enum ticket_state state;
+        const char *notify;
+        bool tell;
+        enum dsn_action action;
+    } cases[] = {
+        {TICKET_REFUSED, "", true, DSN_FAILED},
+        {TICKET_REFUSED, "NEVER", false, DSN_FAILED},
+        {TICKET_REFUSED, "FAILURE,DELAY", true, DSN_FAILED},
+        {TICKET_REFUSED, "SUCCESS", false, DSN_FAILED},
+        {TICKET_BOUNCED, "", true, DSN_FAILED},
+        {TICKET_EXPIRED, "failure", true, DSN_FAILED},
+        {TICKET_EXPIRED, "DELAY", false, DSN_FAILED},
+        {TICKET_UNCONFIRMED, "", true, DSN_RELAYED},
+        {TICKET_UNCONFIRMED, "NEVER", false, DSN_RELAYED},
+        {TICKET_DELIVERED, "", false, DSN_DELIVERED},
+        {TICKET_DELIVERED, "SUCCESS", true, DSN_DELIVERED},
+        {TICKET_DELIVERED, "FAILURE", false, DSN_DELIVERED},
+        {TICKET_WAITING, "SUCCESS,FAILURE,DELAY", false, DSN_FAILED},
+        {TICKET_RETRACTED, "", false, DSN_FAILED},
+        {TICKET_PLAIN, "", false, DSN_FAILED},
+    };
+    static struct ticket t;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct notify_words words = {.action = DSN_DELAYED};
+        t.state = cases[i].state;
+        strcpy(t.notify, cases[i].notify);
+        bool tell = notify_decide(&t, &words);
+        if (tell != cases[i].tell || (tell && words.action != cases[i].action))
+            fail_msg("%s %s", ticket_state_name(t.state), t.notify);
+    }
+}
+
+/* ---- a letter in a store, and what is told about it */
+
+static const char letter[] = "From: Alice <alice@a.test>\r\n"
+                             "Subject: one\r\n two\r\n"
+                             "Message-ID: <1@a.test>\r\n"
+                             "\r\n"
+                             "the body\r\n";
+
+struct house {
+    struct site site;
+    struct site_keys *keys;
+    struct env env;
+    struct ticket ticket;
+};
+
+static void deposit(struct house *h, const char *ret, const char *notify)
+{
+    struct sealer *sealer;
+    struct buf sealed;
+    uint8_t header[SEAL_HEADER_BYTES] = {0}, digest[SEAL_DIGEST_BYTES], body_digest[32] = {1};
+    struct ticket_keys keys;
+    struct store_deposit_ticket item = {.keys = &keys};
+    struct store_deposit d = {
+        .version = 1, .count = 1, .item = &item, .digest = digest, .body_digest = body_digest};
+
+    buf_init(&sealed, 1 << 20);
+    assert_int_equal(sealer_create(1, &sealer), ERR_OK);
+    assert_int_equal(store_payload_begin(h->env.store, sealer_payload_id(sealer), &d.payload), ERR_OK);
+    assert_int_equal(store_payload_write(d.payload, header, sizeof header), ERR_OK);
+    assert_int_equal(sealer_update(sealer, letter, sizeof letter - 1, &sealed), ERR_OK);
+    assert_int_equal(sealer_finish(sealer, &sealed, header, digest, &d.letter_bytes), ERR_OK);
+    assert_int_equal(store_payload_write(d.payload, sealed.data, sealed.len), ERR_OK);
+    assert_int_equal(store_payload_patch(d.payload, header, sizeof header), ERR_OK);
+    d.dek = sealer_dek(sealer);
+    assert_int_equal(ticket_create(h->keys, &keys), ERR_OK);
+    item.ticket.created_s = NOW;
+    item.ticket.expires_s = NOW + 1000;
+    strcpy(item.ticket.sender, "alice@a.test");
+    strcpy(item.ticket.owner, "alice@a.test");
+    strcpy(item.ticket.recipient, "bob@b.test");
+    strcpy(item.ticket.from_field, "Alice <alice@a.test>");
+    strcpy(item.ticket.message_id, "1@a.test");
+    strcpy(item.ticket.envid, "QQ+2B1");
+    strcpy(item.ticket.orcpt, "rfc822;Bob+2Bx@b.test");
+    strcpy(item.ticket.ret, ret);
+    strcpy(item.ticket.notify, notify);
+    assert_int_equal(store_deposit(h->env.store, &d), ERR_OK);
+    assert_int_equal(store_ticket_get(h->env.store, item.ticket.key, &h->ticket), ERR_OK);
+    sealer_free(sealer);
+    buf_free(&sealed);
+}
+
+static int open_house(void **state)
+{
+    static const uint16_t epoch = 1;
+    static const uint8_t key[1][SITEKEY_BYTES] = {{9}};
+    struct house *h = calloc(1, sizeof *h);
+    struct buf why;
+
+    buf_init(&why, 1000);
+    strcpy(h->site.hostname, "mx.a.test");
+    assert_int_equal(site_keys_from_bytes(&epoch, key, 1, &h->keys), ERR_OK);
+    const struct store_options options = {
+        .engine = STORE_MEMORY, .record_max_bytes = 65536, .dedupe_s = 86400, .tombstone_s = 86400};
+    h->env.site = &h->site;
+    h->env.keys = h->keys;
+    if (store_open(&options, h->keys, &h->env.store, &why))
+        fail_msg("%s", buf_cstr(&why));
+    buf_free(&why);
+    *state = h;
+    return 0;
+}
+
+static int close_house(void **state)
+{
+    struct house *h = *state;
+
+    store_close(h->env.store);
+    site_keys_free(h->keys);
+    free(h);
+    return 0;
+}
+
+/* The whole notification, read in small pieces. */
+static void read_notification(struct house *h, struct buf *out)
+{
+    struct notification *n;
+    struct notify_words words;
+    char piece[7];
+    ssize_t got;
+
+    assert_true(notify_decide(&h->ticket, &words));
+    assert_int_equal(notification_open(&h->env, &h->ticket, &words, &n), ERR_OK);
+    buf_init(out, 1 << 20);
+    while ((got = notification_read(n, piece, sizeof piece)) > 0)
+        assert_int_equal(buf_append(out, piece, (size_t)got), ERR_OK);
+    assert_int_equal(got, 0);
+    notification_close(n);
+}
+
+static void has(const struct buf *text, const char *part)
+{
+    if (!strstr(buf_cstr(text), part))
+        fail_msg("no \"%s\" in:\n%s", part, buf_cstr(text));
+}
+
+static void hasnt(const struct buf *text, const char *part)
+{
+    if (strstr(buf_cstr(text), part))
+        fail_msg("\"%s\" in:\n%s", part, buf_cstr(text));
+}
+
+static void a_bounce_tells_the_status_and_returns_the_header(void **state)
+{
+    struct house *h = *state;
+    struct buf text;
+    struct dsn_report report;
+
+    deposit(h, "HDRS", "");
+    assert_int_equal(
+        store_bounced(h->env.store, h->ticket.a, "5.1.1", "550 5.1.1 no such user", NOW + 1, &h->ticket),
+        ERR_OK);
+    read_notification(h, &text);
+    has(&text, "To: alice@a.test\r\n");
+    has(&text, "Final-Recipient: rfc822; bob@b.test\r\n");
+    has(&text, "Original-Recipient: rfc822; Bob+x@b.test\r\n");
+    has(&text, "Original-Envelope-Id: QQ+1\r\n");
+    has(&text, "Status: 5.1.1\r\n");
+    has(&text, "550 5.1.1 no such user");
+    has(&text, "Reporting-MTA: dns; mx.a.test\r\n");
+    has(&text, "Subject: one\r\n two\r\n");
+    hasnt(&text, "the body");
+    assert_int_equal(dsn_report_parse(buf_span(&text), &report), ERR_OK);
+    assert_true(report.is_report);
+    assert_int_equal(report.action, DSN_FAILED);
+    assert_string_equal(report.status, "5.1.1");
+    dsn_report_free(&report);
+    buf_free(&text);
+}
+
+static void ret_full_returns_the_letter(void **state)
+{
+    struct house *h = *state;
+    struct buf text;
+
+    deposit(h, "FULL", "FAILURE");
+    assert_int_equal(store_bounced(h->env.store, h->ticket.a, "", "it came back", NOW + 1, &h->ticket),
+                     ERR_OK);
+    read_notification(h, &text);
+    has(&text, letter);
+    has(&text, "message/rfc822");
+    has(&text, "Status: 5.0.0\r\n");
+    buf_free(&text);
+}
+
+static void an_expired_ticket_says_that_nobody_called(void **state)
+{
+    struct house *h = *state;
+    struct buf text;
+    size_t count = 0;
+
+    deposit(h, "", "");
+    assert_int_equal(store_expire(h->env.store, NOW + 2000, 10, &count), ERR_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(store_ticket_get(h->env.store, h->ticket.key, &h->ticket), ERR_OK);
+    assert_int_equal(h->ticket.state, TICKET_EXPIRED);
+    read_notification(h, &text);
+    has(&text, "Status: 5.4.7\r\n");
+    has(&text, "did not call for it in time");
+    buf_free(&text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_end_and_notify_decide),
+        cmocka_unit_test_setup_teardown(a_bounce_tells_the_status_and_returns_the_header, open_house,
+                                        close_house),
+        cmocka_unit_test_setup_teardown(ret_full_returns_the_letter, open_house, close_house),
+        cmocka_unit_test_setup_teardown(an_expired_ticket_says_that_nobody_called, open_house, close_house),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
