@@ -38,12 +38,13 @@ static size_t columns_of(const char *text, size_t len)
 static void cut(struct buf *cell, size_t columns)
 {
     size_t at = 0, seen = 0;
+    const char *text = buf_cstr(cell);
 
-    if (columns == 0 || columns_of(cell->data ? cell->data : "", cell->len) <= columns)
+    if (columns == 0 || columns_of(text, cell->len) <= columns)
         return;
-    while (at < cell->len && (seen < columns - 1 || ((unsigned char)cell->data[at] & 0xc0) == 0x80)) {
+    while (at < cell->len && (seen < columns - 1 || ((unsigned char)text[at] & 0xc0) == 0x80)) {
         at++;
-        seen = columns_of(cell->data, at);
+        seen = columns_of(text, at);
     }
     cell->len = at;
     buf_append_char(cell, '~');

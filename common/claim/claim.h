@@ -43,7 +43,8 @@ struct claim_options {
     int64_t not_restante_pause_s; /* 3600 */
 };
 enum err claim_client_create(const struct claim_options *o, struct claim_client **out);
-/* Cancels what is under way (callbacks get ERR_CANCELLED) and refuses what is started later (ERR_CANCELLED). */
+/* Cancels what is under way (callbacks get ERR_CANCELLED) and refuses what is started later (ERR_CANCELLED).
+ */
 void claim_client_stop(struct claim_client *c);
 void claim_client_free(struct claim_client *c); /* stops, joins, frees; when nobody else uses it */
 
@@ -75,7 +76,7 @@ struct claim_outcome {
     int letter_fd; /* anonymous file at offset 0; the callee owns it (-1 otherwise) */
     uint64_t letter_bytes;
     uint8_t digest[SEAL_DIGEST_BYTES];
-    char notify[64];           /* Restante-Notify: NOTIFY as the sender asked; "" when not given */
+    char notify[64]; /* Restante-Notify: NOTIFY as the sender asked; "" when not given */
     uint32_t payload_version;
     int64_t expires_s; /* HEAD and CLAIM: the link host's expiry, 0 when not told */
 };

@@ -23,7 +23,7 @@
 #define SEAL_PAYLOAD_ID_BYTES 16
 #define SEAL_DEK_BYTES 32
 #define SEAL_SALT_BYTES 24
-#define SEAL_HEADER_BYTES 96 /* the layout stands in PROTOCOL.md and at the top of seal.c */
+#define SEAL_HEADER_BYTES 96                /* the layout stands in PROTOCOL.md and at the top of seal.c */
 #define SEAL_LETTER_MAX (UINT64_C(1) << 50) /* bytes */
 #define SEAL_DIGEST_BYTES 32
 #define SEAL_WRAP_BYTES (SEAL_DEK_BYTES + CRYPT_TAG_BYTES)
@@ -36,19 +36,21 @@ struct sealer;
 /* payload_version counts from 1; a replacement gets the next. Draws the DEK, the payload id and the salt at
  * random. */
 enum err sealer_create(uint32_t payload_version, struct sealer **out);
-/* The same with given values, for test vectors alone: sealing two letters with the same ones gives both away. */
+/* The same with given values, for test vectors alone: sealing two letters with the same ones gives both away.
+ */
 struct seal_secrets {
     uint8_t dek[SEAL_DEK_BYTES];
     uint8_t payload_id[SEAL_PAYLOAD_ID_BYTES];
     uint8_t salt[SEAL_SALT_BYTES];
 };
-enum err sealer_create_with(uint32_t payload_version, const struct seal_secrets *secrets, struct sealer **out);
+enum err sealer_create_with(uint32_t payload_version, const struct seal_secrets *secrets,
+                            struct sealer **out);
 void sealer_free(struct sealer *s);                       /* wipes */
 const uint8_t *sealer_payload_id(const struct sealer *s); /* SEAL_PAYLOAD_ID_BYTES; borrows */
 const uint8_t *sealer_dek(const struct sealer *s);        /* SEAL_DEK_BYTES; secret; borrows */
 /* Appends sealed chunks that became complete to out: at most len + SEAL_CHUNK_BYTES bytes and a tag a chunk.
- * ERR_TOO_LARGE when out cannot hold them or the letter exceeds SEAL_LETTER_MAX. After an error the sealer gives
- * the same error for ever. */
+ * ERR_TOO_LARGE when out cannot hold them or the letter exceeds SEAL_LETTER_MAX. After an error the sealer
+ * gives the same error for ever. */
 enum err sealer_update(struct sealer *s, const void *letter, size_t len, struct buf *out);
 /* Appends the last chunk to out; header gets the final header; digest the SHA-256 of the letter. */
 enum err sealer_finish(struct sealer *s, struct buf *out, uint8_t header[SEAL_HEADER_BYTES],
@@ -63,8 +65,8 @@ struct seal_header {
 };
 /* Reads only the header's fields (no key): ERR_SEAL_FORMAT. */
 enum err seal_header_parse(struct span header, struct seal_header *out);
-/* sealed_bytes: the whole payload's size as announced, or UINT64_MAX when unknown. ERR_SEAL_LENGTH when no letter
- * has that sealed size. */
+/* sealed_bytes: the whole payload's size as announced, or UINT64_MAX when unknown. ERR_SEAL_LENGTH when no
+ * letter has that sealed size. */
 enum err opener_create(const uint8_t dek[SEAL_DEK_BYTES], uint64_t sealed_bytes, struct opener **out);
 void opener_free(struct opener *o);
 /* Feed sealed bytes in order, in pieces of any size; verified letter bytes are appended to out. After an

@@ -44,8 +44,8 @@ enum err site_keys_derive(const struct site_keys *k, uint16_t epoch, const char 
 
 /*
  * Seals a record (AES-256-GCM, random nonce and a key derived for `label` and that nonce): out = epoch (2) |
- * nonce (16) | ciphertext | tag. aad binds it to its place (for example the record's key); label is the plain word,
- * for example "job". Appended to out. site_open: ERR_SEAL_TAG, ERR_SEAL_FORMAT, ERR_NOT_FOUND.
+ * nonce (16) | ciphertext | tag. aad binds it to its place (for example the record's key); label is the plain
+ * word, for example "job". Appended to out. site_open: ERR_SEAL_TAG, ERR_SEAL_FORMAT, ERR_NOT_FOUND.
  */
 #define SITE_SEAL_OVERHEAD (2 + 16 + 16)
 enum err site_seal(const struct site_keys *k, const char *label, struct span aad, struct span plain,

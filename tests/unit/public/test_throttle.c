@@ -37,7 +37,8 @@ static void ipv6_networks_are_48_bits(void **state)
 {
     struct throttle *t;
     int64_t wait = 0;
-    struct netaddr a = addr("2001:db8:1:2::3"), same = addr("2001:db8:1:ffff::1"), other = addr("2001:db8:2::1");
+    struct netaddr a = addr("2001:db8:1:2::3"), same = addr("2001:db8:1:ffff::1"),
+                   other = addr("2001:db8:2::1");
     (void)state;
     assert_int_equal(throttle_create(1, &t), ERR_OK);
     throttle_count(t, &a, 60);
