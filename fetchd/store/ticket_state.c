@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/secret.h"
+#include "ticket/fields.h"
 
 #define RETRY_AFTER_MIN_S 60
 #define RETRY_AFTER_DOUBLINGS_MAX 6 /* about an hour, as long as a lease may be in all */
@@ -15,12 +16,12 @@ static const struct {
     const char *name;
     const char *gone; /* the reason of a 410; NULL: alive */
 } state_row[TICKET_STATE_COUNT] = {
-    [TICKET_WAITING] = {"waiting", NULL},       [TICKET_HELD] = {"held", NULL},
-    [TICKET_CHALLENGED] = {"challenged", NULL}, [TICKET_LEASED] = {"leased", NULL},
-    [TICKET_LAPSED] = {"lapsed", NULL},         [TICKET_DELIVERED] = {"delivered", "acked"},
-    [TICKET_REFUSED] = {"refused", "refused"},  [TICKET_RETRACTED] = {"retracted", "retracted"},
-    [TICKET_EXPIRED] = {"expired", "expired"},  [TICKET_UNCONFIRMED] = {"unconfirmed", "unconfirmed"},
-    [TICKET_BOUNCED] = {"bounced", "bounced"},  [TICKET_PLAIN] = {"plain", "sent-plain"},
+    [TICKET_WAITING] = {"waiting", NULL},         [TICKET_HELD] = {"held", NULL},
+    [TICKET_CHALLENGED] = {"challenged", NULL},   [TICKET_LEASED] = {"leased", NULL},
+    [TICKET_LAPSED] = {"lapsed", NULL},           [TICKET_DELIVERED] = {"delivered", GONE_ACKED},
+    [TICKET_REFUSED] = {"refused", GONE_REFUSED}, [TICKET_RETRACTED] = {"retracted", GONE_RETRACTED},
+    [TICKET_EXPIRED] = {"expired", GONE_EXPIRED}, [TICKET_UNCONFIRMED] = {"unconfirmed", GONE_UNCONFIRMED},
+    [TICKET_BOUNCED] = {"bounced", GONE_BOUNCED}, [TICKET_PLAIN] = {"plain", GONE_PLAIN},
 };
 
 #define TO(state) (1U << TICKET_##state)
