@@ -1,0 +1,73 @@
+/*
+ * A letter's header: walked, its fields read, and filtered. Cutting the letter elsewhere changes nothing, and
+ * what the filter takes out is less than it was.
+ *
+ * covers: common/mail/header.c
+ * covers: common/mail/header_filter.c
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "mail/header.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+static void read_field(const struct header_field *f)
+{
+    struct address a;
+    struct span id;
+    struct buf text;
+    char out[ADDRESS_TEXT_MAX];
+    buf_init(&text, f->value.len + 1);
+    require(header_unfold(f->value, &text) == ERR_OK);
+    buf_clear(&text);
+    if (header_from_address(f->value, &a) == ERR_OK) {
+        require(!a.null);
+        address_text(&a, out);
+        require(strchr(out, '@') != NULL);
+    }
+    if (header_message_id(f->value, &id) == ERR_OK)
+        require(id.len > 0 && memchr(id.ptr, '>', id.len) == NULL);
+    (void)header_is_report(f->value);
+    if (header_authserv_id(f->value, &id) == ERR_OK)
+        require(id.len > 0);
+    (void)header_parameter(f->value, "boundary", &text);
+    buf_free(&text);
+}
+
+static void filter(struct span letter, size_t piece, struct buf *out)
+{
+    struct header_filter *f = NULL;
+    require(header_filter_create("mx.b.example", &f) == ERR_OK);
+    for (size_t at = 0; at < letter.len; at += piece)
+        require(header_filter_feed(f, letter.ptr + at, letter.len - at < piece ? letter.len - at : piece,
+                                   false, out) == ERR_OK);
+    require(header_filter_feed(f, NULL, 0, true, out) == ERR_OK);
+    header_filter_free(f);
+    header_filter_free(NULL);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct span letter = span_bytes(data, size), rest = letter;
+    struct header_field f;
+    struct buf whole, pieces;
+    while (header_next(&rest, &f))
+        read_field(&f);
+    buf_init(&whole, size + 1);
+    buf_init(&pieces, size + 1);
+    filter(letter, size + 1, &whole);
+    filter(letter, 1 + size % 7 + size / 500, &pieces);
+    require(span_equal(buf_span(&whole), buf_span(&pieces)));
+    require(whole.len <= size);
+    require(whole.len == size || size > strlen("Authentication-Results:"));
+    buf_free(&whole);
+    buf_free(&pieces);
+    return 0;
+}
