@@ -112,6 +112,7 @@ void connection_release(struct connection *c)
         l->connections = c->next;
     X509_free(c->certificate);
     free(c);
+    loop_connection_gone(l);
 }
 
 /* Streams and session end; the socket may live on for a moment. */

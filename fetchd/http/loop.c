@@ -92,6 +92,11 @@ static void end_if_done(struct loop *l)
         ev_break(l->ev, EVBREAK_ALL);
 }
 
+void loop_connection_gone(struct loop *l)
+{
+    end_if_done(l);
+}
+
 static void on_stop_timer(struct ev_loop *ev, ev_timer *timer, int events)
 {
     struct loop *l = ev_userdata(ev);

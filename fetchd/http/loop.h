@@ -54,6 +54,8 @@ void loop_free(struct loop *l);
 
 /* From a pool thread: the exchange belongs to the loop again. */
 void loop_post(struct loop *l, struct http_exchange *x);
+/* A connection was freed: a loop that is stopping ends with the last one. */
+void loop_connection_gone(struct loop *l);
 /* The pool was full: the exchange's work is submitted again in a moment. */
 void loop_park(struct loop *l, struct http_exchange *x);
 

@@ -492,6 +492,29 @@ static void stopping_lets_open_exchanges_end(void **state)
     local_client_free(c);
 }
 
+static void stopping_does_not_wait_for_idle_connections(void **state)
+{
+    struct site other;
+    struct local_client *c = NULL;
+    int status = 0;
+    (void)state;
+
+    site_start(&other, NULL, NULL);
+    struct local_options o = {.socket_path = other.socket_path,
+                              .connect_timeout_ms = 2000,
+                              .answer_timeout_ms = 2000,
+                              .write_timeout_ms = 2000,
+                              .idle_max = 1,
+                              .reply_max_bytes = 1000};
+    assert_int_equal(local_client_create(&o, &c), ERR_OK);
+    assert_int_equal(local_call(c, "GET", "/hello", (struct span){0}, NULL, NULL, &status, NULL), ERR_OK);
+    int64_t began = clock_mono_ms();
+    http_server_stop(other.server, 60000); /* the client keeps its connection and does not look at it */
+    assert_true(clock_mono_ms() - began < 30000);
+    site_stop(&other);
+    local_client_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -512,6 +535,7 @@ int main(void)
         cmocka_unit_test(many_threads_call_at_once),
         cmocka_unit_test(connections_over_the_cap_are_closed),
         cmocka_unit_test(stopping_lets_open_exchanges_end),
+        cmocka_unit_test(stopping_does_not_wait_for_idle_connections),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
