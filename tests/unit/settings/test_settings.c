@@ -193,6 +193,19 @@ static void a_missing_file_is_an_error(void **state)
     buf_free(&why);
 }
 
+static void the_example_file_is_good(void **state)
+{
+    struct settings *s = NULL;
+    struct buf why;
+    (void)state;
+    buf_init(&why, CONFIG_WHY_MAX);
+    if (settings_load("packaging/restante.conf", &s, &why) != ERR_OK)
+        fail_msg("%s", buf_cstr(&why));
+    assert_string_equal(s->link_host, "pull.a.example");
+    settings_free(s);
+    buf_free(&why);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +215,7 @@ int main(void)
         cmocka_unit_test(what_does_not_fit_together_is_told_with_its_line),
         cmocka_unit_test(the_dump_reads_back),
         cmocka_unit_test(a_missing_file_is_an_error),
+        cmocka_unit_test(the_example_file_is_good),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }
