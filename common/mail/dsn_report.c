@@ -196,27 +196,38 @@ static enum err read_typed(struct span block, const char *name, char **out)
     return e == ERR_TOO_LARGE ? ERR_OK : e;
 }
 
+/* The fields of the first recipient of a report; false when the message is none. */
+static bool find_report(struct span message, struct span *block)
+{
+    struct buf boundary;
+    struct span body, part = {NULL, 0};
+    bool found = false;
+    buf_init(&boundary, BOUNDARY_MAX);
+    if (report_boundary(message, &boundary) && find_body(message, &body)) {
+        bool more = true;
+        while (more && !found) {
+            more = next_part(&body, &boundary, &part);
+            found = more && is_status_part(part);
+        }
+        found = found && find_body(part, &body) && find_recipient(body, block);
+    }
+    buf_free(&boundary);
+    return found;
+}
+
 enum err dsn_report_parse(struct span message, struct dsn_report *out)
 {
     struct dsn_report r = {0};
-    struct buf boundary;
-    struct span body, part, block, value;
+    struct span block, value;
     enum err e = ERR_OK;
-    buf_init(&boundary, BOUNDARY_MAX);
-    bool found = report_boundary(message, &boundary) && find_body(message, &body);
-    for (bool done = !found; !done;) {
-        found = next_part(&body, &boundary, &part);
-        done = !found || is_status_part(part);
-    }
-    if (found && find_body(part, &body) && find_recipient(body, &block) &&
-        find_field(block, "Action", &value) && read_action(value, &r.action)) {
+    if (find_report(message, &block) && find_field(block, "Action", &value) &&
+        read_action(value, &r.action)) {
         r.is_report = true;
         read_status(block, r.status);
         e = read_typed(block, "Diagnostic-Code", &r.diagnostic);
         if (e == ERR_OK)
             e = read_typed(block, "Remote-MTA", &r.remote_mta);
     }
-    buf_free(&boundary);
     if (e == ERR_OK)
         *out = r;
     else

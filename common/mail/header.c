@@ -245,7 +245,7 @@ static enum err read_mailboxes(struct span value, struct mailbox_list *l)
 
 enum err header_from_address(struct span value, struct address *out)
 {
-    struct address a;
+    struct address a = {0};
     struct mailbox_list l = {.out = &a};
     buf_init(&l.now.words, HEADER_FIELD_MAX);
     buf_init(&l.now.angle, HEADER_FIELD_MAX);
