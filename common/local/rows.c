@@ -62,7 +62,8 @@ static void set(struct rows *r, const char *key, json_t *value)
 {
     size_t count = json_array_size(r->list);
 
-    if (!count || !value || json_object_set_new(json_array_get(r->list, count - 1), key, value))
+    /* Takes value in every case; without a row to put it in (rows_begin failed) it is only let go. */
+    if (json_object_set_new(count ? json_array_get(r->list, count - 1) : NULL, key, value))
         r->failed = true;
 }
 
