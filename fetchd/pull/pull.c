@@ -32,11 +32,12 @@
 #include "settings/settings.h"
 #include "ticket/ticket.h"
 
-#define GIVE_OUT_S                                                                                           \
-    120 /* a due job is not given out again for this long; those under way are skipped anyway */
+/* A due job is not given out again for this long: those under way are skipped anyway, and those of a host
+ * whose queue is full shall come back soon. */
+#define GIVE_OUT_S 1
 #define BATCH 64
 #define LOOP_WAIT_MAX_MS 1000 /* the clock may be shifted, other processes may have stopped: look again */
-#define HOST_WAITING_MAX 64   /* jobs of one host kept in memory beside those under way */
+#define HOST_WAITING_MAX 192  /* jobs of one host kept in memory beside those under way */
 #define CORRUPT_MAX 5         /* then the payload is refused */
 #define DESIGNATION_MS 5000
 #define HOSTS 1024 /* buckets */
