@@ -68,7 +68,7 @@ enum err http_tls_reload(struct http_server *s, struct buf *why)
     enum err first = ERR_OK;
 
     for (struct listener *l = s->first; l != NULL; l = l->next) {
-        enum err e = l->tls == NULL ? ERR_OK : tls_reload(l->tls, why);
+        enum err e = l->tls == NULL ? ERR_OK : tls_reload(l->tls, first == ERR_OK ? why : NULL);
         if (first == ERR_OK)
             first = e;
     }

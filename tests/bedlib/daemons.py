@@ -68,6 +68,7 @@ class Daemons:
         for end in ("crt", "key"):
             path = f"{self.etc}/tls.{end}"
             shutil.copy(f"{self.bed.pki.folder}/pull.{self.site.domain}.{end}", path)
+            shutil.chown(path, "restante", "restante")  # it reads them again on SIGHUP
             os.chmod(path, 0o600)
         write(f"{self.etc}/domains", "")
         write(f"{self.etc}/site.keys", f"1 {os.urandom(32).hex()}\n", 0o400)
