@@ -30,12 +30,18 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "store/blob_dir.h"
 #include "store/engine.h"
 
-#define PAGE_BYTES 16384 /* four of them hold a record of 65,432 bytes: 26 of each page are not usable */
+/*
+ * One block of the file system. With larger pages a write that a full disk or a power cut breaks off leaves a
+ * page whose head says that it is new and whose tail is old, and recovery believes the head: with 16 KiB
+ * pages and a full disk, tickets were lost that way. Faster they were not: the log's sync decides.
+ */
+#define PAGE_BYTES 4096
 #define LOG_FILE_BYTES (16U * 1024 * 1024)
 #define LOG_BUFFER_BYTES (4U * 1024 * 1024)
 #define CACHE_MIN_BYTES (4 * 1024 * 1024)
@@ -45,6 +51,7 @@
 #define CHECKPOINT_KB (32 * 1024)
 #define CHECKPOINT_S 30
 #define VALUE_GUESS_BYTES 4096
+#define MESSAGES_A_MINUTE 10
 #define FILE_MODE 0600
 #define DIRECTORY_MODE 0700
 
@@ -57,6 +64,13 @@ struct bdb {
     void (*failed)(void *arg);
     void *failed_arg;
     atomic_bool panicked;
+    atomic_int_fast64_t message_minute;
+    atomic_uint messages;
+    /* group commit: flushes are numbered from 1 */
+    pthread_mutex_t flush_mutex;
+    pthread_cond_t flushed;
+    uint64_t flush_begun, flush_done, flush_good; /* good: the last without an error */
+    enum err flush_err;                           /* the last error, of flush_done */
     /* the checkpoint thread */
     pthread_t thread;
     bool thread_runs;
@@ -76,6 +90,7 @@ static void panic(struct bdb *b)
 {
     if (!atomic_exchange(&b->panicked, true)) {
         log_error("store: the database must be recovered; it is closed until the program starts again");
+        /* While it is being opened, the opener hears of it by the result. */
         if (b->failed != NULL)
             b->failed(b->failed_arg);
     }
@@ -108,11 +123,17 @@ static enum err bdb_err(struct bdb *b, const char *what, int rc)
     }
 }
 
+/* With a full disk there is one for each page, again and again: the first few a minute say it all. */
 static void on_message(const DB_ENV *env, const char *prefix, const char *message)
 {
-    (void)env;
+    struct bdb *b = env->app_private;
+    int_fast64_t minute = clock_mono_ms() / 60000;
+
     (void)prefix;
-    log_warning("store: Berkeley DB: %s", message);
+    if (atomic_exchange(&b->message_minute, minute) != minute)
+        atomic_store(&b->messages, 0);
+    if (atomic_fetch_add(&b->messages, 1) < MESSAGES_A_MINUTE)
+        log_warning("store: Berkeley DB: %s", message);
 }
 
 static void on_event(DB_ENV *env, u_int32_t event, void *info)
@@ -230,11 +251,37 @@ static void bdb_abort(struct engine_txn *t)
     free(t);
 }
 
+/*
+ * Group commit. One thread flushes at a time; who comes meanwhile waits for the next flush, which the first
+ * of them then does for all: a flush that began before somebody came may not have his changes. (Berkeley DB
+ * groups only those who arrive during the disk's own sync, and needs twice as many of them.)
+ */
 static enum err bdb_flush(struct engine *e)
 {
     struct bdb *b = (struct bdb *)e;
+    uint64_t mine;
+    enum err err;
 
-    return bdb_err(b, "flush of the log", b->env->log_flush(b->env, NULL));
+    pthread_mutex_lock(&b->flush_mutex);
+    mine = b->flush_begun + 1;
+    while (b->flush_done < mine) {
+        if (b->flush_begun != b->flush_done) { /* somebody is at it */
+            pthread_cond_wait(&b->flushed, &b->flush_mutex);
+            continue;
+        }
+        b->flush_begun++;
+        pthread_mutex_unlock(&b->flush_mutex);
+        err = bdb_err(b, "flush of the log", b->env->log_flush(b->env, NULL));
+        pthread_mutex_lock(&b->flush_mutex);
+        b->flush_done = b->flush_begun;
+        if (err == ERR_OK)
+            b->flush_good = b->flush_done;
+        b->flush_err = err;
+        pthread_cond_broadcast(&b->flushed);
+    }
+    err = b->flush_good >= mine ? ERR_OK : b->flush_err;
+    pthread_mutex_unlock(&b->flush_mutex);
+    return err;
 }
 
 /* ---- scans --------------------------------------------------------------------------------------------- */
@@ -504,6 +551,8 @@ static void bdb_close(struct engine *e)
     if (b->lock_fd >= 0)
         close(b->lock_fd);
     pthread_mutex_destroy(&b->mutex);
+    pthread_mutex_destroy(&b->flush_mutex);
+    pthread_cond_destroy(&b->flushed);
     free(b);
 }
 
@@ -540,9 +589,9 @@ enum err engine_bdb_open(const char *directory, int64_t cache_bytes, void (*fail
         return ERR_NOMEM;
     b->engine.ops = &bdb_ops;
     b->lock_fd = -1;
-    b->failed = failed;
-    b->failed_arg = failed_arg;
     pthread_mutex_init(&b->mutex, NULL);
+    pthread_mutex_init(&b->flush_mutex, NULL);
+    pthread_cond_init(&b->flushed, NULL);
     if (snprintf(home, sizeof home, "%s/db", directory) >= (int)sizeof home) {
         bdb_close(&b->engine);
         return ERR_TOO_LARGE;
@@ -552,8 +601,13 @@ enum err engine_bdb_open(const char *directory, int64_t cache_bytes, void (*fail
     if ((err = make_directory(directory, why)) != ERR_OK || (err = take_lock(b, lock, why)) != ERR_OK ||
         (err = make_directory(home, why)) != ERR_OK || (err = refuse_foreign_config(home, why)) != ERR_OK ||
         (err = blob_dir_open(payload, &b->blobs)) != ERR_OK ||
-        (err = open_env(b, home, cache_bytes, why)) != ERR_OK || (err = open_tables(b, why)) != ERR_OK ||
-        (err = start_checkpoints(b)) != ERR_OK) {
+        (err = open_env(b, home, cache_bytes, why)) != ERR_OK || (err = open_tables(b, why)) != ERR_OK) {
+        bdb_close(&b->engine);
+        return err;
+    }
+    b->failed_arg = failed_arg;
+    b->failed = failed; /* before the checkpoint thread reads it */
+    if ((err = start_checkpoints(b)) != ERR_OK) {
         bdb_close(&b->engine);
         return err;
     }

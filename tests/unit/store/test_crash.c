@@ -1,0 +1,607 @@
+/*
+ * test_crash.c - the process dies, and the store on disk is opened again: what was answered with ERR_OK is
+ * there, what was not is there wholly or not at all, and nothing is left over.
+ *
+ * The child is this same program; it does the steps of a script and says on a pipe which returned ERR_OK. In
+ * the first case it dies at each kill point in turn (RESTANTE_KILL), at every pass of it; in the second it is
+ * killed from outside while sixteen threads are at work.
+ */
+#include "rig.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/kill.h"
+
+#define DAY_S 86400
+#define NACKED_S (RIG_NOW_S - 1000) /* before the others end: it alone is purged */
+
+/* ---- the script ---------------------------------------------------------------------------------------- */
+
+enum slot {
+    SMALL,
+    LARGE,
+    NACKED,
+    BOUNCED,
+    HELD,
+    EXPIRED,
+    REFUSED,
+    LATER,
+    TICKETS,
+    JOB_A = TICKETS,
+    JOB_B,
+    SLOTS
+};
+static const char *const slot_id[TICKETS] = {"<small>", "<large>",   "<nacked>",  "<bounced>",
+                                             "<held>",  "<expired>", "<refused>", "<later>"};
+
+static const struct letter *slot_letter(int slot)
+{
+    static struct letter l;
+
+    l = *LETTER();
+    l.message_id = slot_id[slot];
+    l.size = slot == LARGE ? 150000 : 3000;
+    l.fill = (uint8_t)('a' + slot);
+    if (slot == EXPIRED)
+        l.expires_s = RIG_NOW_S + 100;
+    return &l;
+}
+
+enum word {
+    DEPOSIT,
+    STUB_DONE,
+    STUB_LATER,
+    STUB_REFUSED,
+    CLAIM,
+    RESUME,
+    ACK,
+    NACK,
+    BOUNCE,
+    HOLD,
+    EXPIRE,
+    NOTIFIED,
+    ADD,
+    JOB_LATER,
+    DELIVERED,
+    REFUSE,
+    END_ACKED,
+    END_NACKED,
+    PURGE,
+};
+/* What each step leaves; -1: the slot's state stays. */
+static const struct step {
+    enum slot slot;
+    enum word word;
+    int state;
+} script[] = {
+    {SMALL, DEPOSIT, TICKET_WAITING},
+    {LARGE, DEPOSIT, TICKET_WAITING},
+    {NACKED, DEPOSIT, TICKET_WAITING},
+    {BOUNCED, DEPOSIT, TICKET_WAITING},
+    {HELD, DEPOSIT, TICKET_WAITING},
+    {EXPIRED, DEPOSIT, TICKET_WAITING},
+    {REFUSED, DEPOSIT, TICKET_WAITING},
+    {LATER, DEPOSIT, TICKET_WAITING},
+    {LARGE, DEPOSIT, -1}, /* the same letter again */
+    {SMALL, STUB_DONE, -1},
+    {LARGE, STUB_DONE, -1},
+    {LATER, STUB_LATER, -1},
+    {REFUSED, STUB_REFUSED, TICKET_BOUNCED},
+    {SMALL, CLAIM, TICKET_LEASED},
+    {SMALL, RESUME, TICKET_LEASED},
+    {SMALL, ACK, TICKET_DELIVERED},
+    {LARGE, CLAIM, TICKET_LEASED},
+    {LARGE, CLAIM, TICKET_LEASED},
+    {LARGE, ACK, TICKET_DELIVERED},
+    {NACKED, NACK, TICKET_REFUSED},
+    {NACKED, NOTIFIED, -1},
+    {BOUNCED, BOUNCE, TICKET_BOUNCED},
+    {HELD, HOLD, TICKET_HELD},
+    {EXPIRED, EXPIRE, TICKET_EXPIRED},
+    {JOB_A, ADD, JOB_WAITING},
+    {JOB_B, ADD, JOB_WAITING},
+    {JOB_A, JOB_LATER, -1},
+    {JOB_A, DELIVERED, JOB_DELIVERED},
+    {JOB_A, END_ACKED, JOB_ACKED},
+    {JOB_B, REFUSE, JOB_REFUSED},
+    {JOB_B, END_NACKED, JOB_NACKED},
+    {NACKED, PURGE, -2}, /* nothing is left of it */
+};
+#define STEPS (int)(sizeof script / sizeof *script)
+
+/* ---- the child ----------------------------------------------------------------------------------------- */
+
+struct child {
+    struct rig r;
+    struct posted posted[TICKETS];
+    struct job job[2];
+};
+
+static void fail_child(const char *what, enum err err)
+{
+    fprintf(stderr, "child: %s: %s\n", what, err_name(err));
+    _exit(3);
+}
+
+static struct work entry(const struct child *c, int slot, enum work_kind kind)
+{
+    struct work w = {.kind = kind};
+
+    memcpy(w.key, c->posted[slot].ticket.key, sizeof w.key);
+    return w;
+}
+
+static enum err child_claim(struct child *c, int slot, bool resume)
+{
+    struct store_claim q = rig_claim(&c->posted[slot], 1, RIG_NOW_S);
+    struct store_claimed out;
+
+    return resume ? store_resume(c->r.s, &q, &out) : store_claim(c->r.s, &q, &out);
+}
+
+static void fill_job(struct job *j, int slot)
+{
+    memset(j, 0, sizeof *j);
+    snprintf(j->url, sizeof j->url, "https://a.test/restante/1/%d", slot);
+    strcpy(j->recipient, "bob@b.test");
+    memset(j->ka, 'a', sizeof j->ka);
+    j->created_s = j->due_s = RIG_NOW_S;
+    j->expires_s = RIG_NOW_S + DAY_S;
+}
+
+static enum err do_step(struct child *c, const struct step *step)
+{
+    struct store *s = c->r.s;
+    int slot = (int)step->slot;
+    const uint8_t *key = slot < TICKETS ? c->posted[slot].ticket.key : NULL;
+    struct job *j = slot >= TICKETS ? &c->job[slot - TICKETS] : NULL;
+    struct posted again;
+    enum job_added added;
+    struct ticket t;
+    struct work w;
+    uint8_t digest[32];
+    size_t n;
+
+    switch (step->word) {
+    case DEPOSIT:
+        return rig_deposit(&c->r, slot_letter(slot), 1, step->state < 0 ? &again : &c->posted[slot]);
+    case STUB_DONE:
+        w = entry(c, slot, WORK_STUB);
+        return store_work_done(s, &w, "4bStub", RIG_NOW_S);
+    case STUB_LATER:
+        w = entry(c, slot, WORK_STUB);
+        return store_work_later(s, &w, RIG_NOW_S + 50, "later");
+    case STUB_REFUSED:
+        w = entry(c, slot, WORK_STUB);
+        return store_work_refused(s, &w, "5.1.2", "no", RIG_NOW_S);
+    case CLAIM:
+    case RESUME:
+        return child_claim(c, slot, step->word == RESUME);
+    case ACK:
+        letter_digest(slot_letter(slot), digest);
+        return store_ack(s, key, digest, RIG_NOW_S, &t);
+    case NACK:
+        return store_nack(s, key, NULL, "denied", "", NACKED_S, &t);
+    case BOUNCE:
+        return store_bounced(s, c->posted[slot].keys.a, "5.1.1", "", RIG_NOW_S, &t);
+    case HOLD:
+        return store_status(s, key, TICKET_HELD, "", RIG_NOW_S, &t);
+    case EXPIRE:
+        return store_expire(s, RIG_NOW_S + 101, 100, &n);
+    case NOTIFIED:
+        w = entry(c, slot, WORK_NOTIFY);
+        return store_work_done(s, &w, "4bDsn", RIG_NOW_S);
+    case ADD:
+        fill_job(j, slot);
+        return store_job_add(s, j, &added);
+    case JOB_LATER:
+        return store_job_later(s, j->id, RIG_NOW_S + 5, false, "later");
+    case DELIVERED:
+        memset(digest, 7, sizeof digest);
+        return store_job_delivered(s, j->id, digest, 1, "4b", "250", RIG_NOW_S);
+    case REFUSE:
+        return store_job_refused(s, j->id, "mta-refused", "550", RIG_NOW_S);
+    case END_ACKED:
+        return store_job_end(s, j->id, JOB_ACKED, "", RIG_NOW_S);
+    case END_NACKED:
+        return store_job_end(s, j->id, JOB_NACKED, "", RIG_NOW_S);
+    case PURGE:
+        return store_purge(s, NACKED_S + c->r.options.tombstone_s, 100, &n);
+    }
+    return ERR_INTERNAL;
+}
+
+static int run_script(const char *directory)
+{
+    static struct child c;
+    struct buf why;
+    enum err err;
+
+    buf_init(&why, 1000);
+    rig_init(&c.r, STORE_MEMORY);
+    c.r.options.engine = STORE_BDB;
+    c.r.options.directory = directory;
+    if ((err = store_open(&c.r.options, c.r.keys, &c.r.s, &why)) != ERR_OK)
+        fail_child(buf_cstr(&why), err);
+    for (int i = 0; i < STEPS; i++) {
+        uint8_t done = (uint8_t)i;
+
+        if ((err = do_step(&c, &script[i])) != ERR_OK)
+            fail_child("step", err);
+        if (write(STDOUT_FILENO, &done, 1) != 1)
+            _exit(4);
+    }
+    store_close(c.r.s);
+    site_keys_free(c.r.keys);
+    buf_free(&why);
+    return 0;
+}
+
+/* ---- the parent ---------------------------------------------------------------------------------------- */
+
+static const char *self;
+
+/* Runs the child on a directory; what it said goes to out. kill_ms >= 0: kills it after that time. Returns
+ * its wait status. */
+static int run_child(const char *mode, const char *directory, const char *kill_at, int kill_ms,
+                     struct buf *out)
+{
+    int pipe_fd[2], status;
+    char piece[4096];
+    ssize_t n;
+    pid_t pid;
+
+    assert_int_equal(pipe(pipe_fd), 0);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        dup2(pipe_fd[1], STDOUT_FILENO);
+        close(pipe_fd[0]);
+        close(pipe_fd[1]);
+        setenv("RESTANTE_KILL", kill_at, 1);
+        execl(self, self, mode, directory, (char *)NULL);
+        _exit(127);
+    }
+    close(pipe_fd[1]);
+    if (kill_ms >= 0) {
+        usleep((useconds_t)kill_ms * 1000);
+        kill(pid, SIGKILL);
+    }
+    while ((n = read(pipe_fd[0], piece, sizeof piece)) > 0)
+        assert_err(ERR_OK, buf_append(out, piece, (size_t)n));
+    close(pipe_fd[0]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+struct found {
+    struct ticket ticket;
+    size_t count;
+};
+
+static bool find(void *arg, const struct ticket *t)
+{
+    struct found *f = arg;
+
+    f->ticket = *t;
+    f->count++;
+    return true;
+}
+
+/* The state of a slot in the store; -1: nothing there. */
+static int slot_state(struct rig *r, int slot, struct posted *p)
+{
+    struct store_filter f = {.state = -1};
+    struct found found = {.count = 0};
+    struct job j;
+    enum err err;
+
+    if (slot >= TICKETS) {
+        uint8_t hash[32];
+
+        fill_job(&j, slot);
+        assert_err(ERR_OK, crypt_sha256(span_of(j.url), hash));
+        err = store_job_get(r->s, hash, &j);
+        return err == ERR_OK ? (int)j.state : -1;
+    }
+    f.message_id = slot_id[slot];
+    assert_err(ERR_OK, store_tickets(r->s, &f, 10, find, &found));
+    assert_true(found.count <= 1);
+    if (found.count == 0)
+        return -1;
+    memset(p, 0, sizeof *p);
+    p->ticket = found.ticket;
+    assert_err(ERR_OK, ticket_derive(r->keys, found.ticket.a, &p->keys));
+    /* RIG_NOW_S is long past for the clock that reading goes by. */
+    return found.ticket.state == TICKET_LAPSED ? TICKET_LEASED : (int)found.ticket.state;
+}
+
+/* A slot is as its last acknowledged step left it, or as the step in flight would. */
+static void check_slot(struct rig *r, int slot, int done)
+{
+    int state = -1, next = -1, is;
+    struct posted p;
+
+    for (int i = 0; i < done; i++)
+        if ((int)script[i].slot == slot && script[i].state != -1)
+            state = script[i].state == -2 ? -1 : script[i].state;
+    next = state;
+    if (done < STEPS && (int)script[done].slot == slot && script[done].state != -1)
+        next = script[done].state == -2 ? -1 : script[done].state;
+    is = slot_state(r, slot, &p);
+    if (is != state && is != next)
+        fail_msg("slot %d is in state %d after %d steps, not in %d or %d", slot, is, done, state, next);
+}
+
+static size_t work_entries(struct rig *r, struct work *w, size_t max)
+{
+    size_t n;
+
+    assert_err(ERR_OK, store_work_due(r->s, RIG_NOW_S + DAY_S, 0, w, max, &n));
+    return n;
+}
+
+/* Everything that lives can still go its way to the end; then nothing but tombstones is left. */
+static void carry_on(struct rig *r)
+{
+    struct store_counts c;
+    struct work w[100];
+    size_t n, count;
+
+    for (int slot = 0; slot < TICKETS; slot++) {
+        const struct letter *l = slot_letter(slot);
+        struct store_claimed claimed;
+        struct store_claim q;
+        struct posted p;
+        uint8_t digest[32];
+        struct ticket t;
+        int state = slot_state(r, slot, &p);
+
+        if (state < 0 || ticket_state_ended((enum ticket_state)state))
+            continue;
+        q = rig_claim(&p, 1, RIG_NOW_S + 50);
+        assert_err(ERR_OK, store_claim(r->s, &q, &claimed));
+        rig_check_body(r, &claimed, &p, l);
+        letter_digest(l, digest);
+        assert_err(ERR_OK, store_ack(r->s, p.ticket.key, digest, RIG_NOW_S + 50, &t));
+    }
+    /* What is left in the outbox are notices, with the letters that they return. */
+    assert_err(ERR_OK, store_count(r->s, &c));
+    n = work_entries(r, w, 100);
+    assert_int_equal(n, c.work);
+    for (size_t i = 0; i < n; i++) {
+        struct store_body body;
+        struct ticket t;
+
+        assert_int_equal(w[i].kind, WORK_NOTIFY);
+        assert_err(ERR_OK, store_ticket_get(r->s, w[i].key, &t));
+        assert_err(ERR_OK, store_body_open(r->s, &t, &body));
+        store_body_close(&body);
+        assert_err(ERR_OK, store_work_done(r->s, &w[i], "4b", RIG_NOW_S + 60));
+    }
+    assert_err(ERR_OK, store_count(r->s, &c));
+    assert_int_equal(c.work, 0);
+    assert_int_equal(c.payloads, 0);
+    assert_int_equal(c.payload_bytes, 0);
+    assert_int_equal(rig_file_count(r->directory, "payload"), 0);
+    for (int i = 0; i < 2; i++) {
+        struct job j;
+        enum job_added added;
+
+        fill_job(&j, TICKETS + i);
+        assert_err(ERR_OK, store_job_add(r->s, &j, &added));
+        assert_true(added != JOB_DIFFERS);
+        assert_err(ERR_OK, store_job_get(r->s, j.id, &j));
+        if (!job_state_ended(j.state))
+            assert_err(ERR_OK, store_job_end(r->s, j.id, JOB_FAILED, "", RIG_NOW_S));
+    }
+    assert_err(ERR_OK, store_purge(r->s, RIG_NOW_S + 100 * DAY_S, 1000, &count));
+    assert_err(ERR_OK, store_count(r->s, &c));
+    for (int i = 0; i < TICKET_STATE_COUNT; i++)
+        assert_int_equal(c.tickets[i], 0);
+    for (int i = 0; i < JOB_STATE_COUNT; i++)
+        assert_int_equal(c.jobs[i], 0);
+}
+
+/* One life and death; false when the child came through alive. */
+static bool die_at(const char *point, int nth, size_t *kills)
+{
+    struct rig r;
+    struct buf said;
+    char kill_at[100];
+    bool killed;
+    int status;
+
+    rig_init(&r, STORE_BDB);
+    buf_init(&said, 10000);
+    snprintf(kill_at, sizeof kill_at, "%s:%d", point, nth);
+    status = run_child("script", r.directory, kill_at, -1, &said);
+    killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    if (!killed && !(WIFEXITED(status) && WEXITSTATUS(status) == 0))
+        fail_msg("%s: the child ended with status %x", kill_at, status);
+    rig_open(&r);
+    for (int slot = 0; slot < SLOTS; slot++)
+        check_slot(&r, slot, (int)said.len);
+    carry_on(&r);
+    rig_free(&r);
+    buf_free(&said);
+    *kills += killed;
+    return killed;
+}
+
+static void nothing_is_lost_or_half_at_any_kill_point(void **state)
+{
+    char *names = NULL, *rest = NULL;
+    size_t size = 0, kills = 0, points = 0;
+    FILE *f = open_memstream(&names, &size);
+
+    (void)state;
+    assert_non_null(f);
+    kill_points_print(f);
+    fclose(f);
+    for (char *name = strtok_r(names, "\n", &rest); name != NULL; name = strtok_r(NULL, "\n", &rest)) {
+        int nth = 1;
+
+        while (die_at(name, nth, &kills))
+            nth++;
+        if (nth == 1)
+            fail_msg("kill point %s was never passed", name);
+        points++;
+    }
+    print_message("%zu kill points, %zu kills\n", points, kills);
+    assert_true(points > 30);
+    free(names);
+}
+
+/* ---- killed at work ------------------------------------------------------------------------------------ */
+
+enum { THREADS = 16 };
+
+static struct rig crowd;
+
+/* What is said after each deposit and ack that returned ERR_OK; a pipe takes it whole. */
+struct said {
+    char what; /* 'd' or 'a' */
+    int number;
+    uint8_t a[TICKET_A_BYTES];
+};
+
+static void say(char what, int number, const struct posted *p)
+{
+    struct said line = {.what = what, .number = number};
+
+    memcpy(line.a, p->keys.a, sizeof line.a);
+    if (write(STDOUT_FILENO, &line, sizeof line) != (ssize_t)sizeof line)
+        _exit(4);
+}
+
+static struct letter crowd_letter(int number, char id[32])
+{
+    struct letter l = *LETTER();
+
+    snprintf(id, 32, "<%d>", number);
+    l.message_id = id;
+    l.size = number % 8 == 0 ? 70000 : 2000;
+    l.fill = (uint8_t)number;
+    return l;
+}
+
+static void *crowd_worker(void *arg)
+{
+    int thread = *(int *)arg;
+
+    for (int i = 0; i < 1000000; i++) {
+        int number = thread * 1000000 + i;
+        char id[32];
+        struct letter l = crowd_letter(number, id);
+        struct store_claimed c;
+        struct store_claim q;
+        struct posted p;
+        uint8_t digest[32];
+        struct ticket t;
+
+        if (rig_deposit(&crowd, &l, 1, &p) != ERR_OK)
+            _exit(3);
+        say('d', number, &p);
+        if (i % 2 == 0)
+            continue;
+        q = rig_claim(&p, 1, RIG_NOW_S);
+        letter_digest(&l, digest);
+        if (store_claim(crowd.s, &q, &c) != ERR_OK ||
+            store_ack(crowd.s, p.ticket.key, digest, RIG_NOW_S, &t) != ERR_OK)
+            _exit(3);
+        say('a', number, &p);
+    }
+    return NULL;
+}
+
+static int run_crowd(const char *directory)
+{
+    static int number[THREADS];
+    pthread_t thread[THREADS];
+    struct buf why;
+
+    buf_init(&why, 1000);
+    rig_init(&crowd, STORE_MEMORY);
+    crowd.options.engine = STORE_BDB;
+    crowd.options.directory = directory;
+    if (store_open(&crowd.options, crowd.keys, &crowd.s, &why) != ERR_OK)
+        return 3;
+    for (int i = 0; i < THREADS; i++) {
+        number[i] = i;
+        if (pthread_create(&thread[i], NULL, crowd_worker, &number[i]) != 0)
+            return 3;
+    }
+    pthread_join(thread[0], NULL);
+    return 3; /* it is to be killed long before */
+}
+
+static void what_was_said_in_a_crowd_is_true(void **state)
+{
+    size_t said_count = 0;
+
+    (void)state;
+    for (int round = 0; round < 4; round++) {
+        struct store_counts counts;
+        struct rig r;
+        struct buf said;
+        uint64_t living;
+
+        rig_init(&r, STORE_BDB);
+        buf_init(&said, 8 << 20);
+        assert_true(WIFSIGNALED(run_child("crowd", r.directory, "none:1", 200 + 150 * round, &said)));
+        rig_open(&r);
+        for (size_t at = 0; at + sizeof(struct said) <= said.len; at += sizeof(struct said), said_count++) {
+            struct said line;
+            struct posted p;
+            struct letter l;
+            char id[32];
+
+            memcpy(&line, said.data + at, sizeof line);
+            l = crowd_letter(line.number, id);
+            assert_err(ERR_OK, store_ticket_by_a(r.s, line.a, &p.ticket));
+            assert_string_equal(p.ticket.message_id, id);
+            if (line.what == 'a') {
+                assert_int_equal(p.ticket.state, TICKET_DELIVERED);
+            } else if (!ticket_state_ended(p.ticket.state)) {
+                struct store_claim q = rig_claim(&p, 1, RIG_NOW_S);
+                struct store_claimed c;
+
+                assert_err(ERR_OK, ticket_derive(r.keys, line.a, &p.keys));
+                assert_err(ERR_OK, store_claim(r.s, &q, &c));
+                rig_check_body(&r, &c, &p, &l);
+            }
+        }
+        /* One letter, one ticket, one payload: none without the other. */
+        assert_err(ERR_OK, store_count(r.s, &counts));
+        living =
+            counts.tickets[TICKET_WAITING] + counts.tickets[TICKET_LEASED] + counts.tickets[TICKET_LAPSED];
+        assert_int_equal(living, counts.payloads);
+        assert_int_equal(living, counts.work);
+        rig_free(&r);
+        buf_free(&said);
+    }
+    print_message("%zu answers checked\n", said_count);
+    assert_true(said_count > 100);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_is_lost_or_half_at_any_kill_point),
+        cmocka_unit_test(what_was_said_in_a_crowd_is_true),
+    };
+
+    self = "/proc/self/exe";
+    if (argc == 3)
+        return strcmp(argv[1], "script") == 0 ? run_script(argv[2]) : run_crowd(argv[2]);
+    return cmocka_run_group_tests_name("store crashes", tests, NULL, NULL);
+}

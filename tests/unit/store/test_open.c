@@ -1,0 +1,564 @@
+/*
+ * test_open.c - what the store on disk meets in its life: other keys, other processes, other versions,
+ * damage, a full disk.
+ */
+#include "rig.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/encode.h"
+#include "store/codec.h"
+#include "store/engine.h"
+#include "store/records.h"
+
+/* Tries to open; *text gets the reason. */
+static enum err try_open(struct rig *r, const struct site_keys *keys, char text[200])
+{
+    struct store *s = NULL;
+    struct buf why;
+    enum err err;
+
+    buf_init(&why, 1000);
+    err = store_open(&r->options, keys, &s, &why);
+    snprintf(text, 200, "%s", buf_cstr(&why));
+    buf_free(&why);
+    store_close(s);
+    return err;
+}
+
+/* Writes one record behind the store's back; the store is closed. */
+static void tamper(struct rig *r, enum engine_table table, struct span key, struct span value)
+{
+    struct engine_txn *t;
+    struct engine *e;
+    struct buf why;
+
+    buf_init(&why, 1000);
+    assert_err(ERR_OK, engine_bdb_open(r->directory, 1 << 20, NULL, NULL, &e, &why));
+    assert_err(ERR_OK, e->ops->begin(e, &t));
+    assert_err(ERR_OK, e->ops->put(t, table, key, value));
+    assert_err(ERR_OK, e->ops->commit(t));
+    assert_err(ERR_OK, e->ops->flush(e));
+    e->ops->close(e);
+    buf_free(&why);
+}
+
+static void it_is_all_there_when_opened_again(struct rig *r)
+{
+    const struct letter *small = LETTER(.message_id = "<s>"),
+                        *large = LETTER(.message_id = "<l>", .size = 99999);
+    struct posted p = rig_post(r, small), q = rig_post(r, large);
+    struct store_counts before, after;
+    struct store_claimed c;
+    struct store_claim k;
+
+    assert_err(ERR_OK, store_count(r->s, &before));
+    rig_close(r);
+    rig_open(r);
+    assert_err(ERR_OK, store_count(r->s, &after));
+    assert_memory_equal(&before, &after, offsetof(struct store_counts, disk_free_bytes));
+    k = rig_claim(&p, 1, RIG_NOW_S);
+    assert_err(ERR_OK, store_claim(r->s, &k, &c));
+    rig_check_body(r, &c, &p, small);
+    k = rig_claim(&q, 1, RIG_NOW_S);
+    assert_err(ERR_OK, store_claim(r->s, &k, &c));
+    rig_check_body(r, &c, &q, large);
+    rig_close(r);
+    rig_open(r);
+    k.now_s++;
+    assert_err(ERR_OK, store_claim(r->s, &k, &c));
+    assert_true(c.renewed);
+}
+
+static void another_site_key_is_refused(struct rig *r)
+{
+    struct site_keys *other = rig_keys(2);
+    char why[200];
+
+    rig_post(r, LETTER());
+    rig_close(r);
+    assert_err(ERR_CONFIG, try_open(r, other, why));
+    assert_non_null(strstr(why, "epoch 7"));
+    assert_err(ERR_OK, try_open(r, r->keys, why));
+    site_keys_free(other);
+}
+
+static void a_lost_site_key_is_refused(struct rig *r)
+{
+    const uint16_t epochs[] = {RIG_EPOCH, RIG_EPOCH + 1};
+    uint8_t bytes[2][SITEKEY_BYTES];
+    struct site_keys *both, *later;
+    char why[200];
+
+    memset(bytes[0], 1, sizeof bytes[0]);
+    memset(bytes[1], 9, sizeof bytes[1]);
+    assert_err(ERR_OK, site_keys_from_bytes(epochs, (const uint8_t(*)[SITEKEY_BYTES])bytes, 2, &both));
+    assert_err(ERR_OK,
+               site_keys_from_bytes(epochs + 1, (const uint8_t(*)[SITEKEY_BYTES])bytes[1], 1, &later));
+    rig_post(r, LETTER());
+    rig_close(r);
+    assert_err(ERR_OK, try_open(r, both, why)); /* a new key beside the old one */
+    assert_err(ERR_CONFIG, try_open(r, later, why));
+    assert_non_null(strstr(why, "epoch 7"));
+    site_keys_free(both);
+    site_keys_free(later);
+}
+
+static void a_second_opener_is_refused(struct rig *r)
+{
+    char why[200];
+    int status;
+    pid_t pid;
+
+    assert_err(ERR_EXISTS, try_open(r, r->keys, why));
+    assert_non_null(strstr(why, "another process"));
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(try_open(r, r->keys, why) == ERR_EXISTS ? 0 : 1);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    rig_post(r, LETTER()); /* the first has not noticed */
+}
+
+static void a_foreign_db_config_is_refused(struct rig *r)
+{
+    char path[100], why[200];
+    int fd;
+
+    rig_close(r);
+    snprintf(path, sizeof path, "%s/db/DB_CONFIG", r->directory);
+    assert_true((fd = open(path, O_CREAT | O_WRONLY, 0600)) >= 0);
+    close(fd);
+    assert_err(ERR_CONFIG, try_open(r, r->keys, why));
+    assert_non_null(strstr(why, "DB_CONFIG"));
+    unlink(path);
+    assert_err(ERR_OK, try_open(r, r->keys, why));
+}
+
+static void another_format_is_refused(struct rig *r)
+{
+    uint8_t version[8];
+    char why[200];
+
+    rig_close(r);
+    codec_put_be64(version, 2);
+    tamper(r, TABLE_META, SPAN_LITERAL("format"), span_bytes(version, sizeof version));
+    assert_err(ERR_STORE_FORMAT, try_open(r, r->keys, why));
+    assert_non_null(strstr(why, "format 2"));
+}
+
+static void a_record_of_a_later_version_is_refused(struct rig *r)
+{
+    uint8_t key[32] = {1}, record[] = {0, 2, 0};
+    char why[200];
+
+    rig_close(r);
+    tamper(r, TABLE_TICKET, span_bytes(key, sizeof key), span_bytes(record, sizeof record));
+    assert_err(ERR_STORE_FORMAT, try_open(r, r->keys, why));
+}
+
+static bool count_ticket(void *arg, const struct ticket *t)
+{
+    (void)t;
+    ++*(size_t *)arg;
+    return true;
+}
+
+static void damaged_records_harm_only_themselves(struct rig *r)
+{
+    struct posted good = rig_post(r, LETTER(.message_id = "<g>")),
+                  bad = rig_post(r, LETTER(.message_id = "<b>")),
+                  hollow = rig_post(r, LETTER(.message_id = "<h>"));
+    struct job j = {.url = "https://a.test/1", .due_s = RIG_NOW_S},
+               k = {.url = "https://a.test/2", .due_s = RIG_NOW_S};
+    struct store_claimed c;
+    struct store_claim q;
+    struct store_body body;
+    enum job_added added;
+    uint8_t digest[32], ids[9][16], dek[32];
+    struct work w[9];
+    struct ticket t;
+    size_t n = 0;
+
+    assert_err(ERR_OK, store_job_add(r->s, &j, &added));
+    assert_err(ERR_OK, store_job_add(r->s, &k, &added));
+    rig_close(r);
+    tamper(r, TABLE_TICKET, span_bytes(bad.ticket.key, 32), SPAN_LITERAL("\0\1rubbish"));
+    tamper(r, TABLE_PAYLOAD, span_bytes(hollow.ticket.payload_id, 16), SPAN_LITERAL("\0\1rubbish"));
+    tamper(r, TABLE_WRAP, span_bytes(hollow.ticket.key, 32), SPAN_LITERAL("short"));
+    tamper(r, TABLE_JOB, span_bytes(j.id, 16), SPAN_LITERAL(""));
+    rig_open(r);
+
+    assert_err(ERR_STORE, store_ticket_get(r->s, bad.ticket.key, &t));
+    q = rig_claim(&bad, 1, RIG_NOW_S);
+    assert_err(ERR_STORE, store_claim(r->s, &q, &c));
+    letter_digest(LETTER(), digest);
+    assert_err(ERR_STORE, store_ack(r->s, bad.ticket.key, digest, RIG_NOW_S, &t));
+    q = rig_claim(&hollow, 1, RIG_NOW_S);
+    assert_err(ERR_STORE, store_claim(r->s, &q, &c));
+    assert_err(ERR_STORE, store_body_open(r->s, &hollow.ticket, &body));
+    assert_err(ERR_STORE, store_payload_dek(r->s, &hollow.ticket, dek));
+    assert_err(ERR_STORE, store_job_get(r->s, j.id, &j));
+    assert_err(ERR_STORE, store_job_end(r->s, j.id, JOB_FAILED, "", RIG_NOW_S));
+
+    /* All others go on. */
+    assert_err(ERR_OK, store_tickets(r->s, NULL, 100, count_ticket, &n));
+    assert_int_equal(n, 2);
+    assert_err(ERR_OK, store_work_due(r->s, RIG_NOW_S, 60, w, 9, &n));
+    assert_int_equal(n, 2);
+    assert_err(ERR_OK, store_jobs_due(r->s, RIG_NOW_S, 60, ids, 9, &n));
+    assert_int_equal(n, 1);
+    q = rig_claim(&good, 1, RIG_NOW_S);
+    assert_err(ERR_OK, store_claim(r->s, &q, &c));
+    rig_check_body(r, &c, &good, LETTER());
+    assert_err(ERR_OK, store_ack(r->s, good.ticket.key, digest, RIG_NOW_S, &t));
+    assert_err(ERR_OK, store_expire(r->s, RIG_NOW_S + 8 * 86400, 100, &n));
+}
+
+static void sealed_fields_are_bound_to_their_place(struct rig *r)
+{
+    struct posted p = rig_post(r, LETTER()), q = rig_post(r, LETTER(.message_id = "<2>"));
+    struct buf value;
+    struct engine_txn *t;
+    struct engine *e;
+    struct ticket ticket;
+
+    rig_close(r);
+    buf_init(&value, 10000);
+    assert_err(ERR_OK, engine_bdb_open(r->directory, 1 << 20, NULL, NULL, &e, &value));
+    assert_err(ERR_OK, e->ops->begin(e, &t));
+    assert_err(ERR_OK, e->ops->get(t, TABLE_TICKET, span_bytes(p.ticket.key, 32), true, &value));
+    assert_err(ERR_OK, e->ops->put(t, TABLE_TICKET, span_bytes(q.ticket.key, 32), buf_span(&value)));
+    assert_err(ERR_OK, e->ops->commit(t));
+    e->ops->close(e);
+    buf_free(&value);
+    rig_open(r);
+    assert_err(ERR_OK, store_ticket_get(r->s, p.ticket.key, &ticket));
+    assert_err(ERR_STORE, store_ticket_get(r->s, q.ticket.key, &ticket));
+}
+
+static void orphaned_payload_files_are_swept(struct rig *r)
+{
+    struct posted p = rig_post(r, LETTER(.size = 99999));
+    char path[200];
+    int fd;
+
+    rig_close(r);
+    snprintf(path, sizeof path, "%s/payload/00112233445566778899aabbccddeeff", r->directory);
+    assert_true((fd = open(path, O_CREAT | O_WRONLY, 0600)) >= 0);
+    close(fd);
+    snprintf(path, sizeof path, "%s/payload/lost+found", r->directory); /* not ours to judge */
+    assert_int_equal(mkdir(path, 0700), 0);
+    rig_open(r);
+    assert_int_equal(rig_file_count(r->directory, "payload"), 2);
+    assert_int_equal(rig_state(r, &p), TICKET_WAITING);
+}
+
+static void a_lost_or_cut_payload_file_is_an_error(struct rig *r)
+{
+    struct posted p = rig_post(r, LETTER(.size = 99999));
+    char path[200], hex[33];
+    struct store_body body;
+
+    encode_hex(p.ticket.payload_id, 16, hex);
+    snprintf(path, sizeof path, "%s/payload/%s", r->directory, hex);
+    assert_int_equal(truncate(path, 5000), 0);
+    assert_err(ERR_STORE, store_body_open(r->s, &p.ticket, &body));
+    assert_int_equal(unlink(path), 0);
+    assert_err(ERR_STORE, store_body_open(r->s, &p.ticket, &body));
+    rig_close(r);
+    rig_open(r);
+    assert_err(ERR_STORE, store_body_open(r->s, &p.ticket, &body));
+}
+
+static int check_mode(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)ftw;
+    if ((st->st_mode & 077) != 0)
+        fail_msg("%s has mode %o", path, st->st_mode & 07777);
+    if (type == FTW_F && (st->st_mode & 0777) != 0600)
+        fail_msg("%s has mode %o", path, st->st_mode & 07777);
+    return 0;
+}
+
+static void nobody_else_may_read_anything(struct rig *r)
+{
+    mode_t before = umask(0);
+
+    rig_close(r);
+    rig_remove_tree(r->directory);
+    rig_open(r);
+    rig_post(r, LETTER(.size = 99999));
+    rig_close(r);
+    umask(before);
+    assert_int_equal(nftw(r->directory, check_mode, 16, FTW_PHYS), 0);
+    rig_open(r);
+}
+
+/* Looks for bytes in all files but the log, which forgets later. */
+static const char *needle;
+static size_t needle_len, needle_found;
+static bool in_log;
+
+static int look_for_needle(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    char *data;
+    int fd;
+
+    (void)ftw;
+    if (type != FTW_F || st->st_size == 0 || (strstr(path, "/log.") != NULL) != in_log)
+        return 0;
+    data = malloc((size_t)st->st_size);
+    fd = open(path, O_RDONLY);
+    assert_int_equal(read(fd, data, (size_t)st->st_size), st->st_size);
+    needle_found += memmem(data, (size_t)st->st_size, needle, needle_len) != NULL;
+    close(fd);
+    free(data);
+    return 0;
+}
+
+static size_t look_for(struct rig *r, const void *bytes, size_t len, bool log)
+{
+    needle = bytes;
+    needle_len = len;
+    needle_found = 0;
+    in_log = log;
+    assert_int_equal(nftw(r->directory, look_for_needle, 16, FTW_PHYS), 0);
+    return needle_found;
+}
+
+static void secrets_are_not_on_disk_or_destroyed(struct rig *r)
+{
+    const struct letter *l = LETTER(.subject = "A very private subject");
+    struct posted p[40];
+    struct job j = {.url = "https://a.test/secret-path", .due_s = RIG_NOW_S};
+    struct store_claimed c;
+    struct store_claim q;
+    uint8_t digest[32], dek[32];
+    enum job_added added;
+    struct ticket t;
+
+    memset(j.ka, 'K', sizeof j.ka);
+    assert_err(ERR_OK, store_job_add(r->s, &j, &added));
+    assert_err(ERR_OK, rig_deposit(r, l, 40, p));
+    q = rig_claim(&p[20], 1, RIG_NOW_S);
+    assert_err(ERR_OK, store_claim(r->s, &q, &c));
+    assert_err(ERR_OK, store_payload_dek(r->s, &p[0].ticket, dek));
+    rig_close(r);
+    assert_int_equal(look_for(r, c.wrap, sizeof c.wrap, false), 1); /* the search works */
+    for (int log = 0; log < 2; log++) {
+        assert_int_equal(look_for(r, dek, sizeof dek, log), 0);
+        assert_int_equal(look_for(r, p[20].keys.ka, 32, log), 0);
+        assert_int_equal(look_for(r, p[20].keys.kd, 32, log), 0);
+        assert_int_equal(look_for(r, p[20].keys.b, 16, log), 0);
+        assert_int_equal(look_for(r, l->subject, strlen(l->subject), log), 0);
+        assert_int_equal(look_for(r, j.ka, 32, log), 0);
+        assert_int_equal(look_for(r, "secret-path", 11, log), 0);
+    }
+    rig_open(r);
+    letter_digest(l, digest);
+    assert_err(ERR_OK, store_ack(r->s, p[20].ticket.key, digest, RIG_NOW_S, &t));
+    rig_close(r);
+    assert_int_equal(look_for(r, c.wrap, sizeof c.wrap, false), 0);
+    rig_open(r);
+}
+
+/* ---- a full disk --------------------------------------------------------------------------------------- */
+
+static void fill(struct rig *r, const char *ballast, size_t size)
+{
+    char path[200];
+
+    snprintf(path, sizeof path, "%s/%s", r->directory, ballast);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    for (size_t i = 0; i < size / 4096; i++) {
+        char page[4096] = {1};
+
+        if (fwrite(page, sizeof page, 1, f) != 1)
+            break;
+    }
+    fclose(f);
+}
+
+static void a_full_disk_is_survived(struct rig *r)
+{
+    static const size_t sizes[] = {100, 8000, 200000};
+    char ballast[200];
+    size_t stored = 0, n = 0;
+
+    rig_close(r);
+    /* A mount of its own, seen by this process alone. */
+    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
+        print_message("not allowed to mount: a full disk was not tried\n");
+        rig_open(r);
+        return;
+    }
+    assert_int_equal(mount("full", r->directory, "tmpfs", 0, "size=24m,mode=0700"), 0);
+    rig_open(r);
+    fill(r, "ballast", 6 << 20);
+    snprintf(ballast, sizeof ballast, "%s/ballast", r->directory);
+    for (int round = 0; round < 3; round++) {
+        enum err err = ERR_OK;
+
+        for (int i = 0; i < 100000 && err == ERR_OK; i++) {
+            struct posted p;
+            char id[32];
+
+            snprintf(id, sizeof id, "<%d.%d>", round, i);
+            err = rig_deposit(r, LETTER(.message_id = id, .size = sizes[round]), 1, &p);
+            stored += err == ERR_OK;
+        }
+        assert_err(ERR_DISK_FULL, err);
+        assert_int_equal(r->failed, 0);
+        /* Reading goes on, and with some space so does writing. */
+        n = 0;
+        assert_err(ERR_OK, store_tickets(r->s, NULL, 1000000, count_ticket, &n));
+        assert_true(n >= stored);
+        unlink(ballast);
+        assert_err(ERR_OK, store_expire(r->s, RIG_NOW_S + 8 * 86400, 10, &n));
+        fill(r, "ballast", 1 << 20);
+    }
+    rig_close(r);
+    /* Recovery itself needs some space. */
+    unlink(ballast);
+    assert_int_equal(mount("full", r->directory, "tmpfs", MS_REMOUNT, "size=64m"), 0);
+    rig_open(r);
+    n = 0;
+    assert_err(ERR_OK, store_tickets(r->s, NULL, 1000000, count_ticket, &n));
+    assert_true(n >= stored); /* every one that was answered with ERR_OK; one more may have come through */
+    rig_close(r);
+    assert_int_equal(umount2(r->directory, MNT_DETACH), 0);
+    rig_open(r);
+}
+
+static void below_the_floor_nothing_is_deposited(struct rig *r)
+{
+    uint8_t id[SEAL_PAYLOAD_ID_BYTES] = {1};
+    struct store_payload *p;
+    struct posted before = rig_post(r, LETTER()), after;
+    struct store_claimed c;
+    struct store_claim q;
+
+    rig_close(r);
+    r->options.disk_floor_percent = 100;
+    rig_open(r);
+    assert_err(ERR_DISK_FULL, store_payload_begin(r->s, id, &p));
+    assert_err(ERR_DISK_FULL, rig_deposit(r, LETTER(.message_id = "<2>"), 1, &after));
+    q = rig_claim(&before, 1, RIG_NOW_S);
+    assert_err(ERR_OK, store_claim(r->s, &q, &c)); /* what is there is served */
+}
+
+/* ---- yesterday's store --------------------------------------------------------------------------------- */
+
+static void a_store_of_format_1_opens(struct rig *r)
+{
+    static const char *const fixture = "tests/unit/store/fixtures/store-1.tar.gz";
+    char command[300];
+    struct store_counts c;
+    struct store_filter f = {.message_id = "<large@a.test>", .state = -1};
+    size_t n = 0;
+
+    rig_close(r);
+    rig_remove_tree(r->directory);
+    assert_int_equal(mkdir(r->directory, 0700), 0);
+    snprintf(command, sizeof command, "tar -xzf %s -C %s", fixture, r->directory);
+    assert_int_equal(system(command), 0);
+    rig_open(r);
+    assert_err(ERR_OK, store_count(r->s, &c));
+    assert_int_equal(c.tickets[TICKET_WAITING], 2);
+    assert_int_equal(c.tickets[TICKET_DELIVERED], 1);
+    assert_int_equal(c.jobs[JOB_WAITING], 1);
+    assert_int_equal(c.payloads, 2);
+    assert_err(ERR_OK, store_tickets(r->s, &f, 10, count_ticket, &n));
+    assert_int_equal(n, 1);
+    /* Every letter can still be called for. */
+    for (int i = 0; i < 2; i++) {
+        const struct letter *l = i == 0 ? LETTER(.message_id = "<small@a.test>")
+                                        : LETTER(.message_id = "<large@a.test>", .size = 70000);
+        struct posted again = rig_post(r, l);
+        struct store_claimed claimed;
+        struct store_claim q = rig_claim(&again, 1, RIG_NOW_S);
+
+        assert_true(again.existing);
+        assert_err(ERR_OK, ticket_derive(r->keys, again.ticket.a, &again.keys));
+        assert_err(ERR_OK, store_claim(r->s, &q, &claimed));
+        rig_check_body(r, &claimed, &again, l);
+    }
+}
+
+/* Writes what the fixture holds: `test_store_open make-fixture DIRECTORY`, then
+ * `tar -czf store-1.tar.gz -C DIRECTORY db payload`. To be done once a format, by the build that introduces
+ * it. */
+static int make_fixture(const char *directory)
+{
+    struct job j = {.url = "https://a.test/restante/1/x/y",
+                    .recipient = "bob@b.test",
+                    .due_s = RIG_NOW_S,
+                    .created_s = RIG_NOW_S,
+                    .expires_s = RIG_NOW_S + 7 * 86400};
+    struct store_claimed c;
+    struct store_claim q;
+    enum job_added added;
+    uint8_t digest[32];
+    struct posted p;
+    struct ticket t;
+    struct rig r;
+
+    rig_init(&r, STORE_MEMORY);
+    r.options.engine = STORE_BDB;
+    r.options.directory = directory;
+    rig_open(&r);
+    rig_post(&r, LETTER(.message_id = "<small@a.test>", .subject = "Small"));
+    rig_post(&r, LETTER(.message_id = "<large@a.test>", .subject = "Large", .size = 70000));
+    p = rig_post(&r, LETTER(.message_id = "<done@a.test>"));
+    q = rig_claim(&p, 1, RIG_NOW_S);
+    letter_digest(LETTER(), digest);
+    if (store_claim(r.s, &q, &c) != ERR_OK || store_ack(r.s, p.ticket.key, digest, RIG_NOW_S, &t) != ERR_OK ||
+        store_job_add(r.s, &j, &added) != ERR_OK ||
+        store_domain_put(r.s, "b.test", &(struct store_domain){true, RIG_NOW_S}) != ERR_OK)
+        return 1;
+    rig_free(&r);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+#define CASE(name)                                                                                           \
+    {                                                                                                        \
+#name, name                                                                                          \
+    }
+    static const struct rig_case cases[] = {
+        CASE(it_is_all_there_when_opened_again),
+        CASE(another_site_key_is_refused),
+        CASE(a_lost_site_key_is_refused),
+        CASE(a_second_opener_is_refused),
+        CASE(a_foreign_db_config_is_refused),
+        CASE(another_format_is_refused),
+        CASE(a_record_of_a_later_version_is_refused),
+        CASE(damaged_records_harm_only_themselves),
+        CASE(sealed_fields_are_bound_to_their_place),
+        CASE(orphaned_payload_files_are_swept),
+        CASE(a_lost_or_cut_payload_file_is_an_error),
+        CASE(nobody_else_may_read_anything),
+        CASE(secrets_are_not_on_disk_or_destroyed),
+        CASE(below_the_floor_nothing_is_deposited),
+        CASE(a_store_of_format_1_opens),
+        CASE(a_full_disk_is_survived), /* last: it leaves for a mount namespace of its own */
+    };
+
+    if (argc == 3 && strcmp(argv[1], "make-fixture") == 0)
+        return make_fixture(argv[2]);
+    return rig_run("store opening", cases, sizeof cases / sizeof *cases, false, true);
+}
