@@ -175,7 +175,7 @@ static enum err socket_connect(const struct local_client *c, int *out)
 
     if (fd < 0)
         return errno == ENOMEM ? ERR_NOMEM : ERR_UNAVAILABLE;
-    strcpy(sun.sun_path, c->path);
+    memcpy(sun.sun_path, c->path, strlen(c->path) + 1); /* local_client_create saw that it fits */
     /* A listener whose queue is full makes connect(2) wait; the time-out for sending bounds that (a
      * non-blocking connect would fail at once and leave nothing to poll for). */
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
@@ -379,9 +379,9 @@ static void line_put(struct local_client *c, struct line *l)
 
 static nghttp2_nv pair(const char *name, const char *value)
 {
-    return (nghttp2_nv){.name = (uint8_t *)(uintptr_t)name,
+    return (nghttp2_nv){.name = (uint8_t *)name,
                         .namelen = strlen(name),
-                        .value = (uint8_t *)(uintptr_t)value,
+                        .value = (uint8_t *)value,
                         .valuelen = strlen(value)};
 }
 

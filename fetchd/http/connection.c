@@ -1,9 +1,5 @@
 /*
  * connection.c - a connection from accept to close.
- *
- * A client can misuse HTTP/2 in many ways that each cost little to him and something to us. nghttp2 bounds
- * CONTINUATION, SETTINGS entries and queued acknowledgements; here all frames that carry nothing (resets,
- * pings, settings, priorities, empty DATA, and the resets that he makes us send) draw on one small budget.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -18,20 +14,15 @@
 #include "base/log.h"
 #include "http/connection.h"
 #include "http/exchange.h"
+#include "http/session.h"
 
 #define READ_TURNS 16 /* reads in a row, so that others get their turn */
-#define GATHER_BYTES (64 * 1024)
-#define LINGER_MS 1000       /* for the peer to read our last words */
-#define GOODBYE_MS 2000      /* for them to leave, if the peer does not read */
-#define STALL_MS 60000       /* output that the peer does not take, where no minimum rate is set */
-#define NUISANCE_MAX 200     /* frames at once... */
-#define NUISANCE_PER_S 20    /* ...and in the long run */
-#define OUTBOUND_ACK_MAX 256 /* nghttp2: acknowledgements that wait to be sent */
-#define CONTINUATIONS_MAX 8
-#define SETTINGS_MAX 32
-#define RESET_BURST 1000
-#define RESET_RATE 33
-
+#define GATHER_BYTES 65536
+#define LINGER_MS 1000    /* for the peer to read our last words */
+#define GOODBYE_MS 2000   /* for them to leave, if the peer does not read */
+#define STALL_MS 60000    /* output that the peer does not take, where no minimum rate is set */
+#define NUISANCE_MAX 200  /* frames at once... */
+#define NUISANCE_PER_S 20 /* ...and in the long run */
 static int64_t in_ms(struct connection *c, int64_t ms)
 {
     int64_t at = clock_mono_ms() + ms;
@@ -102,7 +93,7 @@ void connection_release(struct connection *c)
 {
     struct loop *l = c->loop;
 
-    if (c->state != CONNECTION_CLOSED || c->exchange_count > 0 || c->pins > 0)
+    if (c->state != CONNECTION_CLOSED || c->exchange_count > 0 || c->buried)
         return;
     if (c->next != NULL)
         c->next->prev = c->prev;
@@ -110,9 +101,16 @@ void connection_release(struct connection *c)
         c->prev->next = c->next;
     else
         l->connections = c->next;
+    c->buried = true;
+    c->next = l->graveyard; /* functions on the stack may still look at it */
+    l->graveyard = c;
+    loop_connection_gone(l);
+}
+
+void connection_free(struct connection *c)
+{
     X509_free(c->certificate);
     free(c);
-    loop_connection_gone(l);
 }
 
 /* Streams and session end; the socket may live on for a moment. */
@@ -134,7 +132,6 @@ void connection_drop(struct connection *c)
 {
     if (c->state == CONNECTION_CLOSED)
         return;
-    c->pins++;
     c->state = CONNECTION_CLOSED;
     ev_io_stop(c->loop->ev, &c->io);
     ev_timer_stop(c->loop->ev, &c->timer);
@@ -146,7 +143,6 @@ void connection_drop(struct connection *c)
     if (c->address_counted)
         listener_leave_address(c->listener, &c->peer.addr);
     listener_leave(c->listener);
-    c->pins--;
     connection_release(c);
 }
 
@@ -194,7 +190,6 @@ void connection_end(struct connection *c, uint32_t error, const char *reason)
 
 void connection_shut(struct connection *c)
 {
-    c->pins++;
     if (c->state != CONNECTION_OPEN) {
         connection_drop(c);
     } else if (c->stream_count == 0) {
@@ -208,8 +203,6 @@ void connection_shut(struct connection *c)
         c->shut = true;
         connection_flush(c);
     }
-    c->pins--;
-    connection_release(c);
 }
 
 void connection_nuisance(struct connection *c, const char *what)
@@ -223,163 +216,6 @@ void connection_nuisance(struct connection *c, const char *what)
     }
     if (++c->nuisance > NUISANCE_MAX)
         connection_end(c, NGHTTP2_ENHANCE_YOUR_CALM, what);
-}
-
-/* ---- nghttp2 calls us ---- */
-
-static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
-{
-    struct connection *c = arg;
-
-    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST || c->ending)
-        return 0;
-    struct http_exchange *x = exchange_begin(c, frame->hd.stream_id);
-    if (x == NULL) {
-        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
-        return 0;
-    }
-    nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, x);
-    return 0;
-}
-
-static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
-                     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags, void *arg)
-{
-    struct connection *c = arg;
-    struct http_exchange *x = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
-    (void)flags;
-
-    if (x == NULL || c->ending || x->state != EXCHANGE_HEAD) /* trailers say nothing to us */
-        return 0;
-    enum err e = head_add(&x->head, span_bytes(name, name_len), span_bytes(value, value_len));
-    if (e == ERR_TOO_LARGE)
-        connection_end(c, NGHTTP2_ENHANCE_YOUR_CALM, "a header list is too large");
-    return e == ERR_OK || e == ERR_TOO_LARGE ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-}
-
-static void on_frame(struct connection *c, struct http_exchange *x, const nghttp2_frame *frame)
-{
-    bool ended = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-    bool ack = (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0;
-
-    switch (frame->hd.type) {
-    case NGHTTP2_HEADERS:
-        if (x != NULL && x->state == EXCHANGE_HEAD)
-            exchange_head_ended(x, ended);
-        else if (x != NULL && ended)
-            exchange_request_ended(x);
-        break;
-    case NGHTTP2_DATA:
-        if (ended && x != NULL)
-            exchange_request_ended(x);
-        else if (!ended && frame->hd.length == frame->data.padlen)
-            connection_nuisance(c, "too many empty DATA frames");
-        break;
-    case NGHTTP2_SETTINGS:
-        if (c->settled && !ack)
-            connection_nuisance(c, "too many SETTINGS");
-        else if (!ack)
-            c->handshake_by_ms = 0;
-        c->settled = true;
-        break;
-    case NGHTTP2_PING:
-        connection_nuisance(c, "too many PING frames");
-        break;
-    case NGHTTP2_RST_STREAM:
-        connection_nuisance(c, "too many streams reset");
-        break;
-    default:
-        break;
-    }
-}
-
-static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
-{
-    struct connection *c = arg;
-
-    if (!c->ending)
-        on_frame(c, nghttp2_session_get_stream_user_data(session, frame->hd.stream_id), frame);
-    return 0;
-}
-
-static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t stream_id, const uint8_t *data,
-                         size_t len, void *arg)
-{
-    struct connection *c = arg;
-    struct http_exchange *x = nghttp2_session_get_stream_user_data(session, stream_id);
-    (void)flags;
-
-    if (x == NULL || c->ending)
-        nghttp2_session_consume(session, stream_id, len);
-    else
-        exchange_data(x, data, len);
-    return 0;
-}
-
-static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
-{
-    struct connection *c = arg;
-    bool ended = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-
-    if ((frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) && ended) {
-        struct http_exchange *x = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
-        if (x != NULL)
-            exchange_answer_made(x);
-    } else if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR) {
-        connection_nuisance(c, "too many streams in error");
-    }
-    return 0;
-}
-
-static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t error_code, void *arg)
-{
-    struct http_exchange *x = nghttp2_session_get_stream_user_data(session, stream_id);
-    (void)error_code;
-    (void)arg;
-
-    if (x != NULL) {
-        nghttp2_session_set_stream_user_data(session, stream_id, NULL);
-        exchange_stream_closed(x);
-    }
-    return 0;
-}
-
-static bool session_open(struct connection *c)
-{
-    const struct http_limits *limits = &c->listener->limits;
-    nghttp2_settings_entry settings[] = {
-        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits->streams_max},
-        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW},
-        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)limits->header_list_max},
-        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
-    };
-    nghttp2_session_callbacks *callbacks = NULL;
-    nghttp2_option *option = NULL;
-    bool ok = false;
-
-    if (nghttp2_session_callbacks_new(&callbacks) != 0 || nghttp2_option_new(&option) != 0)
-        goto out;
-    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
-    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
-    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
-    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
-    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);
-    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
-    nghttp2_option_set_no_auto_window_update(option, 1);
-    nghttp2_option_set_no_closed_streams(option, 1);
-    nghttp2_option_set_max_outbound_ack(option, OUTBOUND_ACK_MAX);
-    nghttp2_option_set_max_continuations(option, CONTINUATIONS_MAX);
-    nghttp2_option_set_max_settings(option, SETTINGS_MAX);
-    nghttp2_option_set_stream_reset_rate_limit(option, RESET_BURST, RESET_RATE);
-    if (nghttp2_session_server_new2(&c->session, callbacks, c, option) != 0)
-        goto out;
-    ok = nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, settings,
-                                 sizeof settings / sizeof settings[0]) == 0 &&
-         nghttp2_session_set_local_window_size(c->session, NGHTTP2_FLAG_NONE, 0, CONNECTION_WINDOW) == 0;
-out:
-    nghttp2_option_del(option);
-    nghttp2_session_callbacks_del(callbacks);
-    return ok;
 }
 
 /* ---- writing ---- */
@@ -480,7 +316,6 @@ void connection_flush(struct connection *c)
 
     if (c->inside || c->state != CONNECTION_OPEN)
         return;
-    c->pins++;
     bool going = write_kept(c);
     while (going) {
         going = gather(c, &len);
@@ -505,8 +340,6 @@ void connection_flush(struct connection *c)
                 c->idle_by_ms = in_ms(c, c->listener->limits.idle_ms);
         }
     }
-    c->pins--;
-    connection_release(c);
 }
 
 /* ---- reading ---- */
@@ -634,7 +467,6 @@ static void on_io(struct ev_loop *ev, ev_io *io, int events)
     struct connection *c = (struct connection *)((char *)io - offsetof(struct connection, io));
     (void)ev;
 
-    c->pins++;
     switch (c->state) {
     case CONNECTION_PROXY:
         read_proxy(c);
@@ -654,8 +486,6 @@ static void on_io(struct ev_loop *ev, ev_io *io, int events)
     case CONNECTION_CLOSED:
         break;
     }
-    c->pins--;
-    connection_release(c);
 }
 
 /* ---- deadlines ---- */
@@ -689,7 +519,6 @@ static void on_timer(struct ev_loop *ev, ev_timer *timer, int events)
     (void)ev;
     (void)events;
 
-    c->pins++;
     c->timer_at_ms = 0;
     if (is_due(c->close_by_ms, now) || is_due(c->handshake_by_ms, now) || is_due(c->stalled_by_ms, now)) {
         if (is_due(c->stalled_by_ms, now))
@@ -711,8 +540,6 @@ static void on_timer(struct ev_loop *ev, ev_timer *timer, int events)
         watch_if(c, c->idle_by_ms);
         connection_flush(c);
     }
-    c->pins--;
-    connection_release(c);
 }
 
 /* ---- the beginning ---- */
@@ -759,7 +586,6 @@ void connection_accept(struct loop *loop, struct listener *listener, int fd, con
     if (c->next != NULL)
         c->next->prev = c;
     loop->connections = c;
-    c->pins++;
     learn_peer(c, from);
     c->handshake_by_ms = in_ms(c, listener->limits.handshake_ms);
     set_events(c, EV_READ);
@@ -775,6 +601,4 @@ void connection_accept(struct loop *loop, struct listener *listener, int fd, con
     } else {
         begin_tls(c);
     }
-    c->pins--;
-    connection_release(c);
 }

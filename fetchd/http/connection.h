@@ -11,8 +11,8 @@
 #include "http/proxy.h"
 
 /* A stream's receive window, and the connection's: what a peer may send before a handler has taken it. */
-#define STREAM_WINDOW (256 * 1024)
-#define CONNECTION_WINDOW (2 * 1024 * 1024)
+#define STREAM_WINDOW 262144
+#define CONNECTION_WINDOW 2097152
 
 enum connection_state {
     CONNECTION_PROXY,     /* the PROXY header is being read */
@@ -52,7 +52,7 @@ struct connection {
     bool shut;                  /* no new streams; ends with the last one */
     bool settled;               /* the client's SETTINGS are here */
     bool inside;                /* within nghttp2: no flushing */
-    unsigned pins;              /* functions on the stack that still use the connection */
+    bool buried;                /* in the loop's graveyard */
 
     int64_t handshake_by_ms, idle_by_ms, stalled_by_ms, close_by_ms; /* monotonic; 0: none */
     int nuisance;                                                    /* frames that carry nothing */
@@ -73,7 +73,8 @@ void connection_flush(struct connection *c);
 void connection_watch(struct connection *c, int64_t at_ms);
 /* One more frame that costs us work and carries nothing; ends the connection when there are too many. */
 void connection_nuisance(struct connection *c, const char *what);
-/* The last exchange may have gone. */
+/* The last exchange may have gone: the connection goes to the loop's graveyard if it is closed. */
 void connection_release(struct connection *c);
+void connection_free(struct connection *c);
 
 #endif

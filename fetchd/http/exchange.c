@@ -193,9 +193,9 @@ static ssize_t read_answer(nghttp2_session *session, int32_t stream_id, uint8_t 
 
 static nghttp2_nv pair(const char *name, const char *value)
 {
-    return (nghttp2_nv){.name = (uint8_t *)(uintptr_t)name,
+    return (nghttp2_nv){.name = (uint8_t *)name,
                         .namelen = strlen(name),
-                        .value = (uint8_t *)(uintptr_t)value,
+                        .value = (uint8_t *)value,
                         .valuelen = strlen(value)};
 }
 
@@ -437,7 +437,6 @@ void exchange_posted(struct http_exchange *x)
         exchange_resubmit(x);
         return;
     }
-    c->pins++;
     if (x->streamed)
         give_window_back(x, x->consumed);
     if (x->answered) {
@@ -452,8 +451,6 @@ void exchange_posted(struct http_exchange *x)
         exchange_pump(x);
     }
     connection_flush(c);
-    c->pins--;
-    connection_release(c);
 }
 
 /* ---- deadlines ---- */

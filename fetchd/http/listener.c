@@ -75,7 +75,7 @@ enum err listener_unix(const char *path, mode_t mode, const struct http_limits *
         e = complain(why, "socket", path);
         goto out;
     }
-    strcpy(sun.sun_path, path);
+    memcpy(sun.sun_path, path, strlen(path) + 1);
     /* What a killed fetchd left behind; never anything but a socket. */
     if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
         unlink(path);

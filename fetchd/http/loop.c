@@ -181,6 +181,22 @@ static void on_park_timer(struct ev_loop *ev, ev_timer *timer, int events)
     end_if_done(l);
 }
 
+static void reap(struct loop *l)
+{
+    while (l->graveyard != NULL) {
+        struct connection *c = l->graveyard;
+        l->graveyard = c->next;
+        connection_free(c);
+    }
+}
+
+static void on_prepare(struct ev_loop *ev, ev_prepare *prepare, int events)
+{
+    (void)prepare;
+    (void)events;
+    reap(ev_userdata(ev));
+}
+
 /* ---- life ---- */
 
 enum err loop_create(struct pool *pool, void *env, struct listener *listeners, struct loop **out)
@@ -210,6 +226,8 @@ enum err loop_create(struct pool *pool, void *env, struct listener *listeners, s
     }
     ev_async_init(&l->wake, on_wake);
     ev_async_start(l->ev, &l->wake);
+    ev_prepare_init(&l->reaper, on_prepare);
+    ev_prepare_start(l->ev, &l->reaper);
     ev_timer_init(&l->stop_timer, on_stop_timer, 0, 0);
     ev_timer_init(&l->park_timer, on_park_timer, 0, 0);
     ev_timer_init(&l->accept_timer, on_accept_timer, 0, 0);
@@ -261,6 +279,7 @@ void loop_free(struct loop *l)
 {
     if (l == NULL)
         return;
+    reap(l);
     if (l->ev != NULL)
         ev_loop_destroy(l->ev);
     free(l->accept);

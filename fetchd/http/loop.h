@@ -12,12 +12,13 @@
 #include "http/listener.h"
 #include "http/server.h"
 
-#define LOOP_READ_BYTES (32 * 1024)
-#define LOOP_WRITE_BYTES (80 * 1024)
+#define LOOP_READ_BYTES 32768
+#define LOOP_WRITE_BYTES 81920
 
 struct connection;
 
 struct loop {
+    struct loop *next; /* in the server's list */
     struct ev_loop *ev;
     pthread_t thread;
     bool running;
@@ -37,7 +38,8 @@ struct loop {
     size_t accept_count;
     ev_timer accept_timer; /* accepting pauses when descriptors have run out */
     struct connection *connections;
-    size_t connection_count; /* not freed yet */
+    struct connection *graveyard; /* closed ones, freed when no callback can know them any more */
+    ev_prepare reaper;
 
     uint8_t in[LOOP_READ_BYTES]; /* shared by all connections, valid within one callback */
     uint8_t out[LOOP_WRITE_BYTES];
@@ -54,7 +56,7 @@ void loop_free(struct loop *l);
 
 /* From a pool thread: the exchange belongs to the loop again. */
 void loop_post(struct loop *l, struct http_exchange *x);
-/* A connection was freed: a loop that is stopping ends with the last one. */
+/* A connection has left the list: a loop that is stopping ends with the last one. */
 void loop_connection_gone(struct loop *l);
 /* The pool was full: the exchange's work is submitted again in a moment. */
 void loop_park(struct loop *l, struct http_exchange *x);

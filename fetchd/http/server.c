@@ -11,8 +11,7 @@ struct http_server {
     struct http_options options;
     struct listener *first, **last;
     int listener_count;
-    struct loop **loop;
-    unsigned loop_count;
+    struct loop *loops;
 };
 
 enum err http_server_create(const struct http_options *o, struct http_server **out)
@@ -25,11 +24,6 @@ enum err http_server_create(const struct http_options *o, struct http_server **o
     if (s->options.threads == 0)
         s->options.threads = 1;
     s->last = &s->first;
-    s->loop = calloc(s->options.threads, sizeof *s->loop);
-    if (s->loop == NULL) {
-        free(s);
-        return ERR_NOMEM;
-    }
     *out = s;
     return ERR_OK;
 }
@@ -77,12 +71,13 @@ enum err http_tls_reload(struct http_server *s, struct buf *why)
 
 enum err http_server_start(struct http_server *s)
 {
-    while (s->loop_count < s->options.threads) {
+    for (unsigned i = 0; i < s->options.threads; i++) {
         struct loop *l = NULL;
         enum err e = loop_create(s->options.pool, s->options.env, s->first, &l);
         if (e != ERR_OK)
             return e;
-        s->loop[s->loop_count++] = l;
+        l->next = s->loops;
+        s->loops = l;
         e = loop_start(l);
         if (e != ERR_OK)
             return e;
@@ -94,10 +89,10 @@ void http_server_stop(struct http_server *s, int64_t grace_ms)
 {
     int64_t stop_at_ms = clock_mono_ms() + grace_ms;
 
-    for (unsigned i = 0; i < s->loop_count; i++)
-        loop_stop(s->loop[i], stop_at_ms);
-    for (unsigned i = 0; i < s->loop_count; i++)
-        loop_join(s->loop[i]);
+    for (struct loop *l = s->loops; l != NULL; l = l->next)
+        loop_stop(l, stop_at_ms);
+    for (struct loop *l = s->loops; l != NULL; l = l->next)
+        loop_join(l);
 }
 
 void http_server_free(struct http_server *s)
@@ -105,9 +100,10 @@ void http_server_free(struct http_server *s)
     if (s == NULL)
         return;
     http_server_stop(s, 0);
-    for (unsigned i = 0; i < s->loop_count; i++)
-        loop_free(s->loop[i]);
-    free(s->loop);
+    for (struct loop *l = s->loops, *next; l != NULL; l = next) {
+        next = l->next;
+        loop_free(l);
+    }
     for (struct listener *l = s->first, *next; l != NULL; l = next) {
         next = l->next;
         listener_free(l);

@@ -20,7 +20,7 @@
 
 /* A ticket is good for at most twice this long; what it protects is the forward secrecy of resumed sessions.
  */
-#define TICKET_KEY_MS (6 * 3600 * (int64_t)1000)
+#define TICKET_KEY_MS ((int64_t)6 * 3600 * 1000)
 #define TICKET_LIFETIME_S 7200
 /* TLS 1.2: only key agreement with forward secrecy and AEAD; 1.3 has nothing else. */
 #define TLS12_SUITES "ECDHE+AESGCM:ECDHE+CHACHA20"

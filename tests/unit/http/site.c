@@ -10,6 +10,9 @@
 
 #include "site.h"
 
+#define MIB ((size_t)1024 * 1024)
+#define PATTERN 64256 /* 251 * 256 */
+
 struct http_limits site_limits = {
     .header_list_max = 16384,
     .streams_max = 32,
@@ -21,7 +24,7 @@ struct http_limits site_limits = {
     .body_idle_ms = 30000,
     .rate_min_bytes_s = 0,
     .rate_window_ms = 5000,
-    .drain_bytes = 8 * 1024 * 1024,
+    .drain_bytes = 8388608,
     .drain_ms = 5000,
 };
 
@@ -148,7 +151,7 @@ static void take(void *env, struct http_exchange *x)
 static int pattern_file(uint64_t length)
 {
     char name[] = "/tmp/restante-http-XXXXXX";
-    uint8_t block[251 * 256];
+    uint8_t block[PATTERN];
     int fd = mkstemp(name);
 
     unlink(name);

@@ -94,7 +94,7 @@ int main(int argc, char **argv)
                    netprefix_parse(span_of(value), &prefix) == ERR_OK) {
             tls.proxy_protocol_from = &prefix;
             tls.proxy_protocol_count = 1;
-        } else if (!set_limit(argv[i], len, atoll(value))) {
+        } else if (!set_limit(argv[i], len, strtoll(value, NULL, 10))) {
             fprintf(stderr, "%s: unknown\n", argv[i]);
             return 2;
         }

@@ -64,7 +64,11 @@ class Site:
 
     def stop(self):
         """Ends it; a crash or a sanitizer's report fails the case."""
-        _, errors = self.process.communicate(timeout=60)
+        try:
+            _, errors = self.process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError("http_site does not stop")
         if self.process.returncode != 0 or b"Sanitizer" in errors:
             raise AssertionError("http_site ended with %s\n%s" % (self.process.returncode, errors.decode()))
 
