@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@
 #include "settings/settings.h"
 
 #define PROGRAM "restante-milter"
+#define DESCRIPTORS 65536
 #define FETCHD_CONNECT_MS 2000
 #define FETCHD_WRITE_MS 60000
 #define FETCHD_IDLE_CONNECTIONS 16
@@ -69,6 +71,17 @@ static enum err connect_fetchd(const struct settings *settings, struct local_cli
     return local_client_create(&options, out);
 }
 
+/* A session takes two descriptors, one towards the MTA and one towards fetchd; the usual soft limit of 1,024
+ * would end at 500 sessions. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+        setrlimit(RLIMIT_NOFILE, &limit); /* the old one still serves */
+    }
+}
+
 /* What the callbacks of all threads use. Never freed: libmilter's workers may still be within a callback when
  * smfi_main has returned. Their sessions then end with the process, unanswered, and the MTA tells its client
  * to come again. */
@@ -86,6 +99,7 @@ static enum err prepare(const struct settings *settings, struct buf *why)
         return e;
     /* The MTA's group may connect (the folder has the set-group-id bit), nobody else. */
     umask(007);
+    raise_descriptor_limit();
     signal(SIGPIPE, SIG_IGN);
     return callbacks_open(&site, settings->milter_socket, why);
 }

@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import resource
 import subprocess
 import threading
 import time
@@ -121,6 +122,32 @@ def test_two_hundred_sessions_with_a_slow_fetchd(bed):
             word = head["envelope"]["recipients"][0]["address"].removesuffix("@b.test")
             equal(letter, raw(word, f"{word} ".encode() * 5000))
             equal(head["envelope"]["client_name"], f"h{word[1:].split('.')[0]}.example")
+
+
+def test_seven_hundred_open_sessions(bed):
+    """More sessions than the usual limit of 1,024 descriptors would bear, all in the middle of their letters."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+    with Milter() as milter:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # our own ends
+        milter.fetchd.keep_letters = False
+        open_sessions = []
+        try:
+            for n in range(700):
+                mta = milter.session()
+                open_sessions.append(mta)
+                mta.envelope(["<alice@a.test>"], [["<bob@b.test>"]], auth="alice")
+                mta.headers(raw(n))
+                equal(mta.header_end().kind, "continue", f"session {n}")
+            for mta in open_sessions:
+                equal(mta.body(b"x" * 1000).kind, "continue")
+            for mta in open_sessions:
+                equal(mta.end().deleted, ["<bob@b.test>"])
+        finally:
+            for mta in open_sessions:
+                mta.close()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        equal(len(milter.fetchd.deposits), 700)
 
 
 def test_sessions_that_break_off(bed):
