@@ -163,6 +163,25 @@ static int pattern_file(uint64_t length)
     return fd;
 }
 
+/* The last file again if it has the length, so that load tests measure the server. */
+static int kept_file(uint64_t length)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static int kept = -1;
+    static uint64_t kept_length;
+
+    pthread_mutex_lock(&lock);
+    if (kept < 0 || kept_length != length) {
+        if (kept >= 0)
+            close(kept);
+        kept = pattern_file(length + 1000);
+        kept_length = length;
+    }
+    int fd = dup(kept);
+    pthread_mutex_unlock(&lock);
+    return fd;
+}
+
 static void file(void *env, struct http_exchange *x)
 {
     uint64_t length = 0;
@@ -172,7 +191,7 @@ static void file(void *env, struct http_exchange *x)
     span_to_u64(http_query(x), UINT64_MAX, &length);
     http_on_sent(x, count_sent, NULL);
     http_set_field(x, "etag", "\"x\"");
-    http_answer_file(x, 200, pattern_file(length + 1000), 0, length);
+    http_answer_file(x, 200, kept_file(length), 0, length);
 }
 
 static void broken(void *env, struct http_exchange *x)
