@@ -172,8 +172,8 @@ static void log_job(const struct job *j, const char *host, const char *relay, co
                     const char *detail, int64_t next_s, enum log_level level)
 {
     struct log_line line;
-    char id[2 * sizeof j->id + 1];
-    encode_hex(j->id, sizeof j->id, id);
+    char id[9]; /* as the notice's line has it */
+    encode_hex(j->id, 4, id);
     log_line_begin(&line, j->queue_id);
     log_line_str(&line, LOG_KEY_JOB, id);
     log_line_addr(&line, LOG_KEY_FROM, j->stub_from);
