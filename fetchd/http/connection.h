@@ -56,6 +56,7 @@ struct connection {
 
     int64_t handshake_by_ms, idle_by_ms, stalled_by_ms, close_by_ms; /* monotonic; 0: none */
     int nuisance;                                                    /* frames that carry nothing */
+    unsigned answers_unreset; /* answers whose stream the client has not reset (yet) */
     int64_t nuisance_at_ms;
 };
 

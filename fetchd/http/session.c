@@ -44,6 +44,18 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     return e == ERR_OK || e == ERR_TOO_LARGE ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
+/* Clients such as libcurl reset a stream that they have the whole answer of: for each answer made, one reset
+ * is no nuisance. What cancels work always is. */
+static void on_reset(struct connection *c, const struct http_exchange *x)
+{
+    bool answered = x == NULL || x->state >= EXCHANGE_FLUSHING;
+
+    if (answered && c->answers_unreset > 0)
+        c->answers_unreset--;
+    else
+        connection_nuisance(c, "too many streams reset");
+}
+
 static void on_frame(struct connection *c, struct http_exchange *x, const nghttp2_frame *frame)
 {
     bool ended = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
@@ -73,7 +85,7 @@ static void on_frame(struct connection *c, struct http_exchange *x, const nghttp
         connection_nuisance(c, "too many PING frames");
         break;
     case NGHTTP2_RST_STREAM:
-        connection_nuisance(c, "too many streams reset");
+        on_reset(c, x);
         break;
     default:
         break;
@@ -110,6 +122,7 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
 
     if ((frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) && ended) {
         struct http_exchange *x = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+        c->answers_unreset++;
         if (x != NULL)
             exchange_answer_made(x);
     } else if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR) {

@@ -182,6 +182,15 @@ def a_thousand_empty_data_frames_end_the_connection(site):
 
 
 @case
+def resets_of_answered_streams_are_no_nuisance(site):
+    """libcurl resets each stream after the whole answer: many letters share one connection all the same."""
+    c = site.tls()
+    for _ in range(1000):
+        equal(c.get("/hello"), (200, b"hello\n"))
+        c.send(frame(RST_STREAM, 0, c.stream, struct.pack(">I", 8)))
+
+
+@case
 def a_thousand_resets_made_by_us_end_the_connection(site):
     """Streams that are wrong by themselves make the server send RST_STREAM (MadeYouReset)."""
     c = site.tls()
