@@ -389,8 +389,8 @@ static void open_http(struct connection *c)
         return;
     }
     set_events(c, EV_READ);
+    read_http(c); /* TLS may hold the first request already: our SETTINGS then go out with its answer */
     connection_flush(c);
-    read_http(c);
 }
 
 static void handshake(struct connection *c)
