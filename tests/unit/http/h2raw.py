@@ -74,6 +74,8 @@ class Connection:
     def __init__(self, sock, settings=b"", preface=PREFACE):
         self.sock = sock
         self.sock.settimeout(15)
+        if self.sock.family != socket.AF_UNIX:
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.received = b""
         self.goaway = None
         self.stream = -1
