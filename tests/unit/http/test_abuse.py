@@ -185,7 +185,7 @@ def a_thousand_empty_data_frames_end_the_connection(site):
 def resets_of_answered_streams_are_no_nuisance(site):
     """libcurl resets each stream after the whole answer: many letters share one connection all the same."""
     c = site.tls()
-    for _ in range(1000):
+    for _ in range(1500):
         equal(c.get("/hello"), (200, b"hello\n"))
         c.send(frame(RST_STREAM, 0, c.stream, struct.pack(">I", 8)))
 
