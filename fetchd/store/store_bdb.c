@@ -47,6 +47,7 @@
 #define CACHE_MIN_BYTES (4 * 1024 * 1024)
 /* A deposit to a thousand recipients touches some pages for each. */
 #define LOCKS_MAX 200000
+#define LOCK_TABLE 4099 /* hash buckets; made for LOCKS_MAX they would take 40 MB */
 #define TXNS_MAX 1000
 #define CHECKPOINT_KB (32 * 1024)
 #define CHECKPOINT_S 30
@@ -509,7 +510,8 @@ static enum err open_env(struct bdb *b, const char *home, int64_t cache_bytes, s
         (rc = env->set_lg_filemode(env, FILE_MODE)) != 0 ||
         (rc = env->set_lk_detect(env, DB_LOCK_MINWRITE)) != 0 ||
         (rc = env->set_lk_max_locks(env, LOCKS_MAX)) != 0 ||
-        (rc = env->set_lk_max_objects(env, LOCKS_MAX)) != 0 || (rc = env->set_tx_max(env, TXNS_MAX)) != 0 ||
+        (rc = env->set_lk_max_objects(env, LOCKS_MAX)) != 0 ||
+        (rc = env->set_lk_tablesize(env, LOCK_TABLE)) != 0 || (rc = env->set_tx_max(env, TXNS_MAX)) != 0 ||
         (rc = env->open(env, home, flags, FILE_MODE)) != 0) {
         buf_printf(why, "%s: %s", home, db_strerror(rc));
         return bdb_err(b, "open", rc);

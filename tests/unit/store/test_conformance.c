@@ -171,6 +171,20 @@ static void many_recipients_share_one_payload(struct rig *r)
     free(p);
 }
 
+static void the_largest_envelope_fits_one_commit(struct rig *r)
+{
+    enum { COUNT = 5000 };
+    struct posted *p = calloc(COUNT, sizeof *p);
+    size_t n;
+
+    assert_non_null(p);
+    assert_err(ERR_OK, rig_deposit(r, LETTER(), COUNT, p));
+    assert_int_equal(counts(r).tickets[TICKET_WAITING], COUNT);
+    assert_err(ERR_OK, store_expire(r->s, RIG_NOW_S + 8 * DAY_S, 50, &n));
+    assert_int_equal(n, 50);
+    free(p);
+}
+
 static void an_aborted_payload_leaves_nothing(struct rig *r)
 {
     uint8_t id[SEAL_PAYLOAD_ID_BYTES] = {1};
@@ -1381,6 +1395,7 @@ int main(void)
         CASE(payloads_of_all_sizes_come_back),
         CASE(the_record_boundary_is_exact),
         CASE(many_recipients_share_one_payload),
+        CASE(the_largest_envelope_fits_one_commit),
         CASE(an_aborted_payload_leaves_nothing),
         CASE(the_same_letter_again_gets_its_ticket),
         CASE(what_differs_is_another_letter),
