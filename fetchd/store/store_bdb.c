@@ -35,6 +35,7 @@
 #include "base/secret.h"
 #include "store/blob_dir.h"
 #include "store/engine.h"
+#include "store/group_sync.h"
 
 /*
  * One block of the file system. With larger pages a write that a full disk or a power cut breaks off leaves a
@@ -67,11 +68,7 @@ struct bdb {
     atomic_bool panicked;
     atomic_int_fast64_t message_minute;
     atomic_uint messages;
-    /* group commit: flushes are numbered from 1 */
-    pthread_mutex_t flush_mutex;
-    pthread_cond_t flushed;
-    uint64_t flush_begun, flush_done, flush_good; /* good: the last without an error */
-    enum err flush_err;                           /* the last error, of flush_done */
+    struct group_sync flush;
     /* the checkpoint thread */
     pthread_t thread;
     bool thread_runs;
@@ -252,37 +249,19 @@ static void bdb_abort(struct engine_txn *t)
     free(t);
 }
 
-/*
- * Group commit. One thread flushes at a time; who comes meanwhile waits for the next flush, which the first
- * of them then does for all: a flush that began before somebody came may not have his changes. (Berkeley DB
- * groups only those who arrive during the disk's own sync, and needs twice as many of them.)
- */
+static enum err flush_log(void *arg)
+{
+    struct bdb *b = arg;
+
+    return bdb_err(b, "flush of the log", b->env->log_flush(b->env, NULL));
+}
+
+/* Group commit. (Berkeley DB's own groups only those who arrive during the disk's sync: half as many.) */
 static enum err bdb_flush(struct engine *e)
 {
     struct bdb *b = (struct bdb *)e;
-    uint64_t mine;
-    enum err err;
 
-    pthread_mutex_lock(&b->flush_mutex);
-    mine = b->flush_begun + 1;
-    while (b->flush_done < mine) {
-        if (b->flush_begun != b->flush_done) { /* somebody is at it */
-            pthread_cond_wait(&b->flushed, &b->flush_mutex);
-            continue;
-        }
-        b->flush_begun++;
-        pthread_mutex_unlock(&b->flush_mutex);
-        err = bdb_err(b, "flush of the log", b->env->log_flush(b->env, NULL));
-        pthread_mutex_lock(&b->flush_mutex);
-        b->flush_done = b->flush_begun;
-        if (err == ERR_OK)
-            b->flush_good = b->flush_done;
-        b->flush_err = err;
-        pthread_cond_broadcast(&b->flushed);
-    }
-    err = b->flush_good >= mine ? ERR_OK : b->flush_err;
-    pthread_mutex_unlock(&b->flush_mutex);
-    return err;
+    return group_sync_run(&b->flush, flush_log, b);
 }
 
 /* ---- scans --------------------------------------------------------------------------------------------- */
@@ -553,8 +532,7 @@ static void bdb_close(struct engine *e)
     if (b->lock_fd >= 0)
         close(b->lock_fd);
     pthread_mutex_destroy(&b->mutex);
-    pthread_mutex_destroy(&b->flush_mutex);
-    pthread_cond_destroy(&b->flushed);
+    group_sync_free(&b->flush);
     free(b);
 }
 
@@ -592,8 +570,7 @@ enum err engine_bdb_open(const char *directory, int64_t cache_bytes, void (*fail
     b->engine.ops = &bdb_ops;
     b->lock_fd = -1;
     pthread_mutex_init(&b->mutex, NULL);
-    pthread_mutex_init(&b->flush_mutex, NULL);
-    pthread_cond_init(&b->flushed, NULL);
+    group_sync_init(&b->flush);
     if (snprintf(home, sizeof home, "%s/db", directory) >= (int)sizeof home) {
         bdb_close(&b->engine);
         return ERR_TOO_LARGE;
