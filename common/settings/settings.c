@@ -129,7 +129,7 @@ const struct config_row settings_rows[] = {
     /* letters and tickets */
     {"letter_max", CONFIG_SIZE, AT(letter_max_bytes), "100m", 10 * KB, (int64_t)1 << 40, NULL, "bytes",
      "The largest letter that is deposited or called for. At least message_size_limit of the MTA.", F | O},
-    {"payload_record_max", CONFIG_SIZE, AT(payload_record_max_bytes), "65432", 0, 16 * MB, NULL, "bytes",
+    {"payload_record_max", CONFIG_SIZE, AT(payload_record_max_bytes), "32560", 0, 128 * KB, NULL, "bytes",
      "Sealed letters up to this size lie in the database, larger ones in files beside it.", F},
     {"retention", CONFIG_DURATION, AT(retention_s), "30d", MINUTE, 400 * DAY, NONE,
      "How long a letter waits to be called for.", F},

@@ -39,7 +39,7 @@ enum err store_open_on(const struct store_options *o, const struct site_keys *ke
     }
     s->engine = engine;
     s->keys = keys;
-    s->record_max_bytes = o->record_max_bytes;
+    s->record_max_bytes = o->record_max_bytes < STORE_VALUE_MAX ? o->record_max_bytes : STORE_VALUE_MAX;
     s->dedupe_s = o->dedupe_s;
     s->tombstone_s = o->tombstone_s;
     s->disk_floor_percent = o->disk_floor_percent;

@@ -27,8 +27,9 @@ struct store;
 enum store_engine { STORE_MEMORY, STORE_BDB };
 struct store_options {
     enum store_engine engine;
-    const char *directory;    /* BDB: holds db/ and payload/; created 0700 */
-    int64_t record_max_bytes; /* sealed payloads up to this are records, larger ones files */
+    const char *directory; /* BDB: holds db/ and payload/; created 0700 */
+    int64_t
+        record_max_bytes; /* sealed payloads up to this (at most 128 KiB) are records, larger ones files */
     int64_t cache_bytes;
     int64_t dedupe_s; /* 86400: the same letter again within this gets the existing ticket */
     int64_t tombstone_s;

@@ -12,7 +12,8 @@
 #include "store/records.h"
 #include "store/store.h"
 
-#define STORE_VALUE_MAX (128 * 1024) /* bytes of any record's value, sealed payloads among them */
+#define STORE_VALUE_MAX                                                                                      \
+    (128 * 1024) /* bytes of any record's value, sealed payloads among them; payload_record_max's limit */
 
 struct store {
     struct engine *engine;

@@ -65,7 +65,7 @@ static void an_empty_file_gives_working_defaults(void **state)
     assert_string_equal(s->authserv_id, host);
     assert_int_equal(s->config_version, 1);
     assert_int_equal(s->letter_max_bytes, 104857600);
-    assert_int_equal(s->payload_record_max_bytes, 65432);
+    assert_int_equal(s->payload_record_max_bytes, 32560);
     assert_int_equal(s->retention_s, 30 * 86400);
     assert_int_equal(s->tombstone_s, 30 * 86400);
     assert_int_equal(s->lease_s, 300);
