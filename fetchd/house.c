@@ -1,0 +1,363 @@
+/*
+ * house.c - see house.h.
+ *
+ * Order: what needs root (keys, certificates, ports below 1024), then the drop, then the store (recovery
+ * writes as the daemon's own user), then threads, then the sockets: nobody is let in before everything
+ * stands.
+ */
+#include "house.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "claim/claim.h"
+#include "dns/resolver.h"
+#include "env/env.h"
+#include "env/site.h"
+#include "http/server.h"
+#include "lifecycle/lifecycle.h"
+#include "local/gate.h"
+#include "local/router.h"
+#include "local/routes.h"
+#include "mta/smtp.h"
+#include "pool/pool.h"
+#include "privileges.h"
+#include "public/public.h"
+#include "pull/pull.h"
+#include "settings/settings.h"
+#include "store/store.h"
+#include "ticket/sitekey.h"
+
+#define SYSTEM_CA_FILE "/etc/ssl/certs/ca-certificates.crt" /* Debian's, which libcurl uses too */
+#define PATH_MAX_BYTES 4096
+#define DEDUPE_S 86400 /* the same letter again within this gets the existing ticket */
+#define QUEUE_MAX 65536
+#define STOP_GRACE_MS 10000
+
+struct house {
+    const struct settings *settings;
+    void (*failed)(void *arg);
+    struct env env; /* what the rooms see */
+    struct site *site;
+    struct routes *routes;
+    struct site_keys *keys;
+    struct netprefix *proxies, *allowed_special;
+    size_t proxy_count, allowed_special_count;
+    struct http_server *server;
+};
+
+/* NULL for what is not set. */
+static const char *set_or_null(const char *text)
+{
+    return text && text[0] ? text : NULL;
+}
+
+static bool exists(const char *directory, const char *name)
+{
+    char path[PATH_MAX_BYTES];
+
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    return access(path, F_OK) == 0;
+}
+
+enum err house_check(const struct settings *settings, struct buf *why)
+{
+    struct site *site = NULL;
+    struct routes *routes = NULL;
+    enum err e = site_create(settings, &site, why);
+
+    if (!e)
+        e = routes_load(settings->domains_file, &routes, why);
+    routes_free(routes);
+    site_free(site);
+    return e;
+}
+
+/* ---- as root */
+
+enum err house_make_keys(const struct settings *settings, struct buf *why)
+{
+    uid_t uid;
+    gid_t gid;
+    const char *path = settings->site_keys_file;
+
+    /* Never when a store is there: its letters need the key that is lost. */
+    if (access(path, F_OK) == 0 || errno != ENOENT)
+        return ERR_OK; /* what is wrong with it, loading says */
+    if (exists(settings->data_directory, "db")) {
+        buf_printf(why, "%s is missing, but %s/db exists: put the site's key file back", path,
+                   settings->data_directory);
+        return ERR_CONFIG;
+    }
+    enum err e = privileges_user(settings->user, &uid, &gid, why);
+    if (!e && (e = site_keys_create_file(path)))
+        buf_printf(why, "%s cannot be made: %s", path, errno ? strerror(errno) : err_text(e));
+    if (!e && geteuid() == 0 && chown(path, uid, gid)) {
+        buf_printf(why, "%s: %s", path, strerror(errno));
+        e = ERR_IO;
+    }
+    if (!e)
+        log_info("made the site's first key in %s: keep a copy of it in a safe place", path);
+    return e;
+}
+
+static struct http_limits public_limits(const struct settings *s)
+{
+    return (struct http_limits){.header_list_max = 16384,
+                                .streams_max = 32,
+                                .connections_max = (size_t)s->https_connections_max,
+                                .connections_address_max = (size_t)s->https_connections_address_max,
+                                .handshake_ms = 10000,
+                                .idle_ms = 60000,
+                                .head_ms = 10000,
+                                .body_idle_ms = 10000,
+                                .rate_min_bytes_s = 1024,
+                                .rate_window_ms = 30000,
+                                .drain_bytes = 65536,
+                                .drain_ms = 5000};
+}
+
+/* Local clients are ours: a letter may come as slowly as its SMTP client sends it, and an error waits for its
+ * end. */
+static struct http_limits local_limits(void)
+{
+    return (struct http_limits){.header_list_max = 16384,
+                                .streams_max = 32,
+                                .connections_max = 10000,
+                                .connections_address_max = 10000,
+                                .handshake_ms = 10000,
+                                .idle_ms = 300000,
+                                .head_ms = 60000,
+                                .body_idle_ms = 3600000,
+                                .rate_min_bytes_s = 0,
+                                .rate_window_ms = 3600000,
+                                .drain_bytes = 4LL << 30,
+                                .drain_ms = 3600000};
+}
+
+/* The authorities of the system, for pullers who show a certificate; NULL: none are asked for one. */
+static const char *system_ca_file(void)
+{
+    return access(SYSTEM_CA_FILE, R_OK) == 0 ? SYSTEM_CA_FILE : NULL;
+}
+
+static enum err listen_https(struct house *h, struct buf *why)
+{
+    const struct settings *s = h->settings;
+    const struct http_limits limits = public_limits(s);
+    const struct http_tls tls = {.certificate_file = s->tls_certificate_file,
+                                 .key_file = s->tls_key_file,
+                                 .client_ca_file =
+                                     set_or_null(s->tls_ca_file) ? s->tls_ca_file : system_ca_file(),
+                                 .proxy_protocol_from = h->proxies,
+                                 .proxy_protocol_count = h->proxy_count};
+    enum err e = ERR_OK;
+
+    for (size_t i = 0; i < s->listen_https.count && !e; i++)
+        e = http_listen_tls(h->server, s->listen_https.item[i], &tls, &limits, public_router, why);
+    return e;
+}
+
+static enum err open_values(struct house *h, struct buf *why)
+{
+    const struct settings *s = h->settings;
+    enum err e;
+
+    if ((e = site_create(s, &h->site, why)) || (e = routes_load(s->domains_file, &h->routes, why)) ||
+        (e = site_prefixes("proxy_protocol_from", &s->proxy_protocol_from, &h->proxies, &h->proxy_count,
+                           why)) ||
+        (e = site_prefixes("allow_special_ranges", &s->allow_special_ranges, &h->allowed_special,
+                           &h->allowed_special_count, why)) ||
+        (e = house_make_keys(s, why)) || (e = site_keys_load(s->site_keys_file, &h->keys, why)))
+        return e;
+    h->env.settings = s;
+    h->env.site = h->site;
+    h->env.routes = h->routes;
+    h->env.keys = h->keys;
+    return ERR_OK;
+}
+
+static enum err open_server(struct house *h, struct buf *why)
+{
+    const struct settings *s = h->settings;
+    enum err e;
+
+    if ((e = pool_create("work", (unsigned)s->work_threads, QUEUE_MAX, &h->env.work)) ||
+        (e = pool_create("lookup", (unsigned)s->lookup_threads, QUEUE_MAX, &h->env.lookup)))
+        return e;
+    const struct http_options options = {
+        .threads = (unsigned)s->http_threads, .pool = h->env.work, .env = &h->env};
+    if ((e = http_server_create(&options, &h->server)))
+        return e;
+    return listen_https(h, why);
+}
+
+enum err house_open(const struct settings *settings, void (*failed)(void *arg), struct house **out,
+                    struct buf *why)
+{
+    enum err e;
+    struct house *h = calloc(1, sizeof *h);
+
+    if (!h)
+        return ERR_NOMEM;
+    h->settings = settings;
+    h->failed = failed;
+    if ((e = open_values(h, why)) || (e = open_server(h, why))) {
+        house_close(h);
+        return e;
+    }
+    *out = h;
+    return ERR_OK;
+}
+
+/* ---- as the daemon's own user */
+
+static enum err make_directory(const char *path, struct buf *why)
+{
+    if (mkdir(path, 0700) == 0 || errno == EEXIST)
+        return ERR_OK;
+    buf_printf(why, "%s: %s", path, strerror(errno));
+    return ERR_IO;
+}
+
+static enum err open_store(struct house *h, struct buf *why)
+{
+    const struct settings *s = h->settings;
+    const struct store_options options = {.engine = STORE_BDB,
+                                          .directory = s->data_directory,
+                                          .record_max_bytes = s->payload_record_max_bytes,
+                                          .cache_bytes = s->store_cache_bytes,
+                                          .dedupe_s = DEDUPE_S,
+                                          .tombstone_s = s->tombstone_s,
+                                          .disk_floor_percent = s->disk_floor_percent,
+                                          .failed = h->failed};
+
+    return store_open(&options, h->keys, &h->env.store, why);
+}
+
+static enum err open_smtp(const struct house *h, const char *server, struct smtp_client **out)
+{
+    const struct smtp_options options = {.server = server,
+                                         .helo = h->site->hostname,
+                                         .connect_timeout_ms = 30000,
+                                         .command_timeout_ms = 300000,
+                                         .data_timeout_ms = 180000,
+                                         .final_timeout_ms = 600000,
+                                         .idle_max = (size_t)h->settings->injections_max};
+
+    return smtp_client_create(&options, out);
+}
+
+static enum err open_claim(struct house *h, const char *spool)
+{
+    const struct settings *s = h->settings;
+    const struct claim_options options = {.resolver = h->env.resolver,
+                                          .ca_file = set_or_null(s->tls_ca_file),
+                                          .bind_address = set_or_null(s->pull_bind_address),
+                                          .client_certificate_file = set_or_null(s->client_certificate_file),
+                                          .client_key_file = set_or_null(s->client_key_file),
+                                          .allowed_special = h->allowed_special,
+                                          .allowed_special_count = h->allowed_special_count,
+                                          .spool_directory = spool,
+                                          .letter_max_bytes = s->letter_max_bytes,
+                                          .connect_timeout_ms = s->pull_connect_timeout_s * 1000,
+                                          .answer_timeout_ms = s->pull_answer_timeout_s * 1000,
+                                          .total_timeout_ms = s->pull_total_timeout_s * 1000,
+                                          .rate_min_bytes_s = s->pull_rate_min_bytes_s,
+                                          .rate_window_ms = 20000,
+                                          .host_connections_max = 2,
+                                          .host_transfers_max = (int)s->pulls_host_max,
+                                          .transfers_max = (int)s->pulls_max,
+                                          .not_restante_pause_s = 3600};
+
+    return claim_client_create(&options, &h->env.claim);
+}
+
+static enum err open_clients(struct house *h, struct buf *why)
+{
+    const struct settings *s = h->settings;
+    const struct resolver_options resolver = {.server = set_or_null(s->resolver),
+                                              .timeout_ms = 1500,
+                                              .cache_max = (size_t)s->dns_cache_max,
+                                              .ttl_max_s = 86400,
+                                              .negative_ttl_max_s = 300};
+    char spool[PATH_MAX_BYTES];
+    enum err e;
+
+    snprintf(spool, sizeof spool, "%s/spool", s->data_directory);
+    if ((e = make_directory(spool, why)))
+        return e;
+    if ((e = resolver_create(&resolver, &h->env.resolver)))
+        buf_append_str(why, "resolver: no name server");
+    else if ((e = open_smtp(h, s->letters_in, &h->env.letters_in)))
+        buf_append_str(why, "letters_in: no host:port");
+    else if ((e = open_smtp(h, s->stubs_out, &h->env.stubs_out)))
+        buf_append_str(why, "stubs_out: no host:port");
+    else if ((e = open_claim(h, spool)))
+        buf_append_str(why, "the HTTPS client: tls_ca_file, client_certificate_file or client_key_file");
+    return e;
+}
+
+static enum err listen_local(struct house *h, struct buf *why)
+{
+    const struct http_limits limits = local_limits();
+    char path[PATH_MAX_BYTES];
+
+    snprintf(path, sizeof path, "%s/deposit.sock", h->settings->local_socket_directory);
+    enum err e = http_listen_unix(h->server, path, 0660, &limits, local_deposit_router, why);
+    if (e)
+        return e;
+    /* Everybody may ask; the router looks at who he is. */
+    snprintf(path, sizeof path, "%s/admin.sock", h->settings->local_socket_directory);
+    return http_listen_unix(h->server, path, 0666, &limits, local_admin_router, why);
+}
+
+enum err house_start(struct house *h, struct buf *why)
+{
+    enum err e;
+
+    if ((e = open_store(h, why)) || (e = open_clients(h, why)) || (e = gate_create(&h->env.gate)) ||
+        (e = public_create(h->settings, &h->env.public)) ||
+        (e = lifecycle_create(&h->env, &h->env.lifecycle)) || (e = puller_create(&h->env, &h->env.puller)) ||
+        (e = listen_local(h, why)))
+        return e;
+    return http_server_start(h->server);
+}
+
+enum err house_reload(struct house *h, struct buf *why)
+{
+    return http_tls_reload(h->server, why);
+}
+
+void house_close(struct house *h)
+{
+    if (!h)
+        return;
+    if (h->server)
+        http_server_stop(h->server, STOP_GRACE_MS);
+    if (h->env.claim)
+        claim_client_stop(h->env.claim);
+    puller_free(h->env.puller);
+    lifecycle_free(h->env.lifecycle);
+    pool_free(h->env.lookup);
+    pool_free(h->env.work);
+    http_server_free(h->server);
+    public_free(h->env.public);
+    claim_client_free(h->env.claim);
+    smtp_client_free(h->env.letters_in);
+    smtp_client_free(h->env.stubs_out);
+    resolver_free(h->env.resolver);
+    gate_free(h->env.gate);
+    store_close(h->env.store);
+    site_keys_free(h->keys);
+    routes_free(h->routes);
+    site_free(h->site);
+    free(h->proxies);
+    free(h->allowed_special);
+    free(h);
+}

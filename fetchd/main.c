@@ -1,0 +1,174 @@
+/*
+ * main.c - restante-fetchd: arguments, configuration, open, drop privileges, run, stop.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <systemd/sd-daemon.h>
+
+#include "base/kill.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "house.h"
+#include "privileges.h"
+#include "settings/settings.h"
+
+static atomic_bool store_failed; /* the environment must be recovered: only a new process can */
+
+struct arguments {
+    const char *config;
+    bool check, make_keys;
+};
+
+/* True: go on. False: end with *status. */
+static bool read_arguments(int argc, char **argv, struct arguments *out, int *status)
+{
+    static const struct option options[] = {
+        {"kill-points", no_argument, NULL, 'P'}, {"make-keys", no_argument, NULL, 'K'}, {NULL, 0, NULL, 0}};
+    int c;
+
+    while ((c = getopt_long(argc, argv, "c:nV", options, NULL)) != -1) {
+        switch (c) {
+        case 'c':
+            out->config = optarg;
+            continue;
+        case 'n':
+            out->check = true;
+            continue;
+        case 'K':
+            out->make_keys = true;
+            continue;
+        case 'V':
+            puts("restante-fetchd " RESTANTE_VERSION);
+            *status = EX_OK;
+            return false;
+        case 'P':
+            kill_points_print(stdout);
+            *status = EX_OK;
+            return false;
+        default:
+            optind = argc + 1;
+            break;
+        }
+        break;
+    }
+    if (optind == argc)
+        return true;
+    fprintf(stderr, "usage: restante-fetchd [-c restante.conf] [-n | --make-keys | -V | --kill-points]\n");
+    *status = EX_USAGE;
+    return false;
+}
+
+static void on_store_failed(void *arg)
+{
+    (void)arg;
+    log_error("the store must be recovered: ending, to be started again");
+    atomic_store(&store_failed, true);
+    kill(getpid(), SIGTERM);
+}
+
+static void reload(struct house *house)
+{
+    struct buf why;
+
+    buf_init(&why, 4096);
+    sd_notify(0, "RELOADING=1");
+    if (house_reload(house, &why))
+        log_error("the old certificate stays: %s", buf_cstr(&why));
+    else
+        log_info("certificate and key read again");
+    sd_notify(0, "READY=1");
+    buf_free(&why);
+}
+
+/* Until a signal says stop. */
+static void run(struct house *house, const sigset_t *signals)
+{
+    int got;
+
+    log_info("serving");
+    sd_notify(0, "READY=1");
+    while (sigwait(signals, &got) || got == SIGHUP) {
+        if (got == SIGHUP)
+            reload(house);
+    }
+    sd_notify(0, "STOPPING=1");
+    log_info("stopping");
+}
+
+static void block_signals(sigset_t *signals)
+{
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, signals, NULL); /* all threads inherit it: main alone waits for them */
+}
+
+static int fail(enum err e, const struct buf *why)
+{
+    log_error("%s", why->len ? buf_cstr(why) : err_text(e));
+    return e == ERR_CONFIG ? EX_CONFIG : EX_TEMPFAIL;
+}
+
+static int serve(const struct settings *settings)
+{
+    enum err e;
+    int status = EX_OK;
+    sigset_t signals;
+    struct house *house = NULL;
+    struct buf why;
+
+    buf_init(&why, 4096);
+    block_signals(&signals);
+    if ((e = house_open(settings, on_store_failed, &house, &why)) ||
+        /* From here on: no root, no new privileges, no reading of keys that only root may read. */
+        (e = privileges_drop(settings->user, &why)) || (e = house_start(house, &why))) {
+        status = fail(e, &why);
+    } else {
+        run(house, &signals);
+        if (atomic_load(&store_failed))
+            _exit(EX_TEMPFAIL); /* closing a broken environment could wait for ever */
+    }
+    house_close(house);
+    buf_free(&why);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    int status = EX_OK;
+    enum err e;
+    struct arguments arguments = {.config = SETTINGS_DEFAULT_FILE};
+    struct settings *settings = NULL;
+    struct buf why;
+
+    secret_forbid_cores();
+    log_open("restante-fetchd", LOG_LEVEL_INFO);
+    if (!read_arguments(argc, argv, &arguments, &status))
+        return status;
+    buf_init(&why, 4096);
+    if ((e = settings_load(arguments.config, &settings, &why)) || (e = house_check(settings, &why))) {
+        fprintf(stderr, "%s\n", why.len ? buf_cstr(&why) : err_text(e));
+        status = EX_CONFIG;
+    } else if (arguments.check) {
+        settings_print(stdout, settings, SETTINGS_FETCHD);
+    } else if (arguments.make_keys) {
+        if ((e = house_make_keys(settings, &why)))
+            status = fail(e, &why);
+    } else {
+        log_set_level((enum log_level)settings->log_level);
+        status = serve(settings);
+    }
+    buf_free(&why);
+    settings_free(settings);
+    return status;
+}
