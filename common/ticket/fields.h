@@ -63,6 +63,7 @@
 #define NACK_TOO_LARGE "too-large"       /* above our limit */
 #define NACK_CORRUPT "corrupt"           /* the sealed payload never opened */
 #define NACK_FROM_CHANGED "from-changed" /* the letter's From: contradicts what the link host confirmed */
+#define NACK_MALFORMED "malformed"       /* the opened letter has a bare CR or LF */
 #define NACK_DENIED "denied"             /* the recipient does not want it */
 #define NACK_REASON_MAX 31
 #define NACK_TEXT_MAX 511 /* octets, decoded */

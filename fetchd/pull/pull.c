@@ -30,6 +30,7 @@
 #include "pull/inject.h"
 #include "pull/verdict.h"
 #include "settings/settings.h"
+#include "ticket/fields.h"
 #include "ticket/ticket.h"
 
 /* A due job is not given out again for this long: those under way are skipped anyway, and those of a host
@@ -221,8 +222,9 @@ static void end(struct flight *f, enum job_state state, const char *status, cons
     enum err e = store_job_end(f->puller->env->store, f->job.id, state, why, clock_now_s());
     if (e != ERR_OK)
         store_trouble(&f->job, e, "ending");
-    log_job(&f->job, f->url.host, NULL, status, why, 0,
-            state == JOB_FAILED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO);
+    else
+        log_job(&f->job, f->url.host, NULL, status, why, 0,
+                state == JOB_FAILED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO);
 }
 
 /* True when the job's state in the store changed so that another step can follow at once. */
@@ -312,7 +314,7 @@ static bool inject(struct flight *f)
     KILL_POINT("spooled");
     enum err e = inject_check_author(&f->job, &f->outcome);
     if (e == ERR_FROM_CHANGED)
-        return refuse(f, "from-changed", err_text(e));
+        return refuse(f, NACK_FROM_CHANGED, err_text(e));
     if (e != ERR_OK) {
         later(f, false, 0, err_text(e));
         return false;
@@ -325,9 +327,9 @@ static bool inject(struct flight *f)
     case ERR_OK:
         break;
     case ERR_SMTP_PERMANENT:
-        return refuse(f, "mta-refused", text);
+        return refuse(f, NACK_MTA_REFUSED, text);
     case ERR_BAD_BYTES:
-        return refuse(f, "malformed", err_text(ERR_BAD_BYTES));
+        return refuse(f, NACK_MALFORMED, err_text(ERR_BAD_BYTES));
     default:
         later(f, false, 0, result.code ? text : result.text);
         return false;
@@ -353,7 +355,9 @@ static bool answered(struct flight *f)
     char why[STORE_TEXT_MAX];
     if (o->err == ERR_CANCELLED)
         return false; /* we are stopping: the job stays as it is */
-    snprintf(why, sizeof why, "%s%s%.255s", err_text(o->err), o->detail[0] ? ": " : "", o->detail);
+    /* Some details only repeat the error. */
+    bool more = o->detail[0] && strcmp(o->detail, err_text(o->err)) != 0;
+    snprintf(why, sizeof why, "%s%s%.255s", err_text(o->err), more ? ": " : "", more ? o->detail : "");
     switch (verdict_of(f->verb, o)) {
     case VERDICT_GO_ON:
         if (f->verb == CLAIM_CLAIM)
@@ -364,11 +368,14 @@ static bool answered(struct flight *f)
         return false;
     case VERDICT_CORRUPT:
         if (f->job.corrupt + 1 >= CORRUPT_MAX)
-            return refuse(f, "corrupt", why);
+            return refuse(f, NACK_CORRUPT, why);
         later(f, true, o->retry_after_s, why);
         return false;
+    case VERDICT_TOO_LARGE:
+        return refuse(f, NACK_TOO_LARGE, why);
     case VERDICT_ACKED:
-        end(f, JOB_ACKED, "acknowledged", "the sender's site knows it as delivered");
+        end(f, f->verb == CLAIM_NACK ? JOB_NACKED : JOB_ACKED, "acknowledged",
+            "the sender's site knows it as delivered");
         return false;
     case VERDICT_ENDED:
         snprintf(why, sizeof why, "%s%s%s", err_text(o->err), o->reason[0] ? ": " : "", o->reason);

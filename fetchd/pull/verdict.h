@@ -9,11 +9,12 @@
 #include "store/store.h"
 
 enum verdict {
-    VERDICT_GO_ON,   /* the step succeeded */
-    VERDICT_LATER,   /* try again until the ticket expires */
-    VERDICT_CORRUPT, /* the payload did not open: try again a few times, then refuse it */
-    VERDICT_ACKED,   /* ended, and the letter is or was delivered */
-    VERDICT_ENDED,   /* ended without a word to the sender */
+    VERDICT_GO_ON,     /* the step succeeded */
+    VERDICT_LATER,     /* try again until the ticket expires */
+    VERDICT_CORRUPT,   /* the payload did not open: try again a few times, then refuse it */
+    VERDICT_TOO_LARGE, /* above our limit: refused at once */
+    VERDICT_ACKED,     /* ended, and the letter is or was delivered */
+    VERDICT_ENDED,     /* ended without a word to the sender */
 };
 
 enum verdict verdict_of(enum claim_verb verb, const struct claim_outcome *o);

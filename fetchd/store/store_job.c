@@ -17,7 +17,8 @@ static const struct {
     unsigned next; /* which states may follow */
 } state_row[JOB_STATE_COUNT] = {
 #define TO(state) (1U << JOB_##state)
-    [JOB_WAITING] = {"waiting", false, TO(DELIVERED) | TO(REFUSED) | TO(FAILED)},
+    /* Acked without having been delivered here: the sender's site knows it as delivered (410 "acked"). */
+    [JOB_WAITING] = {"waiting", false, TO(DELIVERED) | TO(REFUSED) | TO(ACKED) | TO(FAILED)},
     [JOB_DELIVERED] = {"delivered", false, TO(ACKED) | TO(FAILED)},
     [JOB_REFUSED] = {"refused", false, TO(NACKED) | TO(FAILED)},
     /* A repeated stub: the sender has not heard the ack or nack. */

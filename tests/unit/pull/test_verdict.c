@@ -28,6 +28,7 @@ static const struct {
     {"leased_by_another_is_retried", CLAIM_CLAIM, ERR_LEASED, "", VERDICT_LATER},
     {"flipped_byte_counts_as_corrupt", CLAIM_CLAIM, ERR_SEAL_TAG, "", VERDICT_CORRUPT},
     {"trailing_bytes_count_as_corrupt", CLAIM_CLAIM, ERR_SEAL_TRAILING, "", VERDICT_CORRUPT},
+    {"letter_above_our_limit_is_refused", CLAIM_CLAIM, ERR_TOO_LARGE, "", VERDICT_TOO_LARGE},
     {"no_connection_is_retried", CLAIM_CLAIM, ERR_CONNECT, "", VERDICT_LATER},
     {"bad_certificate_is_retried", CLAIM_CLAIM, ERR_TLS, "", VERDICT_LATER},
     {"wrong_digest_of_an_ack_is_retried", CLAIM_ACK, ERR_WRONG_DIGEST, "", VERDICT_LATER},
