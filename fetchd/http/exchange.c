@@ -132,10 +132,7 @@ static void run_ending(void *arg)
 {
     struct http_exchange *x = arg;
 
-    if (x->sent != NULL)
-        x->sent(x->sent_arg, x->complete);
-    if (x->release != NULL)
-        x->release(x->handler_state);
+    x->release(x->handler_state);
     loop_post(x->connection->loop, x);
 }
 
@@ -152,7 +149,9 @@ static void exchange_end(struct http_exchange *x)
 {
     enter(x, EXCHANGE_ENDING);
     drop_answer(x);
-    if (x->sent == NULL && x->release == NULL)
+    if (x->sent != NULL)
+        x->sent(x->sent_arg, x->complete);
+    if (x->release == NULL)
         exchange_free(x);
     else
         exchange_resubmit(x);

@@ -128,8 +128,8 @@ void http_answer(struct http_exchange *x, int status);                         /
 void http_answer_bytes(struct http_exchange *x, int status, struct buf *body); /* takes the buffer's memory */
 /* Sends length bytes from offset of fd; takes the descriptor. */
 void http_answer_file(struct http_exchange *x, int status, int fd, uint64_t offset, uint64_t length);
-/* Called on a pool thread when the answer's last byte was handed to the kernel (complete = true) or the
- * stream or connection ended before. To be set before http_answer*. */
+/* Called on the loop thread (must not block) when the answer's last byte was handed to the kernel (complete =
+ * true) or the stream or connection ended before. To be set before http_answer*. */
 void http_on_sent(struct http_exchange *x, void (*sent)(void *arg, bool complete), void *arg);
 
 #endif

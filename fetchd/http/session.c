@@ -11,8 +11,8 @@
 #define OUTBOUND_ACK_MAX 256 /* nghttp2: acknowledgements that wait to be sent */
 #define CONTINUATIONS_MAX 8
 #define SETTINGS_MAX 32
-/* nghttp2 counts resets of answered streams too, which libcurl sends one a request: its bound is a puller's pace, and the
- * narrow one for resets that cancel work is ours (on_reset). */
+/* nghttp2 counts resets of answered streams too, which libcurl sends one a request: its bound is a puller's
+ * pace, and the narrow one for resets that cancel work is ours (on_reset). */
 #define RESET_BURST 100000
 #define RESET_RATE 5000
 

@@ -19,24 +19,59 @@ struct pool_item {
     void *arg;
 };
 
+/* A thread; each sleeps on a condition of its own, so that the one that slept last is woken first: its stack
+ * and the kernel's idea of it are warm, and under little load the others sleep on. */
+struct pool_thread {
+    struct pool *pool;
+    pthread_t id;
+    pthread_cond_t wake;
+    bool woken;
+    struct pool_thread *next_idle;
+};
+
 struct pool {
-    pthread_mutex_t lock;
-    pthread_cond_t filled;
+    pthread_mutex_t lock; /* guards all below */
     struct pool_item *ring;
     size_t ring_size, head, waiting;
     bool ending;
     unsigned thread_count;
-    pthread_t *thread;
+    struct pool_thread *thread;
+    struct pool_thread *idle; /* the one that slept last first */
 };
+
+/* Under the lock. */
+static void pool_wake_one(struct pool *p)
+{
+    struct pool_thread *t = p->idle;
+
+    if (t == NULL)
+        return;
+    p->idle = t->next_idle;
+    t->woken = true;
+    pthread_cond_signal(&t->wake);
+}
+
+/* Under the lock. */
+static void pool_sleep(struct pool_thread *t)
+{
+    struct pool *p = t->pool;
+
+    t->woken = false;
+    t->next_idle = p->idle;
+    p->idle = t;
+    while (!t->woken)
+        pthread_cond_wait(&t->wake, &p->lock);
+}
 
 static void *pool_run(void *arg)
 {
-    struct pool *p = arg;
+    struct pool_thread *t = arg;
+    struct pool *p = t->pool;
 
     pthread_mutex_lock(&p->lock);
     for (;;) {
         while (p->waiting == 0 && !p->ending)
-            pthread_cond_wait(&p->filled, &p->lock);
+            pool_sleep(t);
         if (p->waiting == 0)
             break;
         struct pool_item item = p->ring[p->head];
@@ -60,12 +95,16 @@ static enum err pool_start(struct pool *p, const char *name, unsigned threads)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     while (p->thread_count < threads) {
         char thread_name[POOL_NAME_MAX];
-        if (pthread_create(&p->thread[p->thread_count], NULL, pool_run, p) != 0) {
+        struct pool_thread *t = &p->thread[p->thread_count];
+        t->pool = p;
+        pthread_cond_init(&t->wake, NULL);
+        if (pthread_create(&t->id, NULL, pool_run, t) != 0) {
+            pthread_cond_destroy(&t->wake);
             e = ERR_UNAVAILABLE;
             break;
         }
         snprintf(thread_name, sizeof thread_name, "%.10s-%u", name, p->thread_count % 10000);
-        pthread_setname_np(p->thread[p->thread_count], thread_name);
+        pthread_setname_np(t->id, thread_name);
         p->thread_count++;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -79,7 +118,6 @@ enum err pool_create(const char *name, unsigned threads, size_t queue_max, struc
     if (p == NULL)
         return ERR_NOMEM;
     pthread_mutex_init(&p->lock, NULL);
-    pthread_cond_init(&p->filled, NULL);
     p->ring_size = queue_max;
     p->ring = calloc(queue_max, sizeof *p->ring);
     p->thread = calloc(threads, sizeof *p->thread);
@@ -98,11 +136,13 @@ void pool_free(struct pool *p)
         return;
     pthread_mutex_lock(&p->lock);
     p->ending = true;
-    pthread_cond_broadcast(&p->filled);
+    while (p->idle != NULL)
+        pool_wake_one(p);
     pthread_mutex_unlock(&p->lock);
-    for (unsigned i = 0; i < p->thread_count; i++)
-        pthread_join(p->thread[i], NULL);
-    pthread_cond_destroy(&p->filled);
+    for (unsigned i = 0; i < p->thread_count; i++) {
+        pthread_join(p->thread[i].id, NULL);
+        pthread_cond_destroy(&p->thread[i].wake);
+    }
     pthread_mutex_destroy(&p->lock);
     free(p->thread);
     free(p->ring);
@@ -119,7 +159,7 @@ enum err pool_submit(struct pool *p, pool_work work, void *arg)
     } else {
         p->ring[(p->head + p->waiting) % p->ring_size] = (struct pool_item){work, arg};
         p->waiting++;
-        pthread_cond_signal(&p->filled);
+        pool_wake_one(p);
     }
     pthread_mutex_unlock(&p->lock);
     return e;

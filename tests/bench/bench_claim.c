@@ -10,6 +10,7 @@
  * connection for each letter. Prints how many went well; the server's cost is measured by the caller.
  */
 #include <curl/curl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,19 +70,6 @@ static long perform(CURL *c)
     else
         curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
     return status;
-}
-
-static int get(const char *url, long count, const char *ca, bool fresh)
-{
-    CURL *c = handle(ca);
-    long good = 0;
-    curl_easy_setopt(c, CURLOPT_URL, url);
-    curl_easy_setopt(c, CURLOPT_FORBID_REUSE, fresh ? 1L : 0L);
-    for (long i = 0; i < count; i++)
-        good += perform(c) == 200;
-    curl_easy_cleanup(c);
-    printf("%ld\n", good);
-    return good == count ? 0 : 1;
 }
 
 static struct curl_slist *field(struct curl_slist *list, const char *name, const char *value)
@@ -175,49 +163,105 @@ static bool one(CURL *c, const char *base, const struct ticket_keys *k, const ch
     return good;
 }
 
-static int claim(char **arg, bool ack)
-{
-    const char *base = arg[0], *ca = arg[3];
-    bool fresh = strcmp(arg[4], "fresh") == 0;
+/* What the threads share. */
+struct load {
+    const char *base, *url, *ca;
+    bool fresh, ack;
     struct site_keys *keys;
-    struct buf why;
-    char hex[33], recipient[256];
-    long good = 0, all = 0;
-    buf_init(&why, 1000);
-    if (site_keys_load(arg[1], &keys, &why) != ERR_OK) {
-        fprintf(stderr, "%s\n", buf_cstr(&why));
-        return 1;
-    }
-    FILE *ids = fopen(arg[2], "re");
-    if (!ids)
-        return 1;
-    CURL *c = handle(ca);
-    while (fscanf(ids, "%32s %255s", hex, recipient) == 2) {
-        uint8_t a[TICKET_A_BYTES];
-        struct ticket_keys k;
-        all++;
-        if (decode_hex(span_of(hex), a, sizeof a) != ERR_OK || ticket_derive(keys, a, &k) != ERR_OK)
-            continue;
-        good += one(c, base, &k, recipient, ack);
-        if (fresh) {
+    FILE *ids;
+    pthread_mutex_t lock; /* guards what follows, and ids */
+    long left, all, good;
+};
+
+/* The next ticket; false at the end. */
+static bool next_ticket(struct load *l, struct ticket_keys *k, char recipient[256])
+{
+    char hex[33];
+    uint8_t a[TICKET_A_BYTES];
+    pthread_mutex_lock(&l->lock);
+    bool there = fscanf(l->ids, "%32s %255s", hex, recipient) == 2;
+    l->all += there;
+    pthread_mutex_unlock(&l->lock);
+    return there && decode_hex(span_of(hex), a, sizeof a) == ERR_OK && ticket_derive(l->keys, a, k) == ERR_OK;
+}
+
+static bool next_get(struct load *l)
+{
+    pthread_mutex_lock(&l->lock);
+    bool there = l->left > 0;
+    l->left -= there;
+    l->all += there;
+    pthread_mutex_unlock(&l->lock);
+    return there;
+}
+
+static void *worker(void *arg)
+{
+    struct load *l = arg;
+    struct ticket_keys k;
+    char recipient[256];
+    long good = 0;
+    CURL *c = handle(l->ca);
+    while (l->url ? next_get(l) : next_ticket(l, &k, recipient)) {
+        if (l->url) {
+            curl_easy_setopt(c, CURLOPT_URL, l->url);
+            good += perform(c) == 200;
+        } else {
+            good += one(c, l->base, &k, recipient, l->ack);
+        }
+        if (l->fresh) {
             curl_easy_cleanup(c);
-            c = handle(ca);
+            c = handle(l->ca);
         }
     }
     curl_easy_cleanup(c);
-    fclose(ids);
-    site_keys_free(keys);
+    pthread_mutex_lock(&l->lock);
+    l->good += good;
+    pthread_mutex_unlock(&l->lock);
+    return NULL;
+}
+
+static int run(struct load *l, long at_once)
+{
+    pthread_t thread[64];
+    at_once = at_once < 1 ? 1 : at_once > 64 ? 64 : at_once;
+    pthread_mutex_init(&l->lock, NULL);
+    for (long i = 0; i < at_once; i++)
+        pthread_create(&thread[i], NULL, worker, l);
+    for (long i = 0; i < at_once; i++)
+        pthread_join(thread[i], NULL);
+    printf("%ld\n", l->good);
+    return l->good == l->all ? 0 : 1;
+}
+
+static int claim(char **arg, bool ack)
+{
+    struct load l = {.base = arg[0], .ca = arg[3], .fresh = strcmp(arg[4], "fresh") == 0, .ack = ack};
+    struct buf why;
+    buf_init(&why, 1000);
+    if (site_keys_load(arg[1], &l.keys, &why) != ERR_OK) {
+        fprintf(stderr, "%s\n", buf_cstr(&why));
+        return 1;
+    }
+    l.ids = fopen(arg[2], "re");
+    if (!l.ids)
+        return 1;
+    int rc = run(&l, atol(arg[5]));
+    fclose(l.ids);
+    site_keys_free(l.keys);
     buf_free(&why);
-    printf("%ld\n", good);
-    return good == all ? 0 : 1;
+    return rc;
 }
 
 int main(int argc, char **argv)
 {
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    if (argc == 6 && strcmp(argv[1], "get") == 0)
-        return get(argv[2], atol(argv[3]), argv[4], strcmp(argv[5], "fresh") == 0);
-    if (argc == 7 && (strcmp(argv[1], "claim") == 0 || strcmp(argv[1], "pull") == 0))
+    if (argc == 7 && strcmp(argv[1], "get") == 0) {
+        struct load l = {
+            .url = argv[2], .left = atol(argv[3]), .ca = argv[4], .fresh = strcmp(argv[5], "fresh") == 0};
+        return run(&l, atol(argv[6]));
+    }
+    if (argc == 8 && (strcmp(argv[1], "claim") == 0 || strcmp(argv[1], "pull") == 0))
         return claim(argv + 2, strcmp(argv[1], "claim") == 0);
     fprintf(stderr, "usage: see the head of bench_claim.c\n");
     return 2;
