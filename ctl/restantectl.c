@@ -318,6 +318,17 @@ static int usage(void)
     return EX_USAGE;
 }
 
+/* A Message-ID may be given with its angle brackets, as logs and letters show it. */
+static const char *without_brackets(char *id)
+{
+    size_t len = strlen(id);
+
+    if (len < 2 || id[0] != '<' || id[len - 1] != '>')
+        return id;
+    id[len - 1] = '\0';
+    return id + 1;
+}
+
 static bool read_options(int argc, char **argv, struct command *out)
 {
     static const struct option options[] = {
@@ -342,7 +353,7 @@ static bool read_options(int argc, char **argv, struct command *out)
                              : c == 'l' ? &out->limit
                                         : NULL;
         if (value)
-            *value = optarg;
+            *value = c == 'm' ? without_brackets(optarg) : optarg;
         else if (c == 'j')
             out->json = true;
         else
