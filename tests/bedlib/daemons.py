@@ -107,6 +107,8 @@ class Daemons:
             "link_host": f"pull.{site.domain}",
             "allow_special_ranges": f"{bed.net}.0/24, {bed.net6}::/64",
             "user": "restante",
+            # As with Postfix: tests shall not wait.
+            "retry_min": "1s", "retry_max": "5s", "outbox_retry_min": "1s", "outbox_retry_max": "5s",
         }
 
     def configure(self, **changes):

@@ -7,6 +7,7 @@ import glob
 import os
 import pwd
 import shutil
+import time
 
 from . import netns
 from .run import BedError, alive, read, run, stop, wait_for, write
@@ -222,6 +223,12 @@ class Mta:
         children = run(["ps", "-o", "pid=", "--ppid", str(master)], check=False).stdout.split() if master else []
         stop([pid for pid in [master, *map(int, children)] if pid], 0)
 
+    def _children(self, name):
+        """Process ids of the master's children of this name."""
+        master = self._pid(f"{self.queue}/pid/master.pid")
+        lines = run(["ps", "-o", "pid=,comm=", "--ppid", str(master)], check=False).stdout.decode().splitlines() if master else []
+        return [int(line.split()[0]) for line in lines if line.split()[1:] == [name]]
+
     def running(self):
         return self._pid(f"{self.queue}/pid/master.pid") is not None
 
@@ -235,9 +242,13 @@ class Mta:
                 self.main[name] = value
         self._write_main()
         if self.running():
-            start = os.path.getsize(self.log)
+            start, old = os.path.getsize(self.log), self._children("smtpd")
             netns.execute(self.ns, ["postfix", "-c", self.conf, "reload"], check=False)
             wait_for("Postfix to reload", lambda: "reload -- version" in read(self.log)[start:], 10)
+            # An idle smtpd of before might take the next connection still; one that has a client stays.
+            end = time.monotonic() + 0.5
+            while any(map(alive, old)) and time.monotonic() < end:
+                time.sleep(0.02)
         return before
 
     def load(self):

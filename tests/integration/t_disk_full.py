@@ -1,0 +1,87 @@
+"""The disk is full, or the store cannot be written: 452 4.3.1 (or plain, for mail that may), the client keeps the letter, and
+nothing is half kept."""
+
+import contextlib
+import os
+import shutil
+
+from bedlib.run import run
+from harness import Box, Refused, check, equal, letter, lf, submit
+from restante import bare_id, configured, status, strip_trace, tickets
+
+NEEDS = ("restante",)
+TIMEOUT = 120
+
+
+@contextlib.contextmanager
+def small_disk(bed, megabytes, **changes):
+    """fetchd of a keeps its store on a file system of this size."""
+    folder = f"{bed.a.folder}/small"
+    os.makedirs(folder, exist_ok=True)
+    run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0700", "tmpfs", folder])
+    shutil.chown(folder, "restante", "restante")
+    try:
+        with configured(bed.a, data_directory=folder, **changes):
+            yield folder
+    finally:
+        run(["umount", "-l", folder])
+
+
+def answer(bed, raw):
+    try:
+        submit(bed.a, "alice@a.test", ["bob@b.test"], raw)
+    except Refused as e:
+        return e.code, e.text[:5]
+    return None
+
+
+def test_a_letter_larger_than_the_disk(bed):
+    """452 4.3.1 in the middle of the letter; the next, smaller one is taken."""
+    with small_disk(bed, 70, disk_floor_percent="0", store_cache="2m"):
+        raw = letter(body=(b"z" * 78 + b"\r\n") * (90 * 1024 * 1024 // 80))
+        equal(answer(bed, raw), (452, "4.3.1"), "answer")
+        equal(tickets(bed.a, message_id=bare_id(raw)), [], "tickets")
+        equal(status(bed.a)["payloads"], 0, "payloads")
+        box, raw = Box(bed.b, "bob"), letter()
+        submit(bed.a, "alice@a.test", ["bob@b.test"], raw)
+        equal(strip_trace(box.one()), lf(raw), "letter")
+
+
+def test_no_room_at_all(bed):
+    """Everything is used up: 452 4.3.1 to small letters too; with room again the same letter goes, once."""
+    with small_disk(bed, 60, disk_floor_percent="0", store_cache="2m") as folder:
+        filler = f"{folder}/filler"
+        with contextlib.suppress(OSError), open(filler, "wb") as f:
+            while True:
+                f.write(b"\0" * 65536)
+                f.flush()
+        # Small letters fit into what the database has reserved already; some hundred of them do not.
+        refused = None
+        for _ in range(300):
+            raw = letter(body=b"x" * 60_000 + b"\r\n")
+            got = answer(bed, raw)
+            if got:
+                refused = raw, got
+                break
+        check(refused is not None, "300 letters of 60 KB were taken without any room")
+        raw, got = refused
+        equal(got, (452, "4.3.1"), "answer")
+        os.remove(filler)
+        box = Box(bed.b, "bob")
+        if not bed.a.daemons.pid("fetchd"):
+            bed.a.daemons.start_one("fetchd")
+        submit(bed.a, "alice@a.test", ["bob@b.test"], raw)
+        found = box.wait(1, containing=bare_id(raw).encode(), timeout=40)
+        equal([strip_trace(one) for one in found], [lf(raw)], "letter")
+
+
+def test_below_the_floor(bed):
+    """Below disk_floor_percent automatic mail goes plain."""
+    box, raw = Box(bed.b, "bob"), letter()
+    with small_disk(bed, 60, disk_floor_percent="90", store_cache="2m") as folder:
+        with open(f"{folder}/filler", "wb") as f:
+            f.write(b"\0" * (30 << 20))
+        submit(bed.a, "alice@a.test", ["bob@b.test"], raw)
+        got = box.one()
+        check(b"with RESTANTE" not in got[:3000], "it came by Restante")
+        equal(tickets(bed.a, message_id=bare_id(raw)), [], "tickets")
