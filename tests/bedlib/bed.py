@@ -30,6 +30,7 @@ BASE = "/tmp"
 HOSTS = {"a": 1, "b": 2, "c": 3, "x": 66}
 SITES = ("a", "b", "c")
 RESTANTE_SITES = ("a", "b")
+USERS = ("restante", "restante-milter")  # of the daemons
 
 
 class Site:
@@ -115,6 +116,11 @@ class Bed:
             self.state["up"] = True
             self._save()
 
+    def keep(self):
+        """Stays up until somebody takes it down, whatever becomes of its owner."""
+        self.state["owner"] = self.state["owner_start"] = None
+        self._save()
+
     def check(self, say=lambda text: None):
         """Raises if up() would: somebody else has our names or addresses, or the bed is up already. Removes what a crashed
         run left."""
@@ -136,7 +142,8 @@ class Bed:
             self.pki.issue(f"pull.{site.domain}", [f"pull.{site.domain}"])
         step("test CA and certificates")
         if found:
-            make_users()
+            self.state["made_users"] = make_users()
+            self._save()
         for site in self.sites():
             restante = site.daemons is not None and found is not None
             if restante:
@@ -257,6 +264,7 @@ class Bed:
             netns.delete(ns)
         if self.state or os.path.isdir(self.folder):
             self._remove_folder()
+        remove_users(self.state.get("made_users", ()))
         self.state = {}
 
     def _remove_folder(self):
@@ -337,12 +345,23 @@ def designation(domain):
 
 
 def make_users():
-    """The system users that the package makes."""
-    for user in ("restante", "restante-milter"):
+    """The system users that the package makes. Returns those that were missing."""
+    made = []
+    for user in USERS:
         if run(["getent", "passwd", user], check=False).returncode != 0:
             run(["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent", "--shell",
                  "/usr/sbin/nologin", user])
+            made.append(user)
     run(["usermod", "-aG", "restante", "restante-milter"])  # deposit.sock belongs to group restante
+    return made
+
+
+def remove_users(made):
+    """Takes users away that a bed made, unless another bed or an installed Restante has them by now."""
+    installed = any(os.path.exists(f"{folder}/sysusers.d/restante.conf") for folder in ("/usr/lib", "/usr/local/lib", "/etc"))
+    if not installed and not glob.glob(f"{BASE}/restante-bed-*/bed.json"):
+        for user in reversed(made):  # restante-milter first: it is a member of the other's group
+            run(["userdel", user], check=False)
 
 
 def _start_time(pid):
