@@ -45,6 +45,8 @@
 
 struct flight {
     struct puller *puller;
+    uint8_t
+        id[16]; /* the job's; never changes, so that the loop may compare it while the job is read again */
     struct job job;
     struct ticket_url url;
     enum claim_verb verb;
@@ -161,7 +163,7 @@ static void flight_end(struct flight *f)
 static bool under_way(const struct puller *p, const uint8_t id[16])
 {
     for (const struct flight *f = p->flights; f; f = f->next)
-        if (memcmp(f->job.id, id, sizeof f->job.id) == 0)
+        if (memcmp(f->id, id, sizeof f->id) == 0)
             return true;
     return false;
 }
@@ -296,10 +298,8 @@ static void transfer(struct flight *f)
 /* Reads the job again after its state changed. */
 static bool reload(struct flight *f)
 {
-    uint8_t id[16];
-    memcpy(id, f->job.id, sizeof id);
     job_wipe(&f->job);
-    enum err e = store_job_get(f->puller->env->store, id, &f->job);
+    enum err e = store_job_get(f->puller->env->store, f->id, &f->job);
     if (e != ERR_OK)
         log_error("a job cannot be read again: %s", err_text(e));
     return e == ERR_OK;
@@ -449,6 +449,7 @@ static void take(struct puller *p, const uint8_t id[16])
     if (!f)
         return;
     f->puller = p;
+    memcpy(f->id, id, sizeof f->id);
     f->outcome.letter_fd = -1;
     enum err e = store_job_get(p->env->store, id, &f->job);
     if (e != ERR_OK || job_state_ended(f->job.state)) {
