@@ -66,11 +66,11 @@ class _Connection(threading.Thread):
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding=None,
                                                                        validate_outbound_headers=False,
                                                                        normalize_outbound_headers=False))
-        with self.lock:
-            self.h2.initiate_connection()
-            self._flush()
         requests = {}
         try:
+            with self.lock:
+                self.h2.initiate_connection()
+                self._flush()
             while data := tls.recv(65536):
                 with self.lock:
                     events = self.h2.receive_data(data)
