@@ -97,7 +97,7 @@ static enum err range_parse(struct span field, uint64_t size, struct range *out)
     *out = (struct range){false, 0, size - 1};
     if (!span_cut(field, '=', &unit, &set) || !span_is_nocase(unit, "bytes") ||
         !span_cut(set, '-', &first, &last) || span_to_u64(first, UINT64_MAX / 2, &a) != true ||
-        (last.len > 0 && !span_to_u64(last, UINT64_MAX / 2, &b)) || b < a)
+        (last.len > 0 && (!span_to_u64(last, UINT64_MAX / 2, &b) || b < a)))
         return ERR_OK;
     if (a >= size)
         return ERR_TOO_LARGE;
