@@ -1,0 +1,55 @@
+"""restante-open: where no fetchd calls, a person turns the stub in his mailbox into the letter himself."""
+
+import glob
+import os
+
+from harness import Box, check, equal, letter, submit
+from restante import main_cf, wait_ticket
+
+NEEDS = ("restante",)
+
+
+def program(bed):
+    """restante-open beside the programs that the bed was made from."""
+    found = [path for folder in ("ctl", "bin", "usr/bin", ".")
+             for path in glob.glob(f"{bed.state['programs']['from']}/{folder}/restante-open") if os.access(path, os.X_OK)]
+    check(found, "restante-open is not there")
+    return found[0]
+
+
+def test_stub_in_a_mailbox_becomes_the_letter(bed):
+    """b.test's milter is out: the stub lies in bob's Maildir; restante-open at b fetches, writes and confirms the letter."""
+    raw = letter(body=b"A line.\r\n" * 20000)
+    box = Box(bed.b, "bob")
+    with main_cf(bed.b, smtpd_milters=""):
+        submit(bed.a, "alice@a.test", ["bob@b.test"], raw)
+        stub = box.one(containing=b"Restante-Stub:")
+    done = bed.b.exec([program(bed), "-c", bed.b.daemons.conf, "--no-ack"], input=stub, check=False)
+    equal((done.returncode, done.stdout), (0, raw), "the letter")
+    ticket = wait_ticket(bed.a, raw, "leased")
+    equal(ticket["state"], "leased")
+    # Another call makes another lease token: the first lease must have ended.
+    bed.a.daemons.shift_clock(4000)
+    try:
+        done = bed.b.exec([program(bed), "-c", bed.b.daemons.conf], input=stub, check=False)
+        for _ in range(20):
+            if done.returncode != 75:
+                break
+            done = bed.b.exec([program(bed), "-c", bed.b.daemons.conf], input=stub, check=False)
+        equal((done.returncode, done.stdout), (0, raw), "the letter")
+        wait_ticket(bed.a, raw, "delivered")
+        again = bed.b.exec([program(bed), "-c", bed.b.daemons.conf], input=stub, check=False)
+        equal((again.returncode, again.stdout), (65, b""), "a call for a delivered letter")
+        check(b"acked" in again.stderr, again.stderr)
+    finally:
+        bed.a.daemons.shift_clock(0)
+
+
+def test_what_is_no_stub_is_refused(bed):
+    """No stub field, and a stub whose host nobody designates."""
+    run = [program(bed), "-c", bed.b.daemons.conf]
+    equal(bed.b.exec(run, input=b"Subject: x\n\nno stub\n", check=False).returncode, 65)
+    from restante import a_stub
+    done = bed.b.exec(run, input=a_stub(sender="eve@a.test", host="pull.evil.test"), check=False)
+    equal((done.returncode, done.stdout), (65, b""))
+    check(b"designated" in done.stderr, done.stderr)
