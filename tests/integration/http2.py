@@ -30,8 +30,10 @@ class Request:
         self.body = b""
 
     def answer(self, status, headers=(), body=b"", *, end=True):
-        """Sends an answer; end=False leaves the stream open for send()."""
-        pairs = [(":status", str(status)), ("restante", "1"), ("cache-control", "no-store"), *headers]
+        """Sends an answer, with the fields that every one has unless headers give them otherwise (None: not at all); end=False
+        leaves the stream open for send()."""
+        usual = [("restante", "1"), ("cache-control", "no-store")]
+        pairs = [(":status", str(status)), *(pair for pair in usual if pair[0] not in dict(headers)), *headers]
         pairs = [(name, value) for name, value in pairs if value is not None]
         self.connection.headers(self.stream, pairs, end=end and not body)
         if body:
