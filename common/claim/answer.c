@@ -23,9 +23,10 @@ static bool read_wrap(struct answer *a, struct span v)
 
 static bool copy_text(struct span v, char *out, size_t size)
 {
-    if (v.len >= size || memchr(v.ptr, '\0', v.len) != NULL)
+    if (v.len >= size || (v.len > 0 && memchr(v.ptr, '\0', v.len) != NULL))
         return false;
-    memcpy(out, v.ptr, v.len);
+    if (v.len > 0)
+        memcpy(out, v.ptr, v.len);
     out[v.len] = '\0';
     return true;
 }
@@ -143,7 +144,7 @@ static bool read_retry_after(struct answer *a, struct span v)
 static bool read_encoding(struct answer *a, struct span v)
 {
     (void)a;
-    return !span_is_nocase(v, "identity");
+    return span_is_nocase(v, "identity");
 }
 
 static const struct {

@@ -28,7 +28,7 @@ enum answer_field {
     ANSWER_CONTENT_RANGE = 1 << 10,
     ANSWER_REASON = 1 << 11,
     ANSWER_RETRY_AFTER = 1 << 12,
-    ANSWER_ENCODING = 1 << 13 /* a Content-Encoding other than identity */
+    ANSWER_ENCODING = 1 << 13 /* Content-Encoding: identity; another one is bad */
 };
 
 struct answer {

@@ -63,7 +63,7 @@ struct claim_request {
 };
 
 struct claim_outcome {
-    enum err err;     /* ERR_OK, or what went wrong; err_temporary says whether to try again */
+    enum err err;     /* ERR_OK, or what went wrong; what to do then is the caller's verdict */
     int http_status;  /* 0 when no answer came */
     char reason[32];  /* of a 410: "acked", "retracted", ...; "" otherwise */
     char detail[256]; /* printable, for the log and `restantectl jobs` */

@@ -202,7 +202,7 @@ static bool accept_body(struct transfer *t)
     t->window_mono_ms = now;
     t->window_bytes = 0;
     t->deadline_mono_ms = t->total_mono_ms;
-    if (answer_has(&t->answer, ANSWER_ENCODING) || (t->answer.bad & ANSWER_ENCODING && t->answer.status == 0))
+    if ((t->answer.bad & ANSWER_ENCODING) != 0)
         return refuse(t, ERR_HTTP, "the answer is encoded, which nobody asked for");
     return t->intake == NULL ? accept_claim(t) : accept_resumed(t);
 }
@@ -561,6 +561,9 @@ bool transfer_end(struct transfer *t, CURLcode code, enum err cause, int64_t now
             return true;
         }
     }
+    /* A payload that ended short and in order is broken, whatever was said when it was asked for again. */
+    if (t->interrupted_by == ERR_SEAL_TRUNCATED && err != ERR_OK && err != ERR_GONE && err != ERR_CANCELLED)
+        err = ERR_SEAL_TRUNCATED;
     t->outcome.err = err;
     if (err != ERR_OK && t->outcome.detail[0] == '\0')
         set_detail(t, err_text(err));

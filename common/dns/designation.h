@@ -39,6 +39,9 @@ struct designation {
  * NULL). */
 enum err designation_parse(struct span record, const char *domain, struct designation *out, struct buf *why);
 
+/* Whether a TXT record means to be a designation: its first tag is v=restante1, whatever follows. */
+bool designation_is_candidate(struct span record);
+
 /* Asks DNS. No record, two records or a malformed one: ERR_OK with present = false. ERR_DNS_TEMPORARY,
  * ERR_DNS_BOGUS. */
 enum err designation_lookup(struct resolver *r, const char *domain, int64_t deadline_mono_ms,
