@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/kill.h"
 #include "base/log.h"
 #include "env/env.h"
 #include "lifecycle/lifecycle.h"
@@ -234,5 +235,6 @@ void bounce_handle(void *env, struct http_exchange *x)
     if (!e)
         e = b->head_read ? take_care(env, b) : ERR_SYNTAX;
     struct api_reply reply = answer_reply_of(e, NULL);
+    KILL_POINT("bounce-answer-before");
     answer_reply(x, &reply);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/kill.h"
 #include "base/log.h"
 #include "env/env.h"
 #include "local/answer.h"
@@ -136,6 +137,7 @@ static void answer_or_move(const struct env *env, struct http_exchange *x, bool 
         buf_free(&json);
         answer_error(x, e, NULL);
     } else {
+        KILL_POINT("plan-answer-before");
         answer_json(x, 200, &json);
     }
 out:

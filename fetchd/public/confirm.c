@@ -134,5 +134,6 @@ void confirm_status(struct visit *v)
         return;
     }
     changed(v, &t, ticket_state_name(t.state), "waits at the recipient's site");
+    KILL_POINT("status-answer-before");
     http_answer(v->x, 204);
 }

@@ -325,7 +325,10 @@ static enum err purge_job(struct change *c, void *arg)
 {
     struct purge *p = arg;
 
-    return change_job_purge(c, p->id, p->timer_s);
+    enum err err = change_job_purge(c, p->id, p->timer_s);
+    if (err == ERR_OK)
+        KILL_POINT("purge-commit-before");
+    return err;
 }
 
 static enum err purge_kind(struct store *s, enum timer_kind kind, size_t id_len, int64_t now_s, size_t max,
