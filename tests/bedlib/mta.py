@@ -7,6 +7,7 @@ import glob
 import os
 import pwd
 import shutil
+import signal
 import time
 
 from . import netns
@@ -194,6 +195,9 @@ class Mta:
     def start(self):
         if self.chroot:
             self._fill_chroot()
+        # After a crash postsuper, which is not root then, has something to say before there is a postlogd.
+        with open(self.log, "a", encoding="utf-8"):
+            shutil.chown(self.log, "postfix")
         done = netns.execute(self.ns, ["postfix", "-c", self.conf, "start"], check=False, timeout=30)
         if done.returncode != 0 or not self.running():
             # Without a terminal Postfix says nothing of why.
@@ -220,6 +224,8 @@ class Mta:
     def kill(self):
         """kill -9 to the master and all its children, as a crash would."""
         master = self._pid(f"{self.queue}/pid/master.pid")
+        if master:
+            os.kill(master, signal.SIGSTOP)  # else it might bear another child, who would keep its listener open
         children = run(["ps", "-o", "pid=", "--ppid", str(master)], check=False).stdout.split() if master else []
         stop([pid for pid in [master, *map(int, children)] if pid], 0)
 
