@@ -1,13 +1,13 @@
 /*
- * designation.c - the grammar of the "_restante" record, and which hosts it names. It is somebody else's word:
- * whatever is not in the grammar makes the whole record void.
+ * designation.c - the grammar of the "_restante" record, and which hosts it names. It is somebody else's
+ * word: whatever is not in the grammar makes the whole record void.
  */
 #include "dns/designation.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define TAGS_MAX 32  /* unknown ones are remembered only to find doubles */
+#define TAGS_MAX 32 /* unknown ones are remembered only to find doubles */
 #define HTTPS_PORT 443
 #define VERSION "restante1"
 
