@@ -5,6 +5,7 @@ Both use python3-h2 for what is normal; whatever is not, is written as raw frame
 
 import contextlib
 import queue
+import select
 import socket
 import ssl
 import struct
@@ -73,8 +74,14 @@ class _Connection(threading.Thread):
             with self.lock:
                 self.h2.initiate_connection()
                 self._flush()
-            while data := tls.recv(65536):
+            while True:
+                self._wait_readable()
                 with self.lock:
+                    data = self._receive()
+                    if data is None:
+                        continue
+                    if not data:
+                        break
                     events = self.h2.receive_data(data)
                     self._flush()
                     self.lock.notify_all()
@@ -87,6 +94,27 @@ class _Connection(threading.Thread):
                 self.closed = True
                 self.lock.notify_all()
             tls.close()
+
+    # A TLS connection bears one thread at a time: whoever reads or writes holds the lock, and nobody waits for input with it.
+
+    def _wait_readable(self):
+        with self.lock:
+            if self.tls.pending():
+                return
+        poll = select.poll()
+        poll.register(self.tls, select.POLLIN)
+        if not poll.poll(self.server.timeout * 1000):
+            raise TimeoutError("nothing came")
+
+    def _receive(self):
+        """What is there, b"" at the end, None if it is no whole TLS record yet. The caller holds the lock."""
+        self.tls.settimeout(0)
+        try:
+            return self.tls.recv(65536)
+        except ssl.SSLWantReadError:
+            return None
+        finally:
+            self.tls.settimeout(self.server.timeout)
 
     def _handle(self, event, requests):
         if isinstance(event, h2.events.RequestReceived):
