@@ -121,9 +121,10 @@ const struct config_row settings_rows[] = {
      "How long an arriving stub may wait for DNS answers before its sender is asked to come again later.", F},
     /* the MTA */
     {"letters_in", CONFIG_TEXT, AT(letters_in), "127.0.0.1:10025", 1, 110, NONE,
-     "The listener of the MTA that takes the letters called for, as address:port or unix:/path.", F},
+     "The listener of the MTA that takes the letters called for, and notifications to this site's own senders, as address:port "
+     "or unix:/path.", F},
     {"stubs_out", CONFIG_TEXT, AT(stubs_out), "127.0.0.1:10026", 1, 110, NONE,
-     "The listener of the MTA that takes stubs and reports, as address:port or unix:/path.", F},
+     "The listener of the MTA that takes stubs, as address:port or unix:/path.", F},
     {"injections_max", CONFIG_NUMBER, AT(injections_max), "20", 1, 1000, NONE,
      "How many SMTP connections to each of these listeners are open at once.", F},
     /* letters and tickets */
@@ -144,7 +145,7 @@ const struct config_row settings_rows[] = {
     {"stub_subject", CONFIG_FLAG, AT(stub_subject), "no", 0, 0, NONE,
      "Whether stubs bear the Subject of their letters, in clear.", F},
     {"outbox_retry_min", CONFIG_DURATION, AT(outbox_retry_min_s), "1m", 1, DAY, NONE,
-     "How long a stub or report that stubs_out refused for now waits before the second try.", F},
+     "How long a stub or notification that the MTA refused for now waits before the second try.", F},
     {"outbox_retry_max", CONFIG_DURATION, AT(outbox_retry_max_s), "4h", 1, 7 * DAY, NONE,
      "The longest such wait.", F},
     {"disk_floor_percent", CONFIG_NUMBER, AT(disk_floor_percent), "5", 0, 90, NULL, "percent",
