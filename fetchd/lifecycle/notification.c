@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/encode.h"
+#include "base/log.h"
 #include "env/site.h"
 #include "lifecycle/letterfile.h"
 #include "mail/address.h"
@@ -22,6 +23,7 @@ struct notification {
     struct letterfile *letter; /* NULL: what goes along stands in front */
     enum { READ_FRONT, READ_LETTER, READ_BACK } phase;
     size_t offset;
+    bool broken; /* the letter could not be read to its end */
 };
 
 static bool is_status(struct span s)
@@ -135,8 +137,35 @@ static enum err explain(const struct ticket *t, const struct notify_words *words
     return e;
 }
 
+/* The letter, if it can be had. What is wrong with it must not keep the sender from being told. */
+static enum err open_letter(const struct env *env, const struct ticket *t, struct letterfile **out)
+{
+    enum err e = letterfile_open(env->store, t, out);
+
+    if (e == ERR_OK || e == ERR_NOMEM)
+        return e;
+    if (e != ERR_NOT_FOUND && e != ERR_GONE)
+        log_error("a letter cannot be read: its sender is told without it: %s", err_text(e));
+    *out = NULL;
+    return ERR_OK;
+}
+
+/* The letter's header into the front; what the ticket knows of it without the letter. */
+static enum err put_header_part(const struct ticket *t, struct notification *n)
+{
+    enum err e = n->letter ? append_header(n->letter, &n->front) : append_known_header(t, &n->front);
+
+    if (n->letter && e && e != ERR_NOMEM) {
+        log_error("a letter is damaged: its sender is told without it");
+        e = append_known_header(t, &n->front);
+    }
+    letterfile_close(n->letter);
+    n->letter = NULL;
+    return e;
+}
+
 static enum err compose(const struct env *env, const struct ticket *t, const struct notify_words *words,
-                        struct notification *n)
+                        bool letter, struct notification *n)
 {
     enum err e;
     char boundary[80], message_id[ADDRESS_DOMAIN_MAX + 80], status[12];
@@ -151,12 +180,9 @@ static enum err compose(const struct env *env, const struct ticket *t, const str
     snprintf(message_id, sizeof message_id, "restante-notice.%s.%s@%s", hex, ticket_state_name(t->state),
              env->site->hostname);
     bool full = words->action == DSN_FAILED && span_is_nocase(span_of(t->ret), "FULL");
-    enum err letter = letterfile_open(env->store, t, &n->letter);
-    if (letter && letter != ERR_NOT_FOUND && letter != ERR_GONE) {
-        e = letter;
+    if (letter && (e = open_letter(env, t, &n->letter)))
         goto out;
-    }
-    full = full && !letter;
+    full = full && n->letter;
     if ((e = address_parse(span_of(t->sender), &sender)) || (e = explain(t, words, &explanation)) ||
         (e = xtext_value(t->envid, envid, &dsn.envid)) || (e = xtext_value(t->orcpt, orcpt, &dsn.orcpt)))
         goto out;
@@ -174,11 +200,8 @@ static enum err compose(const struct env *env, const struct ticket *t, const str
     dsn.smtputf8 = t->smtputf8;
     if ((e = dsn_begin(&dsn, full, boundary, &n->front)))
         goto out;
-    if (!full) {
-        e = letter ? append_known_header(t, &n->front) : append_header(n->letter, &n->front);
-        letterfile_close(n->letter);
-        n->letter = NULL;
-    }
+    if (!full)
+        e = put_header_part(t, n);
     if (!e)
         e = dsn_end(boundary, &n->back);
 out:
@@ -187,7 +210,7 @@ out:
 }
 
 enum err notification_open(const struct env *env, const struct ticket *t, const struct notify_words *words,
-                           struct notification **out)
+                           bool letter, struct notification **out)
 {
     struct notification *n = calloc(1, sizeof *n);
 
@@ -195,13 +218,18 @@ enum err notification_open(const struct env *env, const struct ticket *t, const 
         return ERR_NOMEM;
     buf_init(&n->front, NOTICE_MAX + HEADER_MAX);
     buf_init(&n->back, 256);
-    enum err e = compose(env, t, words, n);
+    enum err e = compose(env, t, words, letter, n);
     if (e) {
         notification_close(n);
         return e;
     }
     *out = n;
     return ERR_OK;
+}
+
+bool notification_broken(const struct notification *n)
+{
+    return n->broken;
 }
 
 void notification_close(struct notification *n)
@@ -239,8 +267,10 @@ ssize_t notification_read(void *arg, void *out, size_t max)
             n->phase = READ_LETTER;
             break;
         case READ_LETTER:
-            if (n->letter && (got = letterfile_read(n->letter, out, max)))
+            if (n->letter && (got = letterfile_read(n->letter, out, max))) {
+                n->broken = got < 0;
                 return got;
+            }
             n->phase = READ_BACK;
             n->offset = 0;
             break;

@@ -6,6 +6,7 @@
 #ifndef LIFECYCLE_NOTIFICATION_H
 #define LIFECYCLE_NOTIFICATION_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "env/env.h"
@@ -20,9 +21,12 @@ struct notify_words {
 
 struct notification;
 /* env: store, site. The whole letter goes along with RET=FULL and a failure, else its header; what the ticket
- * knows of it when the letter is destroyed already. The caller owns *out. */
+ * knows of it when the letter is destroyed already, cannot be read, or is not asked for (`letter` false). The
+ * caller owns *out. */
 enum err notification_open(const struct env *env, const struct ticket *t, const struct notify_words *words,
-                           struct notification **out);
+                           bool letter, struct notification **out);
+/* The letter turned out to be damaged while it was read: the notification must be made anew without it. */
+bool notification_broken(const struct notification *n);
 void notification_close(struct notification *n);
 /* An smtp_read; arg is the notification. */
 ssize_t notification_read(void *arg, void *out, size_t max);

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/kill.h"
+#include "base/log.h"
 #include "lifecycle/outbox.h"
 #include "lifecycle/story.h"
 #include "mta/smtp.h"
@@ -74,20 +75,38 @@ static void log_notification(const struct ticket *t, const struct work *work,
     log_line_end(&line, LOG_LEVEL_INFO);
 }
 
-static enum err send_notification(const struct env *env, const struct ticket *t, const struct work *work,
-                                  const struct notify_words *words)
+/* To the MTA. *broken: the letter that was to go along is damaged, and nothing was sent. */
+static enum err hand_over(const struct env *env, const struct ticket *t, const struct notify_words *words,
+                          bool letter, struct smtp_result *result, bool *broken)
 {
-    struct smtp_result result = {.err = ERR_OK};
     struct notification *n = NULL;
-    enum err e = notification_open(env, t, words, &n);
+    enum err e = notification_open(env, t, words, letter, &n);
 
     if (e)
         return e;
     struct smtp_envelope envelope = {
         .sender = "", .recipient = t->sender, .notify = "NEVER", .body = "8BITMIME", .smtputf8 = t->smtputf8};
     KILL_POINT("notify-send-before");
-    smtp_send(env->letters_in, &envelope, notification_read, n, &result);
+    smtp_send(env->letters_in, &envelope, notification_read, n, result);
     KILL_POINT("notify-send-after");
+    *broken = result->err && notification_broken(n);
+    notification_close(n);
+    return ERR_OK;
+}
+
+static enum err send_notification(const struct env *env, const struct ticket *t, const struct work *work,
+                                  const struct notify_words *words)
+{
+    struct smtp_result result = {.err = ERR_OK};
+    bool broken = false;
+    enum err e = hand_over(env, t, words, true, &result, &broken);
+
+    if (!e && broken) {
+        log_error("a letter is damaged: its sender is told without it");
+        e = hand_over(env, t, words, false, &result, &broken);
+    }
+    if (e)
+        return e;
     if (result.err == ERR_OK || result.err == ERR_SMTP_PERMANENT) {
         /* A refused notification has nobody left to be told about. */
         log_notification(t, work, &result, result.err ? "notice-refused" : "notified");
@@ -98,7 +117,6 @@ static enum err send_notification(const struct env *env, const struct ticket *t,
         smtp_result_text(&result, text, sizeof text);
         e = store_work_later(env->store, work, outbox_next_try(env, work->tries, clock_now_s()), text);
     }
-    notification_close(n);
     return e;
 }
 

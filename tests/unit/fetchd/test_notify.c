@@ -141,7 +141,7 @@ static void read_notification(struct house *h, struct buf *out)
     ssize_t got;
 
     assert_true(notify_decide(&h->ticket, &words));
-    assert_int_equal(notification_open(&h->env, &h->ticket, &words, &n), ERR_OK);
+    assert_int_equal(notification_open(&h->env, &h->ticket, &words, true, &n), ERR_OK);
     buf_init(out, 1 << 20);
     while ((got = notification_read(n, piece, sizeof piece)) > 0)
         assert_int_equal(buf_append(out, piece, (size_t)got), ERR_OK);
@@ -221,6 +221,42 @@ static void an_expired_ticket_says_that_nobody_called(void **state)
     buf_free(&text);
 }
 
+/* The payload's file has lost its end: the sender is told all the same. */
+static void a_damaged_letter_keeps_nobody_from_being_told(void **state)
+{
+    static const uint16_t epoch = 1;
+    static const uint8_t key[1][SITEKEY_BYTES] = {{9}};
+    char folder[] = "/tmp/restante-notify-XXXXXX", command[200];
+    struct house h = {.env = {.site = &h.site}};
+    struct buf why, text;
+
+    (void)state;
+    buf_init(&why, 1000);
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(site_keys_from_bytes(&epoch, key, 1, &h.keys), ERR_OK);
+    h.env.keys = h.keys;
+    strcpy(h.site.hostname, "mx.a.test");
+    const struct store_options options = {
+        .engine = STORE_BDB, .directory = folder, .dedupe_s = 86400, .tombstone_s = 86400};
+    if (store_open(&options, h.keys, &h.env.store, &why))
+        fail_msg("%s", buf_cstr(&why));
+    deposit(&h, "FULL", "");
+    snprintf(command, sizeof command, "truncate -s 10 %s/payload/*", folder);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(store_bounced(h.env.store, h.ticket.a, "5.1.1", "no such user", NOW + 1, &h.ticket),
+                     ERR_OK);
+    read_notification(&h, &text);
+    has(&text, "Status: 5.1.1\r\n");
+    has(&text, "text/rfc822-headers");
+    has(&text, "Message-ID: <1@a.test>\r\n");
+    buf_free(&text);
+    store_close(h.env.store);
+    site_keys_free(h.keys);
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+    buf_free(&why);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +265,7 @@ int main(void)
                                         close_house),
         cmocka_unit_test_setup_teardown(ret_full_returns_the_letter, open_house, close_house),
         cmocka_unit_test_setup_teardown(an_expired_ticket_says_that_nobody_called, open_house, close_house),
+        cmocka_unit_test(a_damaged_letter_keeps_nobody_from_being_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
