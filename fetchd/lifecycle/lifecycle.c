@@ -207,6 +207,8 @@ enum err lifecycle_create(const struct env *env, struct lifecycle **out)
 
 void lifecycle_wake(struct lifecycle *l)
 {
+    if (!l)
+        return;
     pthread_mutex_lock(&l->lock);
     l->woken = true;
     pthread_cond_signal(&l->changed);

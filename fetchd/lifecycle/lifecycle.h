@@ -16,7 +16,7 @@ struct lifecycle;
 /* env must outlive it and have settings, site, store, keys, letters_in and stubs_out set; starts the threads.
  */
 enum err lifecycle_create(const struct env *env, struct lifecycle **out);
-/* The outbox may have something due now. Cheap, never blocks. */
+/* The outbox may have something due now. Cheap, never blocks; NULL is fine. */
 void lifecycle_wake(struct lifecycle *l);
 /* Takes nothing new, waits for what is under way, joins, frees. */
 void lifecycle_free(struct lifecycle *l);

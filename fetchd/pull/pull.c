@@ -39,7 +39,9 @@
 #define BATCH 64
 #define LOOP_WAIT_MAX_MS 1000 /* the clock may be shifted, other processes may have stopped: look again */
 #define HOST_WAITING_MAX 192  /* jobs of one host kept in memory beside those under way */
+#define WAITING_MAX 1024      /* of all hosts */
 #define CORRUPT_MAX 5         /* then the payload is refused */
+#define MARK_TRIES 60         /* a second apart: until then a store that fails may have come to itself */
 #define DESIGNATION_MS 5000
 #define HOSTS 1024 /* buckets */
 
@@ -72,6 +74,7 @@ struct puller {
     bool woken, stopping;
     struct flight *flights; /* under way or waiting */
     unsigned flight_count;
+    unsigned waiting_count; /* those of them that wait for a place at their host */
     struct host *hosts[HOSTS];
 };
 
@@ -147,6 +150,7 @@ static void flight_end(struct flight *f)
         if (!h->waiting_first)
             h->waiting_last = NULL;
         h->waiting_count--;
+        p->waiting_count--;
         h->active++;
     }
     if (h->active == 0 && !h->waiting_first)
@@ -305,6 +309,38 @@ static bool reload(struct flight *f)
     return e == ERR_OK;
 }
 
+/* A second, or less when stopping; false then. */
+static bool pause_a_second(struct puller *p)
+{
+    struct timespec until;
+    int rc = 0;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec++;
+    pthread_mutex_lock(&p->lock);
+    while (!p->stopping && rc == 0)
+        rc = pthread_cond_timedwait(&p->wake, &p->lock, &until);
+    bool go_on = !p->stopping;
+    pthread_mutex_unlock(&p->lock);
+    return go_on;
+}
+
+/* The MTA has the letter: a store that fails now would have it delivered again and again, so this does not
+ * give up soon. */
+static enum err mark_delivered(struct flight *f, const struct smtp_result *result, const char *text)
+{
+    enum err e = ERR_STORE;
+    for (int tries = 0; tries < MARK_TRIES; tries++) {
+        e = store_job_delivered(f->puller->env->store, f->job.id, f->outcome.digest, f->outcome.letter_bytes,
+                                result->queue_id, text, clock_now_s());
+        if (e == ERR_OK || e == ERR_GONE || e == ERR_NOT_FOUND)
+            break;
+        store_trouble(&f->job, e, "marking as delivered");
+        if (!pause_a_second(f->puller))
+            break;
+    }
+    return e;
+}
+
 /* The letter is here and opened: into the MTA. True when a confirmation is due now. */
 static bool inject(struct flight *f)
 {
@@ -336,10 +372,9 @@ static bool inject(struct flight *f)
     }
     KILL_POINT("mta-250");
     /* The window in which a crash can deliver twice: between the MTA's 250 and the end of this call. */
-    e = store_job_delivered(env->store, f->job.id, f->outcome.digest, f->outcome.letter_bytes,
-                            result.queue_id, text, clock_now_s());
+    e = mark_delivered(f, &result, text);
     if (e != ERR_OK) {
-        store_trouble(&f->job, e, "marking as delivered");
+        store_trouble(&f->job, e, "it stays unmarked and may be delivered again");
         return false;
     }
     KILL_POINT("done-mark-after");
@@ -435,6 +470,23 @@ static void flight_start(struct flight *f)
 /* ---- the loop
  * --------------------------------------------------------------------------------------------------- */
 
+/* Under the lock. */
+static bool may_wait(const struct puller *p, const struct host *h)
+{
+    return h->waiting_count < HOST_WAITING_MAX && p->waiting_count < WAITING_MAX;
+}
+
+/* How many more may be under way. Those that wait for slow hosts do not count: they must not keep the jobs of
+ * others from their turn. */
+static size_t room_for_more(struct puller *p)
+{
+    unsigned max = (unsigned)p->env->settings->pulls_max;
+    pthread_mutex_lock(&p->lock);
+    unsigned active = p->flight_count - p->waiting_count;
+    pthread_mutex_unlock(&p->lock);
+    return active < max ? max - active : 0;
+}
+
 /* A due job out of the store becomes a flight, or ends when its time is over. */
 static void take(struct puller *p, const uint8_t id[16])
 {
@@ -472,8 +524,7 @@ static void take(struct puller *p, const uint8_t id[16])
     }
     pthread_mutex_lock(&p->lock);
     struct host *h = p->stopping ? NULL : host_get(p, f->url.host, true);
-    if (h &&
-        (h->active < (unsigned)p->env->settings->pulls_host_max || h->waiting_count < HOST_WAITING_MAX)) {
+    if (h && (h->active < (unsigned)p->env->settings->pulls_host_max || may_wait(p, h))) {
         start = h->active < (unsigned)p->env->settings->pulls_host_max;
         f->next = p->flights;
         p->flights = f;
@@ -487,6 +538,7 @@ static void take(struct puller *p, const uint8_t id[16])
                 h->waiting_first = f;
             h->waiting_last = f;
             h->waiting_count++;
+            p->waiting_count++;
         }
         f = start ? f : NULL;
     } else {
@@ -523,9 +575,7 @@ static void *loop(void *arg)
     while (wait_for_work(p)) {
         size_t count = BATCH;
         while (count == BATCH) {
-            unsigned busy = puller_busy(p);
-            unsigned max = (unsigned)p->env->settings->pulls_max;
-            size_t room = busy < max ? max - busy : 0;
+            size_t room = room_for_more(p);
             count = 0;
             if (room == 0)
                 break;
@@ -602,6 +652,7 @@ static void drop_waiting(struct puller *p)
                 flight_free(f);
             }
             h->waiting_last = NULL;
+            p->waiting_count -= (unsigned)h->waiting_count;
             h->waiting_count = 0;
         }
     }

@@ -68,6 +68,19 @@ def test_slow_hosts(bed):
         equal(Box(bed.b, "dave").new(), [], "letters")
 
 
+def test_waiting_for_a_slow_host(bed):
+    """More letters at one slow host than may be under way in all: those that wait for it take nobody else's turn."""
+    with configured(bed.b, pulls_max="6", pulls_host_max="2", pull_answer_timeout="20s"), Evil(bed) as evil:
+        for _ in range(12):
+            evil.ticket(evil.letter("dave@b.test"), "dave@b.test", on_claim=no_answer).offer()
+        box, sent = Box(bed.b, "bob"), time.monotonic()
+        submit(bed.a, "alice@a.test", ["bob@b.test"], letter())
+        box.wait(1, timeout=15)
+        took = time.monotonic() - sent
+        print(f"a letter beside the waiting ones took {took:.2f} s")
+        check(took < 8, f"a letter took {took:.1f} s")
+
+
 def test_total_time(bed):
     """A body that comes fast enough but not within pull_total_timeout."""
     def steady(request, ticket):
