@@ -102,7 +102,9 @@ def test_all_is_over_at_a(bed):
     wait_for("all tickets to be delivered", lambda: not open_ones(), 30, 0.2)
     check(len([t for t in tickets(bed.a, state="delivered", limit="100000") if ".corpus.a.test" in t.get("message_id", "")]) > 300,
           "fewer than 300 tickets of the corpus")
-    wait_for("all jobs to be acked", lambda: not jobs(bed.b, state="delivered"), 10, 0.2)
+    # Hosts of other cases may never take an ack; a.test does.
+    wait_for("all jobs to be acked",
+             lambda: not [j for j in jobs(bed.b, state="delivered") if j["sender"].endswith("@a.test")], 30, 0.2)
 
 
 def test_what_the_sender_sent_is_what_arrives(bed):
