@@ -53,7 +53,7 @@ def read(path, default=None):
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as f:
             return f.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter: a process that ended while its /proc file was read
         return default
 
 
