@@ -541,8 +541,10 @@ bool transfer_end(struct transfer *t, CURLcode code, enum err cause, int64_t now
     release_handle(t);
     if (err == ERR_OK) {
         err = err_of_curl(code, t->asked);
-        /* curl's word for a body shorter than its Content-Length whose stream ended in order */
-        bool short_body = code == CURLE_PARTIAL_FILE;
+        /* A stream that ended in order, but short of its Content-Length: nghttp2 itself calls that an error
+         * of the protocol. CURLE_PARTIAL_FILE on the other hand is a connection that was lost, which says
+         * nothing of the payload. */
+        bool short_body = code == CURLE_HTTP2_STREAM && strstr(t->error_text, "PROTOCOL_ERROR") != NULL;
         if (accepted && t->intake != NULL)
             err = finish_body(t, short_body ? ERR_OK : err);
         else if (err == ERR_OK && !accepted)

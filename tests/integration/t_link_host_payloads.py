@@ -42,6 +42,8 @@ def test_damaged(bed):
                    for what, damage in damages.items()}
         tickets |= {f"{what}, announced": evil.ticket(raw, "carol@b.test", on_claim=answer(damages[what], True)).offer()
                     for what in ("cut by an octet", "an octet more", "empty")}
+        tickets["cut by an octet, announced whole"] = evil.ticket(raw, "carol@b.test", on_claim=lambda r, t: t.answer_claim(
+            r, t.sealed[:-1], etag=None)).offer()
         for what, ticket in tickets.items():
             try:
                 text = ticket.wait_nack("corrupt", timeout=40)

@@ -108,6 +108,30 @@ def test_another_payload_meanwhile(bed):
         check_letter(box, ticket)
 
 
+def test_never_whole(bed):
+    """A connection that is lost each time, also after each resume, is no broken payload: never nacked, and delivered when it
+    holds at last."""
+    def lost(start, request, ticket):
+        request.send(ticket.sealed[start:start + 5000])
+        by_tcp(request)
+
+    def on_claim(request, ticket):
+        if len(ticket.claims) > 6:
+            ticket.answer_claim(request)
+            return
+        ticket.answer_claim(request, b"", end=False)
+        lost(0, request, ticket)
+
+    def on_resume(request, ticket):
+        request.answer(404)
+    box = Box(bed.b, "dave")
+    with configured(bed.b, retry_min="1s", retry_max="1s"), Evil(bed) as evil:
+        ticket = evil.ticket(big(evil), "dave@b.test", on_claim=on_claim, on_resume=on_resume).offer()
+        ticket.wait_job("acked", timeout=50)
+        equal((len(ticket.claims), ticket.nacks), (7, []), "claims, nacks")
+        check_letter(box, ticket)
+
+
 def test_wrong_ranges(bed):
     """206 for another range, of another size, or with fewer octets than it says; 416, 409, 404, 500: nothing wrong is
     delivered, and it is claimed anew until it is right."""
