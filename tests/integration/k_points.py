@@ -9,7 +9,7 @@ import killing
 from harness import check, equal
 
 NEEDS = ("restante",)
-TIMEOUT = 150
+TIMEOUT = 250
 
 # Where b may deliver a letter twice (DESIGN: the MTA has said 250, and the mark is not durable yet), and where a may report
 # twice, for the same reason.
@@ -30,7 +30,7 @@ FETCHD_A = {
     "payload-unlink-before": killing.large,
     "store-flush-before": killing.small,
     "stub-send-before": killing.small,
-    "stub-send-after": killing.several,
+    "stub-send-after": killing.plain_small,
     "work-done-commit-before": killing.small,
     "work-done-commit-after": killing.small,
     "work-later-commit-before": killing.stub_put_off,

@@ -8,7 +8,7 @@ import time
 import killing
 
 NEEDS = ("restante",)
-TIMEOUT = 150
+TIMEOUT = 250
 ROUNDS = 20
 UNDER_WAY = 6
 LETTERS = 15  # at most, a round

@@ -26,7 +26,7 @@ from harness import Failure, Refused, Smtp, check, letter, lf
 from http2 import Client, tls_socket
 from restante import Sink, bare_id, stub_tags
 
-SETTLE_S = 20
+SETTLE_S = 60  # a link host that died several times is left alone for half a minute
 DAY_S = 86400
 LIVE = ("waiting", "held", "challenged", "leased", "lapsed")
 OPEN = ("waiting", "delivered", "refused")
