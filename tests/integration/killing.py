@@ -62,6 +62,7 @@ class Answers:
         with site.inside():
             self.server = socketserver.ThreadingTCPServer(("127.0.0.1", self.PORT), Handler, bind_and_activate=False)
             self.server.allow_reuse_address = self.server.daemon_threads = True
+            self.server.request_queue_size = 200  # all of a restarted Postfix asks at once
             self.server.server_bind()
             self.server.server_activate()
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
