@@ -12,6 +12,7 @@
 #include "base/encode.h"
 #include "base/kill.h"
 #include "base/secret.h"
+#include "mail/dsn.h"
 #include "public/public.h"
 #include "public/visit.h"
 #include "settings/settings.h"
@@ -65,6 +66,19 @@ static void facts_fields(struct http_exchange *x, const struct ticket *t)
     number_field(x, FIELD_SIZE, t->letter_bytes);
     number_field(x, FIELD_VERSION, t->version);
     number_field(x, FIELD_EXPIRES, (uint64_t)t->expires_s);
+}
+
+/* In the one spelling that the protocol has; what a client wrote otherwise is no field. */
+static void notify_field(struct http_exchange *x, const char *given)
+{
+    struct buf text;
+    unsigned notify;
+    if (!given[0] || dsn_notify_parse(span_of(given), &notify) != ERR_OK)
+        return;
+    buf_init(&text, 63);
+    if (dsn_notify_format(notify, &text) == ERR_OK)
+        http_set_field(x, FIELD_NOTIFY, buf_cstr(&text));
+    buf_free(&text);
 }
 
 /* ---- bodies
@@ -214,8 +228,7 @@ void payload_claim(struct visit *v)
     http_set_field(v->x, "content-type", FIELD_CONTENT_TYPE_SEALED);
     facts_fields(v->x, t);
     repr_digest(v->x, t->sealed_digest);
-    if (t->notify[0])
-        http_set_field(v->x, FIELD_NOTIFY, t->notify);
+    notify_field(v->x, t->notify);
     if (text_field(v->x, FIELD_SENDER, t->sender) != ERR_OK ||
         text_field(v->x, FIELD_RECIPIENT, t->recipient) != ERR_OK) {
         visit_refuse(v, ERR_NOMEM, 0);

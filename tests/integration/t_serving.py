@@ -49,6 +49,15 @@ def a_ticket(bed, size=200_000):
     yield raw, stub_tags(mail.raw)
 
 
+def test_notify_in_one_spelling(bed):
+    """What the sender's client wrote in lower case reaches the puller in the protocol's form."""
+    with caught(bed, "b.test") as sink:
+        submit(bed.a, "alice@a.test", ["bob@b.test"], letter(), rcpt="NOTIFY=failure,Delay")
+        call = Call(bed, bed.b, stub_tags(sink.one().raw))
+    answer = call.claim()
+    equal((answer.status, answer.headers.get("restante-notify")), (200, "FAILURE,DELAY"), "answer")
+
+
 def test_what_changes_nothing(bed):
     """Bare GET and HEAD (link scanners), HEAD with the key, another method, a malformed request, a wrong claim."""
     with a_ticket(bed) as (raw, tags):
