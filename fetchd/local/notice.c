@@ -149,12 +149,14 @@ static enum err fill_addresses(const struct api_notice *request, const struct no
     address_text(&n->recipient, text);
     if (!e)
         e = TEXT_SET(j->recipient, text);
-    if (!e && request->from && header_from_address(span_of(request->from), &author) == ERR_OK &&
-        !author.null) {
-        address_text(&author, text);
-        e = TEXT_SET(j->author, text);
-    }
-    return e;
+    if (e)
+        return e;
+    /* The claim must name the author: without one the link host would not hand the letter over, and the
+     * sender would hear of it when its time is over. */
+    if (!request->from || header_from_address(span_of(request->from), &author) != ERR_OK || author.null)
+        return ERR_STUB_SYNTAX;
+    address_text(&author, text);
+    return TEXT_SET(j->author, text);
 }
 
 static enum err fill_job(const struct api_notice *request, const struct notice *n, struct job *j)
@@ -191,6 +193,8 @@ static enum err keep_job(const struct env *env, const struct api_notice *request
 {
     enum err e = fill_job(request, n, j);
 
+    if (e == ERR_STUB_SYNTAX)
+        buf_append_str(why, "a stub's From names one mailbox");
     if (!e)
         e = store_job_add(env->store, j, added);
     if (!e && *added == JOB_DIFFERS) {

@@ -33,6 +33,8 @@ def variants():
             ("8-bit octets", b"; s=", b";\xff s="), ("an empty field", value, b" "),
     ):
         yield name, good.replace(old, new, 1) if old != value else field(new)
+    yield "no From", good.replace(b"From: ", b"X-From: ", 1)
+    yield "two authors", good.replace(b"From: ", b"From: mallory@evil.test, ", 1)
     yield "over-long", field(value + b";" + b" " * 5000)
     yield "over-long folded", field(value.replace(b"; s=", b";" + b"\r\n " + b" " * 900 + b"\r\n " * 4 + b" " * 4000 + b" s="))
     yield "two fields", good.replace(b"\r\n\r\n", b"\r\nRestante-Stub: " + value + b"\r\n\r\n", 1)
