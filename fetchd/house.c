@@ -188,7 +188,8 @@ static enum err open_server(struct house *h, struct buf *why)
     enum err e;
 
     if ((e = pool_create("work", (unsigned)s->work_threads, QUEUE_MAX, &h->env.work)) ||
-        (e = pool_create("lookup", (unsigned)s->lookup_threads, QUEUE_MAX, &h->env.lookup)))
+        (e = pool_create("lookup", (unsigned)s->lookup_threads, QUEUE_MAX, &h->env.lookup)) ||
+        (e = pool_create("serve", (unsigned)s->work_threads, QUEUE_MAX, &h->env.serve)))
         return e;
     const struct http_options options = {
         .threads = (unsigned)s->http_threads, .pool = h->env.work, .env = &h->env};
@@ -346,6 +347,7 @@ void house_close(struct house *h)
     lifecycle_free(h->env.lifecycle);
     pool_free(h->env.lookup);
     pool_free(h->env.work);
+    pool_free(h->env.serve);
     http_server_free(h->server);
     public_free(h->env.public);
     claim_client_free(h->env.claim);

@@ -155,7 +155,7 @@ const struct config_row settings_rows[] = {
     {"http_threads", CONFIG_NUMBER, AT(http_threads), "0", 0, 64, NONE,
      "Threads that serve connections. 0: one for each processor.", F},
     {"work_threads", CONFIG_NUMBER, AT(work_threads), "16", 1, 256, NONE,
-     "Threads that wait for the store.", F},
+     "Threads that wait for the store: so many for this site's own mail, and as many for pullers.", F},
     {"lookup_threads", CONFIG_NUMBER, AT(lookup_threads), "32", 1, 256, NONE,
      "Threads that wait for DNS answers.", F},
     {"store_cache", CONFIG_SIZE, AT(store_cache_bytes), "32m", MB, 65536 * MB, NULL, "bytes",

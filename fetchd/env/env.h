@@ -30,6 +30,7 @@ struct env {
     struct smtp_client *stubs_out;
     struct pool *work;   /* store commits, handlers */
     struct pool *lookup; /* work that waits on DNS */
+    struct pool *serve;  /* what pullers ask: it waits on their DNS, and must not keep our own mail waiting */
     const struct routes *routes;
     struct gate *gate;
     struct puller *puller;

@@ -69,7 +69,6 @@ void public_router(void *env, struct http_exchange *x)
 {
     uint8_t a[TICKET_A_BYTES], b[TICKET_B_BYTES];
     struct span verb;
-    (void)env;
     http_set_field(x, FIELD_CACHE_CONTROL, FIELD_CACHE_CONTROL_VALUE);
     http_set_field(x, FIELD_RESTANTE, FIELD_RESTANTE_VALUE);
     if (ticket_path_parse(http_path(x), a, b, &verb) != ERR_OK || http_query(x).len > 0) {
@@ -87,5 +86,6 @@ void public_router(void *env, struct http_exchange *x)
         http_answer(x, 401);
         return;
     }
+    http_use_pool(x, ((const struct env *)env)->serve);
     http_collect(x, BODY_MAX, serve);
 }
