@@ -197,10 +197,6 @@ static enum err keep_job(const struct env *env, const struct api_notice *request
         buf_append_str(why, "a stub's From names one mailbox");
     if (!e)
         e = store_job_add(env->store, j, added);
-    if (!e && *added == JOB_DIFFERS) {
-        buf_append_str(why, "another stub of this ticket was different");
-        return ERR_STUB_MISMATCH;
-    }
     if (!e)
         puller_wake(env->puller);
     return e;

@@ -250,7 +250,7 @@ bool job_state_ended(enum job_state s);
 
 /* Sealed on disk under the site key but for state and times. */
 struct job {
-    uint8_t id[16]; /* first bytes of SHA-256(URL) */
+    uint8_t id[16]; /* first bytes of the SHA-256 of what makes a stub the same */
     enum job_state state;
     char url[TICKET_URL_MAX + 1];
     uint8_t ka[32], kd[32];                /* secret */
@@ -276,10 +276,12 @@ struct job {
 };
 void job_wipe(struct job *j);
 
-enum job_added { JOB_NEW, JOB_KNOWN, JOB_KNOWN_ENDED, JOB_DIFFERS };
-/* DURABLE. A known stub has the same URL, keys, sender, recipient and envelope recipient: nothing is stored;
- * for an ended one its ack or nack becomes due again (JOB_KNOWN_ENDED). The same URL with anything else
- * different: JOB_DIFFERS, nothing stored. *j gets id and, when known, the stored state. */
+enum job_added { JOB_NEW, JOB_KNOWN, JOB_KNOWN_ENDED };
+/* The id that a job of this stub has or would have; pure. */
+enum err store_job_id(const struct job *j, uint8_t out[16]);
+/* DURABLE. A known stub has the same URL, keys, sender, recipient, envelope recipient and author: nothing is
+ * stored; for an ended one its ack or nack becomes due again (JOB_KNOWN_ENDED). The same URL with anything of
+ * these different is a job of its own. *j gets id and, when known, the stored state. */
 enum err store_job_add(struct store *s, struct job *j, enum job_added *added);
 enum err store_job_get(struct store *s, const uint8_t id[16], struct job *out);
 /* Jobs in WAITING, DELIVERED, REFUSED that are due, oldest first; not given again for grace_s (in memory

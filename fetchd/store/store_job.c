@@ -168,7 +168,9 @@ static enum err word_run(struct store *s, change_body body, struct job_word *w)
     return err;
 }
 
-/* What makes a stub the same: URL, keys, sender, recipient, envelope recipient; each with its NUL. */
+/* What makes a stub the same: URL, keys, sender, recipient, envelope recipient, author; each with its NUL.
+ * Its job's id is the head of this: a stub that was altered on its way gets a job of its own and cannot stand
+ * in the way of the genuine one. Which of them is right the link host decides at the claim. */
 static enum err same_hash(const struct job *j, uint8_t out[32])
 {
     const struct span part[] = {span_bytes(j->url, strlen(j->url) + 1),
@@ -176,7 +178,8 @@ static enum err same_hash(const struct job *j, uint8_t out[32])
                                 span_bytes(j->kd, sizeof j->kd),
                                 span_bytes(j->stub_from, strlen(j->stub_from) + 1),
                                 span_bytes(j->stub_to, strlen(j->stub_to) + 1),
-                                span_bytes(j->recipient, strlen(j->recipient) + 1)};
+                                span_bytes(j->recipient, strlen(j->recipient) + 1),
+                                span_bytes(j->author, strlen(j->author) + 1)};
 
     return crypt_sha256v(part, sizeof part / sizeof *part, out);
 }
@@ -203,9 +206,7 @@ static enum err job_add(struct change *c, void *arg)
 
     if (err == ERR_OK) {
         w->state = r->j.state;
-        if (!secret_equal(r->same, w->same, sizeof r->same)) {
-            w->added = JOB_DIFFERS;
-        } else if (job_state_ended(r->j.state)) {
+        if (job_state_ended(r->j.state)) {
             w->added = JOB_KNOWN_ENDED;
             err = revive(c, w);
         } else {
@@ -231,24 +232,31 @@ static enum err job_add(struct change *c, void *arg)
     return err;
 }
 
+enum err store_job_id(const struct job *j, uint8_t out[16])
+{
+    uint8_t same[CRYPT_SHA256_BYTES];
+    enum err err = same_hash(j, same);
+
+    if (err == ERR_OK)
+        memcpy(out, same, JOB_ID_BYTES);
+    return err;
+}
+
 enum err store_job_add(struct store *s, struct job *j, enum job_added *added)
 {
     struct job_word w = {.add = j};
-    uint8_t hash[CRYPT_SHA256_BYTES];
-    enum err err = crypt_sha256(span_of(j->url), hash);
+    enum err err = same_hash(j, w.same);
 
-    if (err == ERR_OK)
-        err = same_hash(j, w.same);
     if (err != ERR_OK)
         return err;
-    w.id = hash;
+    w.id = w.same;
     if ((w.r = calloc(1, sizeof *w.r)) == NULL)
         return ERR_NOMEM;
     err = store_change(s, job_add, &w);
     job_record_free(w.r);
     KILL_POINT("job-add-commit-after");
     if (err == ERR_OK) {
-        memcpy(j->id, hash, sizeof j->id);
+        memcpy(j->id, w.same, sizeof j->id);
         j->state = w.state;
         *added = w.added;
     }

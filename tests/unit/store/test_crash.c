@@ -308,7 +308,7 @@ static int slot_state(struct rig *r, int slot, struct posted *p)
         uint8_t hash[32];
 
         fill_job(&j, slot);
-        assert_err(ERR_OK, crypt_sha256(span_of(j.url), hash));
+        assert_err(ERR_OK, store_job_id(&j, hash));
         err = store_job_get(r->s, hash, &j);
         return err == ERR_OK ? (int)j.state : -1;
     }
@@ -398,7 +398,6 @@ static void carry_on(struct rig *r)
 
         fill_job(&j, TICKETS + i);
         assert_err(ERR_OK, store_job_add(r->s, &j, &added));
-        assert_true(added != JOB_DIFFERS);
         assert_err(ERR_OK, store_job_get(r->s, j.id, &j));
         if (!job_state_ended(j.state))
             assert_err(ERR_OK, store_job_end(r->s, j.id, JOB_FAILED, "", RIG_NOW_S));
