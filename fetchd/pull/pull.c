@@ -42,6 +42,7 @@
 #define WAITING_MAX 1024      /* of all hosts */
 #define CORRUPT_MAX 5         /* then the payload is refused */
 #define MARK_TRIES 60         /* a second apart: until then a store that fails may have come to itself */
+#define LAST_TRY_S 60         /* before the ticket expires */
 #define DESIGNATION_MS 5000
 #define HOSTS 1024 /* buckets */
 
@@ -214,9 +215,9 @@ static void later(struct flight *f, bool corrupt, int64_t retry_after_s, const c
     int64_t now = clock_now_s();
     int64_t next =
         now + verdict_backoff_s(f->job.tries, s->retry_min_s, s->retry_max_s, retry_after_s, random);
-    /* One last try right at the end rather than none. */
-    if (next > f->job.expires_s && now < f->job.expires_s)
-        next = f->job.expires_s;
+    /* One last try right before the end rather than none. */
+    if (next > f->job.expires_s - LAST_TRY_S && now < f->job.expires_s - LAST_TRY_S)
+        next = f->job.expires_s - LAST_TRY_S;
     enum err e = store_job_later(f->puller->env->store, f->job.id, next, corrupt, why);
     if (e != ERR_OK)
         store_trouble(&f->job, e, "putting off");
@@ -366,6 +367,13 @@ static bool inject(struct flight *f)
         return refuse(f, NACK_MTA_REFUSED, text);
     case ERR_BAD_BYTES:
         return refuse(f, NACK_MALFORMED, err_text(ERR_BAD_BYTES));
+    case ERR_SMTP_TEMPORARY:
+        /* The last try: the sender shall hear the MTA's own words rather than "collected, arrival not
+         * confirmed". */
+        if (result.code && clock_now_s() >= f->job.expires_s - LAST_TRY_S)
+            return refuse(f, NACK_MTA_REFUSED, text);
+        later(f, false, 0, result.code ? text : result.text);
+        return false;
     default:
         later(f, false, 0, result.code ? text : result.text);
         return false;

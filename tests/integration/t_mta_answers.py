@@ -76,6 +76,24 @@ def test_mta_defers(bed):
     equal(reports.new(), [], "reports")
 
 
+def test_mta_defers_to_the_end(bed):
+    """4xx until the ticket's last minute: the last try is a nack, and the sender hears what the MTA said."""
+    reports, raw = Box(bed.a, "carol"), letter("carol@a.test", "dave@b.test")
+    with answered_at_rcpt(bed.b, "dave@b.test", "450 4.2.0 later and later"):
+        submit(bed.a, "carol@a.test", ["dave@b.test"], raw)
+        wait_for("the letter to be put off", lambda: any(
+            job["tries"] >= 1 for job in jobs(bed.b, state="waiting", sender="carol@a.test")), 30, 0.2)
+        try:
+            for site in (bed.a, bed.b):
+                site.daemons.shift_clock(30 * 86400 - 40)  # the retention, and the last minute has begun
+            t = wait_ticket(bed.a, raw, "refused", timeout=30)
+            check("later and later" in t.get("text", ""), f"text of the ticket: {t}")
+            one_report(reports, raw)
+        finally:
+            for site in (bed.a, bed.b):
+                site.daemons.shift_clock(0)
+
+
 def test_mta_is_away(bed):
     """Postfix at b stops after it has taken the stub: the letter is injected when it is back."""
     box, raw = Box(bed.b, "bob"), letter()
