@@ -1,6 +1,6 @@
 /*
- * designation_lookup.c - asks DNS for the record, and answers the question that link hosts ask of it: may this
- * client pull for that domain. Look-ups for a stranger's request are few.
+ * designation_lookup.c - asks DNS for the record, and answers the question that link hosts ask of it: may
+ * this client pull for that domain. Look-ups for a stranger's request are few.
  */
 #include "dns/designation.h"
 

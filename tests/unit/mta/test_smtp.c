@@ -212,6 +212,17 @@ static struct smtp_result send_one(struct smtp_client *c, const char *content)
     return r;
 }
 
+/* One letter to a peer that plays the script. */
+static struct smtp_result converse(const struct line *lines, size_t count, const char *content)
+{
+    struct peer *p = peer_start(lines, count, 1);
+    struct smtp_client *c = client(p);
+    struct smtp_result r = send_one(c, content);
+    smtp_client_free(c);
+    peer_stop(p);
+    return r;
+}
+
 #define HELLO                                                                                                \
     {"", "220 mx\r\n"},                                                                                      \
     {                                                                                                        \
@@ -250,24 +261,16 @@ static void lost_final_answer_is_unclear(void **state)
         {"\r\n.\r\n", NULL},
     };
     (void)state;
-    struct peer *p = peer_start(lines, COUNT(lines), 1);
-    struct smtp_client *c = client(p);
-    struct smtp_result r = send_one(c, "x\r\n");
+    struct smtp_result r = converse(lines, COUNT(lines), "x\r\n");
     assert_int_equal(r.err, ERR_SMTP_UNCLEAR);
-    smtp_client_free(c);
-    peer_stop(p);
 }
 
 static void loss_before_the_dot_is_temporary(void **state)
 {
     static const struct line lines[] = {HELLO, {"DATA\r\n", "250 ok\r\n250 ok\r\n"}, {"", NULL}};
     (void)state;
-    struct peer *p = peer_start(lines, COUNT(lines), 1);
-    struct smtp_client *c = client(p);
-    struct smtp_result r = send_one(c, "x\r\n");
+    struct smtp_result r = converse(lines, COUNT(lines), "x\r\n");
     assert_int_equal(r.err, ERR_SMTP_TEMPORARY);
-    smtp_client_free(c);
-    peer_stop(p);
 }
 
 static void refused_recipient_is_permanent_and_the_first_refusal_counts(void **state)
@@ -278,26 +281,18 @@ static void refused_recipient_is_permanent_and_the_first_refusal_counts(void **s
         {"RSET\r\n", "250 ok\r\n"},
     };
     (void)state;
-    struct peer *p = peer_start(lines, COUNT(lines), 1);
-    struct smtp_client *c = client(p);
-    struct smtp_result r = send_one(c, "x\r\n");
+    struct smtp_result r = converse(lines, COUNT(lines), "x\r\n");
     assert_int_equal(r.err, ERR_SMTP_PERMANENT);
     assert_int_equal(r.code, 550);
     assert_string_equal(r.enhanced, "5.1.1");
-    smtp_client_free(c);
-    peer_stop(p);
 }
 
 static void closing_mta_is_temporary(void **state)
 {
     static const struct line lines[] = {HELLO, {"DATA\r\n", "421 4.3.2 shutting down\r\n"}, {"", NULL}};
     (void)state;
-    struct peer *p = peer_start(lines, COUNT(lines), 1);
-    struct smtp_client *c = client(p);
-    struct smtp_result r = send_one(c, "x\r\n");
+    struct smtp_result r = converse(lines, COUNT(lines), "x\r\n");
     assert_int_equal(r.err, ERR_SMTP_TEMPORARY);
-    smtp_client_free(c);
-    peer_stop(p);
 }
 
 static void kept_connection_that_died_is_replaced(void **state)
@@ -323,11 +318,7 @@ static void bare_line_ends_never_reach_the_mta(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(contents); i++) {
         static const struct line lines[] = {HELLO, {"DATA\r\n", "250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n"}};
-        struct peer *p = peer_start(lines, COUNT(lines), 1);
-        struct smtp_client *c = client(p);
-        assert_int_equal(send_one(c, contents[i]).err, ERR_BAD_BYTES);
-        smtp_client_free(c);
-        peer_stop(p);
+        assert_int_equal(converse(lines, COUNT(lines), contents[i]).err, ERR_BAD_BYTES);
     }
 }
 
