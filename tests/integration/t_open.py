@@ -3,7 +3,7 @@
 import glob
 import os
 
-from harness import Box, check, equal, letter, submit
+from harness import Box, check, equal, letter, submit, wait_for
 from restante import main_cf, wait_ticket
 
 NEEDS = ("restante",)
@@ -31,11 +31,10 @@ def test_stub_in_a_mailbox_becomes_the_letter(bed):
     # Another call makes another lease token: the first lease must have ended.
     bed.a.daemons.shift_clock(4000)
     try:
-        done = bed.b.exec([program(bed), "-c", bed.b.daemons.conf], input=stub, check=False)
-        for _ in range(20):
-            if done.returncode != 75:
-                break
+        def called():
             done = bed.b.exec([program(bed), "-c", bed.b.daemons.conf], input=stub, check=False)
+            return done if done.returncode != 75 else None
+        done = wait_for("the lease to end (the daemons look at their clock once a second)", called, 20, 0.3)
         equal((done.returncode, done.stdout), (0, raw), "the letter")
         wait_ticket(bed.a, raw, "delivered")
         again = bed.b.exec([program(bed), "-c", bed.b.daemons.conf], input=stub, check=False)
