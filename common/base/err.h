@@ -42,6 +42,7 @@
     X(STUB_EXPIRED, false, 550, "5.4.7", 410, "the stub has expired")                                        \
     X(NOT_DESIGNATED, false, 550, "5.7.1", 403, "the host is not designated by the sender's domain")         \
     X(DNS_TEMPORARY, true, 451, "4.4.3", 503, "a DNS look-up failed")                                        \
+    X(WOULD_WAIT, true, 451, "4.4.3", 503, "a DNS look-up is needed")                                        \
     X(DNS_BOGUS, true, 451, "4.7.5", 503, "a DNS answer did not validate")                                   \
     X(NO_STUBS_KNOWN, true, 451, "4.4.3", 503, "whether the domain takes stubs is not known yet")            \
     /* tickets */                                                                                            \

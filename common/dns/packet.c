@@ -13,13 +13,19 @@
 
 #define CNAMES_MAX 12
 #define HEADER_BYTES 12
+#define LABEL_MAX 63
 
-static bool name_char(char c)
+static bool host_char(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
 
-enum err packet_name(struct span text, char *out)
+static bool printable(char c)
+{
+    return c >= ' ' && c <= '~';
+}
+
+static enum err normalise(struct span text, bool (*allowed)(char c), char *out)
 {
     if (text.len > 0 && text.ptr[text.len - 1] == '.')
         text.len--;
@@ -31,10 +37,10 @@ enum err packet_name(struct span text, char *out)
         char c = text.ptr[i];
         if (c >= 'A' && c <= 'Z')
             c = (char)(c - 'A' + 'a');
-        if (c == '.' ? label == 0 : !name_char(c))
+        if (c == '.' ? label == 0 : !allowed(c))
             return ERR_ADDRESS;
         label = c == '.' ? 0 : label + 1;
-        if (label > 63)
+        if (label > LABEL_MAX)
             return ERR_ADDRESS;
         name[i] = c;
     }
@@ -45,15 +51,61 @@ enum err packet_name(struct span text, char *out)
     return ERR_OK;
 }
 
+enum err packet_name(struct span text, char *out)
+{
+    return normalise(text, host_char, out);
+}
+
+enum err packet_any_name(struct span text, char *out)
+{
+    return normalise(text, printable, out);
+}
+
+/* The wire form of a normalised name: nothing in it is an escape, as it would be to ldns's own reader. */
+static ldns_rdf *to_dname(const char *name)
+{
+    uint8_t wire[DNS_NAME_MAX + 2];
+    size_t at = 0;
+    for (const char *label = name; label != NULL; at++) {
+        const char *dot = strchr(label, '.');
+        size_t len = dot != NULL ? (size_t)(dot - label) : strlen(label);
+        wire[at] = (uint8_t)len;
+        memcpy(wire + at + 1, label, len);
+        at += len;
+        label = dot != NULL ? dot + 1 : NULL;
+    }
+    wire[at++] = 0;
+    return ldns_rdf_new_frm_data(LDNS_RDF_TYPE_DNAME, at, wire);
+}
+
+/* The other way, "" for the root. False for a dot inside a label, and for what packet_any_name does not take.
+ */
+static bool from_dname(const ldns_rdf *dname, char out[DNS_NAME_MAX + 1])
+{
+    char text[LDNS_MAX_DOMAINLEN];
+    const uint8_t *wire = ldns_rdf_data(dname);
+    size_t size = ldns_rdf_size(dname), len = 0;
+    for (size_t at = 0; at < size && wire[at] != 0; at += wire[at] + 1u) {
+        if (at + wire[at] >= size || len + wire[at] + 1u > sizeof text ||
+            memchr(wire + at + 1, '.', wire[at]) != NULL)
+            return false;
+        memcpy(text + len, wire + at + 1, wire[at]);
+        len += wire[at];
+        text[len++] = '.';
+    }
+    out[0] = '\0';
+    return len == 0 || packet_any_name(span_bytes(text, len), out) == ERR_OK;
+}
+
 enum err packet_query(const char *name, enum dns_type type, uint16_t id, struct buf *out)
 {
     enum err err = ERR_NOMEM;
     ldns_pkt *query = NULL;
     uint8_t *wire = NULL;
     size_t len = 0;
-    ldns_rdf *owner = ldns_dname_new_frm_str(name);
+    ldns_rdf *owner = to_dname(name);
     if (owner == NULL)
-        return ERR_ADDRESS;
+        return ERR_NOMEM;
     query = ldns_pkt_query_new(owner, (ldns_rr_type)type, LDNS_RR_CLASS_IN, LDNS_RD);
     if (query == NULL) {
         ldns_rdf_deep_free(owner);
@@ -70,18 +122,14 @@ enum err packet_query(const char *name, enum dns_type type, uint16_t id, struct 
     return err;
 }
 
-/* A host name as we keep it, or NULL for one with characters that no host name has. "" for the root. */
-static char *host_of(const ldns_rdf *dname)
+/* A name as we keep it. NULL for one that cannot be told or, where it must be a host, for other characters.
+ */
+static char *name_of(const ldns_rdf *dname, bool host)
 {
-    char *text = ldns_rdf2str(dname);
-    char name[DNS_NAME_MAX + 1];
-    char *host = NULL;
-    if (text != NULL && strcmp(text, ".") == 0)
-        host = strdup("");
-    else if (text != NULL && packet_name(span_of(text), name) == ERR_OK)
-        host = strdup(name);
-    free(text);
-    return host;
+    char text[DNS_NAME_MAX + 1], name[DNS_NAME_MAX + 1];
+    if (!from_dname(dname, text) || (host && packet_name(span_of(text), name) != ERR_OK))
+        return NULL;
+    return strdup(text);
 }
 
 static bool read_txt(const ldns_rr *rr, struct dns_record *out)
@@ -152,10 +200,10 @@ static bool read_record(const ldns_rr *rr, enum dns_type type, struct dns_record
         if (ldns_rr_rd_count(rr) != 2)
             return false;
         out->mx.preference = ldns_rdf2native_int16(ldns_rr_rdf(rr, 0));
-        out->mx.host = host_of(ldns_rr_rdf(rr, 1));
+        out->mx.host = name_of(ldns_rr_rdf(rr, 1), false);
         return out->mx.host != NULL;
     case DNS_PTR:
-        out->host = ldns_rr_rd_count(rr) == 1 ? host_of(ldns_rr_rdf(rr, 0)) : NULL;
+        out->host = ldns_rr_rd_count(rr) == 1 ? name_of(ldns_rr_rdf(rr, 0), true) : NULL;
         return out->host != NULL;
     }
     return false;
@@ -297,7 +345,7 @@ enum packet_kind packet_read(struct span wire, uint16_t id, const char *name, en
         return PACKET_FOREIGN;
     enum packet_kind kind = PACKET_FAILED;
     ldns_pkt *reply = NULL;
-    ldns_rdf *owner = ldns_dname_new_frm_str(name);
+    ldns_rdf *owner = to_dname(name);
     if (owner != NULL && ldns_wire2pkt(&reply, octet, wire.len) == LDNS_STATUS_OK)
         kind = read_reply(reply, owner, type, limits, out);
     else if (octet[2] & 0x02)

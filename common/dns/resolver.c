@@ -238,21 +238,20 @@ static enum err ask(struct question *q, struct dns_answer **out)
     return kind == PACKET_BOGUS ? ERR_DNS_BOGUS : ERR_DNS_TEMPORARY;
 }
 
-enum err resolver_query(struct resolver *r, const char *name, enum dns_type type, int64_t deadline_mono_ms,
-                        struct dns_answer **out)
+/* From the cache, else from the server. */
+static enum err answer(struct resolver *r, const char *normal, enum dns_type type, int64_t deadline_mono_ms,
+                       struct dns_answer **out)
 {
-    char normal[DNS_NAME_MAX + 1];
-    enum err err = packet_name(span_of(name), normal);
-    if (err != ERR_OK)
-        return err;
     struct dns_answer *a = cache_get(r->cache, normal, type, clock_mono_ms());
     if (a != NULL) {
         *out = a;
         return ERR_OK;
     }
+    if (deadline_mono_ms == DNS_CACHED_ONLY)
+        return ERR_WOULD_WAIT;
     struct question q = {.resolver = r, .name = normal, .type = type, .deadline_mono_ms = deadline_mono_ms};
     buf_init(&q.query, PACKET_QUERY_MAX);
-    err = secret_random(&q.id, sizeof q.id);
+    enum err err = secret_random(&q.id, sizeof q.id);
     if (err == ERR_OK)
         err = buf_append(&q.query, "\0\0", 2);
     if (err == ERR_OK)
@@ -268,6 +267,41 @@ enum err resolver_query(struct resolver *r, const char *name, enum dns_type type
     }
     buf_free(&q.query);
     return err;
+}
+
+/* Leaves MX records out whose host is no host name. */
+static void keep_hosts(struct dns_answer *a)
+{
+    char normal[DNS_NAME_MAX + 1];
+    size_t kept = 0;
+    for (size_t i = 0; i < a->count; i++) {
+        struct dns_record *record = &a->record[i];
+        if (record->mx.host[0] == '\0' || packet_name(span_of(record->mx.host), normal) == ERR_OK)
+            a->record[kept++] = *record;
+        else
+            free(record->mx.host);
+    }
+    a->count = kept;
+}
+
+enum err resolver_query(struct resolver *r, const char *name, enum dns_type type, int64_t deadline_mono_ms,
+                        struct dns_answer **out)
+{
+    char normal[DNS_NAME_MAX + 1];
+    enum err err = packet_name(span_of(name), normal);
+    if (err == ERR_OK)
+        err = answer(r, normal, type, deadline_mono_ms, out);
+    if (err == ERR_OK && type == DNS_MX)
+        keep_hosts(*out);
+    return err;
+}
+
+enum err resolver_query_any(struct resolver *r, const char *name, enum dns_type type,
+                            int64_t deadline_mono_ms, struct dns_answer **out)
+{
+    char normal[DNS_NAME_MAX + 1];
+    enum err err = packet_any_name(span_of(name), normal);
+    return err == ERR_OK ? answer(r, normal, type, deadline_mono_ms, out) : err;
 }
 
 bool resolver_cached(struct resolver *r, const char *name, enum dns_type type)

@@ -16,7 +16,8 @@
 #include "base/buf.h"
 #include "base/netaddr.h"
 
-#define DNS_NAME_MAX 253 /* octets, without the final dot */
+#define DNS_NAME_MAX 253  /* octets, without the final dot */
+#define DNS_CACHED_ONLY 0 /* as a deadline: nothing is asked, nobody waits */
 
 enum dns_type { DNS_A = 1, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_TLSA = 52 };
 
@@ -61,7 +62,9 @@ enum err resolver_create(const struct resolver_options *o, struct resolver **out
 void resolver_free(struct resolver *r); /* when no thread uses it */
 
 /*
- * deadline_mono_ms: clock_mono_ms() value at which to give up. *out is owned by the caller (dns_answer_free).
+ * deadline_mono_ms: clock_mono_ms() value at which to give up. With DNS_CACHED_ONLY (here and in everything
+ * that passes a deadline on to here) an answer that is not in the cache is ERR_WOULD_WAIT.
+ * *out is owned by the caller (dns_answer_free).
  * NXDOMAIN and "no data" are ERR_OK answers; SERVFAIL, time-out and malformed packets ERR_DNS_TEMPORARY, a
  * validation failure that the resolver tells apart (extended DNS error 6..12, RFC 8914) ERR_DNS_BOGUS. CNAMEs
  * are followed within the answer. name: letters, digits, '-', '_' and dots, with or without the final dot;
@@ -69,6 +72,10 @@ void resolver_free(struct resolver *r); /* when no thread uses it */
  */
 enum err resolver_query(struct resolver *r, const char *name, enum dns_type type, int64_t deadline_mono_ms,
                         struct dns_answer **out);
+/* The same for a name that never becomes a host (macros make such names, RFC 7208 7): its labels may hold any
+ * printable ASCII and blanks, and the hosts of MX records too. */
+enum err resolver_query_any(struct resolver *r, const char *name, enum dns_type type,
+                            int64_t deadline_mono_ms, struct dns_answer **out);
 /* Whether the answer is in the cache (a query would not wait). */
 bool resolver_cached(struct resolver *r, const char *name, enum dns_type type);
 void dns_answer_free(struct dns_answer *a);

@@ -35,6 +35,17 @@ static const struct zone_row zone[] = {
        "\x02"
        "c\0")},
     {"mail.test", DNS_MX, PLAIN, 300, R("\0\x0a\x03MX1\x04test\0")},
+    {"oddmx.test", DNS_MX, PLAIN, 300,
+     R("\0\x0a\x06"
+       "a:b/c\\"
+       "\x04test\0")},
+    {"oddmx.test", DNS_MX, PLAIN, 300,
+     R("\0\x0a\x03"
+       "d.e"
+       "\x04test\0")},
+    {"oddmx.test", DNS_MX, PLAIN, 300, R("\0\x14\x03mx2\x04test\0")},
+    {"a:b/c\\.test", DNS_A, PLAIN, 300, ADDR},
+    {"two  blanks%20.test", DNS_A, PLAIN, 300, ADDR},
     {"nullmx.test", DNS_MX, PLAIN, 300, R("\0\0\0")},
     {"1.2.0.192.in-addr.arpa", DNS_PTR, PLAIN, 300, R("\x02mx\x04test\0")},
     {"_443._tcp.tlsa.test", DNS_TLSA, PLAIN, 300, R("\x03\x01\x01\xaa\xbb")},
@@ -236,6 +247,57 @@ static void a_deadline_that_is_over_gives_only_what_is_kept(void **state)
     dns_answer_free(a);
 }
 
+static void the_cache_alone_is_asked_without_waiting(void **state)
+{
+    struct fixture *f = *state;
+    struct dns_answer *a = NULL;
+    assert_int_equal(resolver_query(f->resolver, "plain.test", DNS_A, DNS_CACHED_ONLY, &a), ERR_WOULD_WAIT);
+    assert_int_equal(resolver_query(f->resolver, "none.test", DNS_A, DNS_CACHED_ONLY, &a), ERR_WOULD_WAIT);
+    assert_int_equal(resolver_query(f->resolver, "a b.test", DNS_A, DNS_CACHED_ONLY, &a), ERR_ADDRESS);
+    assert_int_equal(responder_queries(f->server), 0);
+    assert_int_equal(ask(f->resolver, "plain.test", DNS_A, &a), ERR_OK);
+    dns_answer_free(a);
+    assert_int_equal(ask(f->resolver, "none.test", DNS_A, &a), ERR_OK);
+    dns_answer_free(a);
+    assert_int_equal(resolver_query(f->resolver, "plain.test", DNS_A, DNS_CACHED_ONLY, &a), ERR_OK);
+    dns_answer_free(a);
+    assert_int_equal(resolver_query(f->resolver, "none.test", DNS_A, DNS_CACHED_ONLY, &a), ERR_OK);
+    assert_false(a->exists);
+    dns_answer_free(a);
+}
+
+static enum err ask_any(struct resolver *r, const char *name, enum dns_type type, struct dns_answer **out)
+{
+    *out = NULL;
+    return resolver_query_any(r, name, type, clock_mono_ms() + 5000, out);
+}
+
+static void names_that_are_no_hosts_can_be_asked(void **state)
+{
+    struct fixture *f = *state;
+    struct dns_answer *a;
+    static const char *const names[] = {"A:b/c\\.Test.", "two  blanks%20.test"};
+    static const char *const bad[] = {"",          ".", "a..test", ".test", "a\tb.test", "\xc3\xa9.test",
+                                      "a\x7f.test"};
+    for (size_t i = 0; i < COUNT(names); i++) {
+        assert_int_equal(ask_any(f->resolver, names[i], DNS_A, &a), ERR_OK);
+        assert_int_equal(a->count, 1);
+        dns_answer_free(a);
+        assert_int_equal(ask(f->resolver, names[i], DNS_A, &a), ERR_ADDRESS); /* kept, and yet no host */
+    }
+    for (size_t i = 0; i < COUNT(bad); i++)
+        assert_int_equal(ask_any(f->resolver, bad[i], DNS_A, &a), ERR_ADDRESS);
+    assert_int_equal(ask_any(f->resolver, "oddmx.test", DNS_MX, &a), ERR_OK);
+    assert_int_equal(a->count, 2);
+    assert_string_equal(a->record[0].mx.host, "a:b/c\\.test");
+    assert_string_equal(a->record[1].mx.host, "mx2.test");
+    dns_answer_free(a);
+    assert_int_equal(ask(f->resolver, "oddmx.test", DNS_MX, &a), ERR_OK);
+    assert_int_equal(a->count, 1);
+    assert_string_equal(a->record[0].mx.host, "mx2.test");
+    dns_answer_free(a);
+}
+
 static void *ask_many(void *arg)
 {
     static const char *const names[] = {"a.test", "b.test", "c.test", "zero.test", "none.test", "large.test"};
@@ -304,6 +366,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(answers_are_kept_by_their_ttl, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_cache_forgets_what_was_not_used, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_deadline_that_is_over_gives_only_what_is_kept, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_cache_alone_is_asked_without_waiting, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(names_that_are_no_hosts_can_be_asked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_threads_may_ask_at_once, set_up, tear_down),
         cmocka_unit_test(a_server_is_an_address),
         cmocka_unit_test_setup_teardown(a_port_where_nobody_listens_is_temporary, set_up, tear_down),
