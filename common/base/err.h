@@ -41,6 +41,17 @@
     X(STUB_MISMATCH, false, 550, "5.7.1", 409, "the stub does not agree with its envelope")                  \
     X(STUB_EXPIRED, false, 550, "5.4.7", 410, "the stub has expired")                                        \
     X(NOT_DESIGNATED, false, 550, "5.7.1", 403, "the host is not designated by the sender's domain")         \
+    /* the sender's domain and the recipient's word (RFC 7372, RFC 7505) */                                  \
+    X(SENDER_NO_MX, false, 550, "5.1.8", 403, "the sender's domain has no MX record")                        \
+    X(SENDER_NULL_MX, false, 550, "5.7.27", 403, "the sender's domain has a null MX")                        \
+    X(SENDER_NO_DOMAIN, false, 550, "5.1.8", 403, "the sender's domain does not exist")                      \
+    X(SPF, false, 550, "5.7.23", 403, "SPF does not permit this client")                                     \
+    X(SPF_RECORD, false, 550, "5.7.24", 403, "the SPF record is in error")                                   \
+    X(SPF_TEMPORARY, true, 451, "4.7.24", 503, "SPF could not be asked")                                     \
+    X(RDNS, false, 550, "5.7.25", 403, "the client has no confirmed reverse DNS")                            \
+    X(RDNS_TEMPORARY, true, 451, "4.7.25", 503, "the client's reverse DNS could not be asked")               \
+    X(DENIED, false, 550, "5.7.1", 403, "the recipient takes nothing from this sender")                      \
+    X(LEGACY_REFUSED, false, 550, "5.7.1", 403, "ordinary mail is not accepted here")                        \
     X(DNS_TEMPORARY, true, 451, "4.4.3", 503, "a DNS look-up failed")                                        \
     X(WOULD_WAIT, true, 451, "4.4.3", 503, "a DNS look-up is needed")                                        \
     X(DNS_BOGUS, true, 451, "4.7.5", 503, "a DNS answer did not validate")                                   \

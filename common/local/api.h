@@ -26,6 +26,17 @@
 #define API_TICKETS_PATH "/1/tickets"
 #define API_JOBS_PATH "/1/jobs"
 #define API_STATUS_PATH "/1/status"
+#define API_KEEP_PATH "/1/keep"         /* a legacy message that waits as a contact attempt: as a deposit */
+#define API_ATTEMPTS_PATH "/1/attempts" /* GET ?mailbox= */
+#define API_RULES_PATH "/1/rules"       /* GET ?mailbox= */
+#define API_ALLOW_PATH "/1/allow"       /* POST ?mailbox=&sender=[&until=][&note=][&domain=] */
+#define API_DENY_PATH "/1/deny"         /* the same */
+#define API_FORGET_PATH "/1/forget"     /* POST ?mailbox=&sender= */
+#define API_POLICY_PATH "/1/policy"     /* GET, POST ?name=... */
+#define API_TOKENS_PATH "/1/tokens"     /* GET ?mailbox=; POST ?mailbox=... adds */
+#define API_REVOKE_PATH "/1/revoke"     /* POST ?mailbox=&token= */
+#define API_EXPLAIN_PATH "/1/explain"   /* POST: the JSON of a struct api_plan */
+#define API_COMPLAIN_PATH "/1/complain" /* GET ?id= shows the report, POST sends it */
 #define API_RECIPIENTS_MAX 5000
 #define API_FIELDS_MAX 20000
 #define API_HEAD_MAX ((size_t)4 * 1024 * 1024) /* bytes of one JSON head */

@@ -119,6 +119,59 @@ const struct config_row settings_rows[] = {
      "How many DNS answers are remembered.", F},
     {"notice_dns_timeout", CONFIG_DURATION, AT(notice_dns_timeout_s), "5s", 1, MINUTE, NONE,
      "How long an arriving stub may wait for DNS answers before its sender is asked to come again later.", F},
+    /* admission */
+    {"mode", CONFIG_CHOICE, AT(mode), "enforce", 0, 0, "observe enforce", "",
+     "In observe mode nothing is refused, denied or kept waiting: what would have been done is logged. restantectl policy sets it "
+     "for one domain.", F},
+    {"admission", CONFIG_CHOICE, AT(admission), "open", 0, 0, "open known challenge", "",
+     "How mailboxes treat verified senders whom they do not know: take their letters, let them wait as contact attempts, or let "
+     "them wait and ask them to prove themselves. restantectl policy sets it for a domain or a mailbox. postmaster and abuse are "
+     "always open.", F},
+    {"legacy", CONFIG_CHOICE, AT(legacy), "accept", 0, 0, "accept attempt reject", "",
+     "What becomes of mail without a stub from senders whom the mailbox does not know: taken, kept as a contact attempt, or "
+     "refused. restantectl policy sets it for a domain or a mailbox.", F},
+    {"legacy_asked", CONFIG_FLAG, AT(legacy_asked), "yes", 0, 0, NONE,
+     "Whether mail without a stub into enabled domains is shown to restante-fetchd at all. With no, it passes untouched, and deny "
+     "lists, tokens and legacy rules mean nothing to it.", M},
+    {"denial", CONFIG_CHOICE, AT(denial), "silent", 0, 0, "silent told", "",
+     "Whether a denied sender is told so. restantectl policy sets it for a domain or a mailbox.", F},
+    {"correspondents", CONFIG_FLAG, AT(correspondents), "yes", 0, 0, NONE,
+     "Whether those whom somebody of this site wrote to may write back to him. restantectl policy sets it for a domain or a "
+     "mailbox.", F},
+    {"correspondents_keep", CONFIG_DURATION, AT(correspondents_keep_s), "365d", DAY, 3650 * DAY, NONE,
+     "How long after the last letter to them.", F},
+    {"recipient_delimiter", CONFIG_TEXT, AT(recipient_delimiter), "+", 0, 8, NONE,
+     "The characters that separate a mailbox from a token or another detail, as recipient_delimiter of Postfix. Empty: none.", F},
+    {"require_mx", CONFIG_FLAG, AT(require_mx), "yes", 0, 0, NONE,
+     "Whether a sender's domain must have an MX record.", F},
+    {"require_spf", CONFIG_FLAG, AT(require_spf), "yes", 0, 0, NONE,
+     "Whether SPF of the sender's domain must permit the client. Without this and without trusted relays, nothing but the link "
+     "host's designation proves a sender's domain.", F},
+    {"require_reverse_dns", CONFIG_FLAG, AT(require_reverse_dns), "yes", 0, 0, NONE,
+     "Whether the client's address must have a name in DNS that has this address.", F},
+    {"trusted_relays", CONFIG_LIST, AT(trusted_relays), "", 0, 1000, NULL, "networks",
+     "Backup MX hosts and filtering services through which mail reaches this site: mail from them is judged by the address "
+     "from which they got it.", F},
+    {"first_seen_min", CONFIG_DURATION, AT(first_seen_min_s), "0", 0, 400 * DAY, NONE,
+     "Letters of an organisation whose first verified stub came less than this ago wait as contact attempts. 0: this is not "
+     "asked.", F},
+    {"attempts_max", CONFIG_NUMBER, AT(attempts_max), "500", 1, 100000, NULL, "senders",
+     "How many senders of contact attempts a mailbox remembers; a new one takes the place of the one heard of longest ago.", F},
+    {"attempts_keep", CONFIG_DURATION, AT(attempts_keep_s), "30d", HOUR, 400 * DAY, NONE,
+     "How long ordinary mail that is kept as a contact attempt waits before it is deleted.", F},
+    {"attempts_text", CONFIG_FLAG, AT(attempts_text), "no", 0, 0, NONE,
+     "Whether contact attempts show the display name and the Subject, which their senders chose.", F},
+    {"rate_client", CONFIG_NUMBER, AT(rate_client), "1200", 0, 10000000, NULL, "stubs a minute",
+     "How many stubs a client network (/24, /48) may send. 0: any number.", F},
+    {"rate_domain", CONFIG_NUMBER, AT(rate_domain), "3000", 0, 10000000, NULL, "stubs a minute",
+     "The same for a sender's domain.", F},
+    {"rate_organisation", CONFIG_NUMBER, AT(rate_organisation), "6000", 0, 10000000, NULL, "stubs a minute",
+     "The same for all domains of one organisation.", F},
+    {"rate_host", CONFIG_NUMBER, AT(rate_host), "6000", 0, 10000000, NULL, "stubs a minute",
+     "The same for a link host.", F},
+    {"system_users_domain", CONFIG_TEXT, AT(system_users_domain), "", 0, 253, NONE,
+     "The domain whose mailboxes are this system's users: user bob may see and change what concerns bob@DOMAIN with restantectl. "
+     "Empty: root alone may.", F},
     /* the MTA */
     {"letters_in", CONFIG_TEXT, AT(letters_in), "127.0.0.1:10025", 1, 110, NONE,
      "The listener of the MTA that takes the letters called for, and notifications to this site's own senders, as address:port "
@@ -279,7 +332,8 @@ static enum err check(const struct check *c, const struct settings *s)
         const struct config_list *list;
     } networks[] = {{"submission_networks", &s->submission_networks},
                     {"proxy_protocol_from", &s->proxy_protocol_from},
-                    {"allow_special_ranges", &s->allow_special_ranges}},
+                    {"allow_special_ranges", &s->allow_special_ranges},
+                    {"trusted_relays", &s->trusted_relays}},
       names[] = {{"local_domains", &s->local_domains},
                  {"pickup_domains", &s->pickup_domains},
                  {"trusted_proxies", &s->trusted_proxies}};

@@ -52,6 +52,22 @@ struct settings {
     char *resolver; /* address[:port]; "": the first of /etc/resolv.conf */
     int64_t dns_cache_max;
     int64_t notice_dns_timeout_s;
+    /* admission */
+    int mode;          /* 0 observe, 1 enforce */
+    int admission;     /* 0 open, 1 known, 2 challenge */
+    int legacy;        /* 0 accept, 1 attempt, 2 reject */
+    bool legacy_asked; /* of the milter */
+    int denial;        /* 0 silent, 1 told */
+    bool correspondents;
+    int64_t correspondents_keep_s;
+    char *recipient_delimiter;
+    bool require_mx, require_spf, require_reverse_dns;
+    struct config_list trusted_relays;
+    int64_t first_seen_min_s;
+    int64_t attempts_max, attempts_keep_s;
+    bool attempts_text;
+    int64_t rate_client, rate_domain, rate_organisation, rate_host; /* stubs a minute; 0: no limit */
+    char *system_users_domain;
     /* the MTA */
     char *letters_in; /* host:port */
     char *stubs_out;

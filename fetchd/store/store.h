@@ -92,6 +92,9 @@ struct ticket {
     char queue_id[STORE_QUEUE_ID_MAX];
     char notify[64], orcpt[STORE_PARAM_MAX], ret[8], envid[STORE_PARAM_MAX]; /* as given, "" when absent */
     bool smtputf8, body_8bit;
+    bool bulk;         /* List-Id, Precedence or Auto-Submitted say so: no challenge is shown to its sender */
+    char list_id[256]; /* "" when there is none */
+    char challenge_url[512]; /* CHALLENGED: where the sender may prove himself */
     char from_field[STORE_MESSAGE_ID_MAX +
                     1]; /* From's value unfolded, for the stub; sealed on disk under the site key */
     char subject[STORE_MESSAGE_ID_MAX + 1]; /* "" unless stub_subject */
@@ -195,7 +198,8 @@ enum err store_ack(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], c
  * holder. ERR_LEASED under another's lease. */
 enum err store_nack(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], const uint8_t lease_token[16],
                     const char *reason, const char *text, int64_t now_s, struct ticket *out);
-/* DURABLE: waiting -> held or challenged, and back between these. */
+/* DURABLE: waiting -> held or challenged, and back between these. Entering challenged with a URL makes a
+ * WORK_CHALLENGE due unless the letter is bulk. */
 enum err store_status(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], enum ticket_state state,
                       const char *url, int64_t now_s, struct ticket *out);
 /* DURABLE: its stub came back: waiting, held, challenged -> bounced; after hand-over ERR_GONE or ERR_LEASED,
@@ -210,8 +214,9 @@ enum err store_expire(struct store *s, int64_t now_s, size_t max, size_t *count)
  * ----------------------------------------------------------------------------------- */
 
 enum work_kind {
-    WORK_STUB,  /* send the ticket's stub */
-    WORK_NOTIFY /* send the sender the DSN that the ticket's (ended) state calls for */
+    WORK_STUB,     /* send the ticket's stub */
+    WORK_NOTIFY,   /* send the sender the DSN that the ticket's (ended) state calls for */
+    WORK_CHALLENGE /* tell the sender of the challenge that stands in his letter's way */
 };
 struct work {
     enum work_kind kind;
@@ -243,10 +248,14 @@ enum job_state {
     JOB_ACKED,     /* ended */
     JOB_NACKED,    /* ended */
     JOB_FAILED,    /* ended without a word to the sender: gone there, mismatch, expired */
+    JOB_HELD,      /* a contact attempt: waits for its recipient's word (attempt.h) */
     JOB_STATE_COUNT
 };
 const char *job_state_name(enum job_state s);
 bool job_state_ended(enum job_state s);
+
+/* What the sender's site is to be told of a held job. */
+enum job_tell { JOB_TELL_NOTHING, JOB_TELL_HELD, JOB_TELL_CHALLENGE, JOB_TELL_COUNT };
 
 /* Sealed on disk under the site key but for state and times. */
 struct job {
@@ -273,6 +282,21 @@ struct job {
     char mta_queue_id[STORE_QUEUE_ID_MAX];
     char reason[32];           /* of a nack or failure */
     char text[STORE_TEXT_MAX]; /* last error, or the MTA's words */
+    /* admission; records of earlier formats have none of it */
+    char mailbox[STORE_ADDRESS_MAX]; /* the recipient's, without detail */
+    char attempt[STORE_ADDRESS_MAX]; /* HELD: the sender under whom its row stands */
+    char verified[256];              /* the sender's verified domain */
+    char admission[32];              /* the reason code of the verdict */
+    char proof[256];                 /* what else Authentication-Results will say: "spf=pass ..." */
+    char list_id[256];
+    char token[65]; /* used by this letter: counted when a new job is added; ERR_FORBIDDEN, and no job,
+                       when it admits nobody any more */
+    char organisation[256]; /* of the verified domain: a token is bound to it */
+    enum job_tell tell;     /* HELD: due next */
+    char challenge_url[512];
+    char certificate_issuer[256], certificate_serial[64]; /* of the link host that was called */
+    bool kept; /* a legacy message: its letter is a payload of this store */
+    uint8_t payload_id[SEAL_PAYLOAD_ID_BYTES];
 };
 void job_wipe(struct job *j);
 
@@ -303,6 +327,9 @@ enum err store_job_refused(struct store *s, const uint8_t id[16], const char *re
  * repeated stub stays until expires_s + tombstone_s. */
 enum err store_job_end(struct store *s, const uint8_t id[16], enum job_state state, const char *why,
                        int64_t now_s);
+/* DURABLE at the next commit: the certificate of the link host that a job's letter came from. */
+enum err store_job_called(struct store *s, const uint8_t id[16], const char *certificate_issuer,
+                          const char *certificate_serial);
 
 /* ---- both sides
  * --------------------------------------------------------------------------------------------------- */

@@ -25,6 +25,7 @@ static const struct {
     [JOB_ACKED] = {"acked", true, TO(DELIVERED)},
     [JOB_NACKED] = {"nacked", true, TO(REFUSED)},
     [JOB_FAILED] = {"failed", true, 0},
+    [JOB_HELD] = {"held", false, TO(WAITING) | TO(REFUSED) | TO(FAILED)},
 #undef TO
 };
 

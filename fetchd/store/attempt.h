@@ -1,0 +1,77 @@
+/*
+ * attempt.h - the store's words on contact attempts: stubs and legacy messages from senders who are not
+ * admitted (yet). What waits are jobs in JOB_HELD; a row a (mailbox, sender) counts them.
+ *
+ * A mailbox has at most rows_max rows: a new sender takes the place of the one heard of longest ago, whose
+ * jobs end as JOB_FAILED. A row keeps the newest ATTEMPT_WAITING_MAX jobs; older ones end the same way. All
+ * text from the network is sealed under the site key. Thread-safe. Errors as in store.h.
+ */
+#ifndef STORE_ATTEMPT_H
+#define STORE_ATTEMPT_H
+
+#include "store/policy.h"
+#include "store/store.h"
+
+#define ATTEMPT_WAITING_MAX 20
+#define ATTEMPT_NAME_MAX 256
+
+struct attempt {
+    char mailbox[STORE_ADDRESS_MAX];
+    char sender[STORE_ADDRESS_MAX]; /* what an allow entry would name: the author when aligned, else the
+                                       sender in the envelope; with mailbox the row's key. Lower case */
+    bool aligned;                   /* From aligns with the verified domain (kind of the entry: ADDRESS, else
+                                       ENVELOPE) */
+    /* of the newest stub or message */
+    char author[STORE_ADDRESS_MAX]; /* From */
+    char name[ATTEMPT_NAME_MAX];    /* display name, "" unless configured; raw: escape when shown */
+    char subject[ATTEMPT_NAME_MAX]; /* the same */
+    char list_id[256];
+    char verified[256]; /* verified domain; "" for legacy mail that is not */
+    char link_host[256];
+    char certificate_issuer[256], certificate_serial[64]; /* once its link host was told */
+    char client_address[NETADDR_TEXT_MAX], client_name[256];
+    char reason[32]; /* admission's reason code: "known", "young", ... */
+    bool legacy;     /* the newest came as a whole message */
+    /* the row */
+    int64_t first_s, last_s;
+    uint32_t count;                       /* of stubs and messages ever */
+    uint32_t waiting;                     /* that still wait */
+    uint8_t job[ATTEMPT_WAITING_MAX][16]; /* these */
+};
+
+/*
+ * DURABLE: j becomes a job in JOB_HELD, and *facts (its first part, down to `legacy`) the newest of its row.
+ * A stub known already: JOB_KNOWN and nothing counted, but a held one's j->tell becomes due again.
+ */
+enum err store_attempt_add(struct store *s, const struct attempt *facts, struct job *j, uint32_t rows_max,
+                           enum job_added *added);
+
+/* A legacy message kept whole: the same, with its sealed payload (store_payload_begin...), which is taken
+ * whatever the result. j->kept is set; j->payload_id, letter_bytes and the DEK as in a deposit. The payload
+ * goes with the job's end. */
+enum err store_attempt_keep(struct store *s, const struct attempt *facts, struct job *j,
+                            struct store_payload *payload, const uint8_t dek[SEAL_DEK_BYTES],
+                            uint32_t rows_max);
+/* Sealed bytes and DEK of a kept job. ERR_NOT_FOUND. */
+enum err store_kept_open(struct store *s, const struct job *j, struct store_body *out,
+                         uint8_t dek[SEAL_DEK_BYTES]);
+
+enum err store_attempt_get(struct store *s, const char *mailbox, const char *sender, struct attempt *out);
+/* Newest first; mailbox NULL: all. */
+enum err store_attempts(struct store *s, const char *mailbox, size_t limit,
+                        bool (*each)(void *arg, const struct attempt *a), void *arg);
+
+/* DURABLE: all that waits in the row becomes due to be pulled (or, kept, injected) now; the row goes. */
+enum err store_attempt_admit(struct store *s, const char *mailbox, const char *sender, int64_t now_s,
+                             uint32_t *count);
+/* DURABLE: all that waits ends, the row goes. told: the sender gets a nack (JOB_REFUSED with this reason and
+ * text), else nothing (JOB_FAILED). */
+enum err store_attempt_drop(struct store *s, const char *mailbox, const char *sender, bool told,
+                            const char *reason, const char *text, int64_t now_s, uint32_t *count);
+
+/* DURABLE: the sender's site was told of a held job (or this failed for good): nothing more is due but its
+ * end. The certificate's facts go to the row too. */
+enum err store_job_told(struct store *s, const uint8_t id[16], const char *certificate_issuer,
+                        const char *certificate_serial, int64_t now_s);
+
+#endif
