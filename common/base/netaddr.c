@@ -98,6 +98,14 @@ socklen_t netaddr_to_sockaddr(const struct netaddr *a, uint16_t port, struct soc
     return sizeof in6;
 }
 
+struct netaddr netaddr_unmapped(const struct netaddr *a)
+{
+    struct netaddr out = *a;
+    if (memcmp(a->byte, mapped, sizeof mapped) == 0)
+        out.family = AF_INET;
+    return out;
+}
+
 void netaddr_text(const struct netaddr *a, char out[NETADDR_TEXT_MAX])
 {
     const void *bytes = a->family == AF_INET ? a->byte + 12 : a->byte;
