@@ -330,9 +330,21 @@ enum err house_start(struct house *h, struct buf *why)
     return http_server_start(h->server);
 }
 
-enum err house_reload(struct house *h, struct buf *why)
+void house_reload(struct house *h)
 {
-    return http_tls_reload(h->server, why);
+    struct buf why;
+
+    buf_init(&why, 4096);
+    if (routes_reload(h->routes, h->settings->domains_file, &why))
+        log_error("the old table of domains stays: %s", buf_cstr(&why));
+    else
+        log_info("table of domains read again");
+    buf_clear(&why);
+    if (http_tls_reload(h->server, &why))
+        log_error("the old certificate stays: %s", buf_cstr(&why));
+    else
+        log_info("certificate and key read again");
+    buf_free(&why);
 }
 
 void house_close(struct house *h)

@@ -76,16 +76,9 @@ static void on_store_failed(void *arg)
 
 static void reload(struct house *house)
 {
-    struct buf why;
-
-    buf_init(&why, 4096);
     sd_notify(0, "RELOADING=1");
-    if (house_reload(house, &why))
-        log_error("the old certificate stays: %s", buf_cstr(&why));
-    else
-        log_info("certificate and key read again");
+    house_reload(house);
     sd_notify(0, "READY=1");
-    buf_free(&why);
 }
 
 /* Until a signal says stop. */

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@ struct route_entry {
     unsigned line;
 };
 struct routes {
+    pthread_rwlock_t lock; /* guards all below */
     struct route_entry *entry;
     size_t count, room;
 };
@@ -131,6 +133,7 @@ enum err routes_parse(const char *name, struct span text, struct routes **out, s
 
     if (!r)
         return ERR_NOMEM;
+    pthread_rwlock_init(&r->lock, NULL);
     buf_init(&reason, 2048);
     for (unsigned number = 1; text.len && !e; number++) {
         struct span line, rest;
@@ -199,7 +202,28 @@ void routes_free(struct routes *r)
     for (size_t i = 0; i < r->count; i++)
         free(r->entry[i].pattern);
     free(r->entry);
+    pthread_rwlock_destroy(&r->lock);
     free(r);
+}
+
+enum err routes_reload(struct routes *r, const char *path, struct buf *why)
+{
+    struct routes *fresh;
+    enum err e = routes_load(path, &fresh, why);
+
+    if (e)
+        return e;
+    pthread_rwlock_wrlock(&r->lock);
+    struct route_entry *entry = r->entry;
+    size_t count = r->count;
+    r->entry = fresh->entry;
+    r->count = fresh->count;
+    r->room = fresh->room;
+    pthread_rwlock_unlock(&r->lock);
+    fresh->entry = entry;
+    fresh->count = count;
+    routes_free(fresh);
+    return ERR_OK;
 }
 
 static const struct route_entry *look_up(const struct routes *r, char *pattern)
@@ -209,7 +233,7 @@ static const struct route_entry *look_up(const struct routes *r, char *pattern)
     return r->count ? bsearch(&wanted, r->entry, r->count, sizeof *r->entry, compare) : NULL;
 }
 
-enum route routes_find(const struct routes *r, const struct address *recipient)
+static enum route find(const struct routes *r, const struct address *recipient)
 {
     char key[ADDRESS_TEXT_MAX];
     const struct route_entry *found;
@@ -225,4 +249,14 @@ enum route routes_find(const struct routes *r, const struct address *recipient)
             return found->route;
     }
     return ROUTE_AUTO;
+}
+
+enum route routes_find(const struct routes *r, const struct address *recipient)
+{
+    pthread_rwlock_t *lock = (pthread_rwlock_t *)&r->lock; /* the table is what is constant to callers */
+
+    pthread_rwlock_rdlock(lock);
+    enum route found = find(r, recipient);
+    pthread_rwlock_unlock(lock);
+    return found;
 }

@@ -4,7 +4,7 @@
  *
  * One "pattern  pull | plain | auto" a line, '#' comments. A pattern is user@domain, domain, or .domain
  * (everything below it). The most telling pattern wins: the address, then the domain, then its parents from
- * the longest. Immutable once loaded; thread-safe.
+ * the longest. Thread-safe.
  */
 #ifndef LOCAL_ROUTES_H
 #define LOCAL_ROUTES_H
@@ -26,6 +26,8 @@ enum err routes_load(const char *path, struct routes **out, struct buf *why);
 /* The same from memory; name stands in messages. */
 enum err routes_parse(const char *name, struct span text, struct routes **out, struct buf *why);
 void routes_free(struct routes *r);
+/* Reads the file again, and changes the whole table at once; after an error the old one stays. */
+enum err routes_reload(struct routes *r, const char *path, struct buf *why);
 
 enum route routes_find(const struct routes *r, const struct address *recipient);
 

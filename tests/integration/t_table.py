@@ -1,7 +1,10 @@
 """The administrator's table: pull is never plain, plain is never a stub, auto asks DNS; the most telling line wins."""
 
+import os
+import signal
+
 from harness import Refused, check, equal, letter, submit
-from restante import Sink, bare_id, mail_records, table, tickets, zones
+from restante import Sink, bare_id, fetchd_log, mail_records, table, tickets, zones
 
 NEEDS = ("restante",)
 
@@ -63,3 +66,23 @@ def test_table_in_error(bed):
     done = bed.a.exec([f"{bed.a.daemons.bin}/restante-fetchd", "-n", "-c", conf], check=False)
     check(done.returncode != 0, "fetchd -n accepted it")
     check(f"{path}:3:" in (done.stderr + done.stdout).decode(), f"what it said: {done.stderr!r}")
+
+
+def test_reload(bed):
+    """SIGHUP: the table is read again while fetchd runs; one in error changes nothing and is named."""
+    path = f"{bed.a.daemons.etc}/domains"
+
+    def reload_with(line, says):
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(line)
+        log = fetchd_log(bed.a)
+        os.kill(bed.a.daemons.pid("fetchd"), signal.SIGHUP)
+        log.wait(says, 5)
+
+    yes = mail_records(bed.x.address, "v=restante1; h=pull.one.test; r=1")
+    with Sink(bed.x) as sink, zones(bed, one=yes), table(bed.a):
+        check(is_stub(bed, "bob@one.test", sink), "a stub at first")
+        reload_with("one.test plain\n", "table of domains read again")
+        check(not is_stub(bed, "bob@one.test", sink), "plain after the reload")
+        reload_with("one.test plainly\n", f"the old table of domains stays: {path}:1:")
+        check(not is_stub(bed, "bob@one.test", sink), "as before after a table in error")

@@ -1,5 +1,8 @@
 #include "unit.h"
 
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "local/routes.h"
 
 static struct address address(const char *text)
@@ -104,12 +107,37 @@ static void a_missing_file_is_an_empty_table(void **state)
     buf_free(&why);
 }
 
+static void a_reload_changes_all_or_nothing(void **state)
+{
+    struct routes *r = NULL;
+    struct buf why;
+    struct address a = address("x@a.test");
+    char path[] = "/tmp/routes.XXXXXX";
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    buf_init(&why, 1000);
+    assert_int_equal(routes_parse("domains", span_of("a.test pull"), &r, &why), ERR_OK);
+    assert_int_equal(write(fd, "a.test plain\n", 13), 13);
+    assert_int_equal(routes_reload(r, path, &why), ERR_OK);
+    assert_int_equal(routes_find(r, &a), ROUTE_PLAIN);
+    assert_int_equal(write(fd, "a.test never\n", 13), 13);
+    assert_int_equal(routes_reload(r, path, &why), ERR_CONFIG);
+    assert_int_equal(routes_find(r, &a), ROUTE_PLAIN);
+    routes_free(r);
+    buf_free(&why);
+    close(fd);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_most_telling_pattern_wins),
         cmocka_unit_test(errors_name_file_and_line),
         cmocka_unit_test(a_missing_file_is_an_empty_table),
+        cmocka_unit_test(a_reload_changes_all_or_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
