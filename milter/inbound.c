@@ -1,6 +1,9 @@
 /*
  * inbound.c - hands an inbound stub to fetchd.
  */
+#include <stdlib.h>
+#include <strings.h>
+
 #include "base/err.h"
 #include "base/kill.h"
 #include "base/log.h"
@@ -8,23 +11,47 @@
 #include "milter/inbound.h"
 #include "milter/reply.h"
 
-#define NOTICE_BYTES_MAX ((size_t)256 * 1024) /* a stub is 4 KiB; its From and Message-ID are short */
+/* A stub is 4 KiB; its From and Message-ID are short; and 60 Received fields are bounded. */
+#define NOTICE_BYTES_MAX ((size_t)512 * 1024)
 
-/* The local API's structs own their text; this one borrows it all from the message and is never freed. */
-static struct api_notice borrow_notice(const struct message *m)
+static const char *const notice_fields[] = {"Auto-Submitted", "List-Id", "Precedence", "Received", "Subject"};
+
+static bool goes_with_a_notice(const char *name)
 {
-    return (struct api_notice){
+    for (size_t i = 0; i < sizeof notice_fields / sizeof *notice_fields; i++)
+        if (strcasecmp(name, notice_fields[i]) == 0)
+            return true;
+    return false;
+}
+
+static char *find(const struct message *m, const char *name)
+{
+    return (char *)api_field_value(m->plan.field, m->plan.field_count, name);
+}
+
+/* The local API's structs own their text; this one borrows it all from the message: its list of fields alone
+ * is to be freed. ERR_NOMEM. */
+static enum err borrow_notice(const struct message *m, struct api_notice *out)
+{
+    *out = (struct api_notice){
         .envelope = m->plan.envelope,
-        .stub = (char *)message_find(m, STUB_FIELD_NAME),
-        .from = (char *)message_find(m, "From"),
-        .message_id = (char *)message_find(m, "Message-ID"),
+        .stub = find(m, STUB_FIELD_NAME),
+        .from = find(m, "From"),
+        .message_id = find(m, "Message-ID"),
+        .field = calloc(m->plan.field_count + 1, sizeof *out->field),
     };
+    if (!out->field)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < m->plan.field_count; i++)
+        if (goes_with_a_notice(m->plan.field[i].name))
+            out->field[out->field_count++] = m->plan.field[i];
+    return ERR_OK;
 }
 
 enum inbound_fate inbound_notice(struct local_client *fetchd, const struct message *m,
                                  local_progress progress, void *arg, struct api_reply *refusal)
 {
-    const struct api_notice notice = borrow_notice(m);
+    struct api_notice notice;
     struct api_reply said = {0};
     struct buf request, answer;
     int status = 0;
@@ -34,7 +61,9 @@ enum inbound_fate inbound_notice(struct local_client *fetchd, const struct messa
     buf_init_secret(&request, NOTICE_BYTES_MAX);
     buf_init(&answer, NOTICE_BYTES_MAX);
     reply_unavailable(refusal);
-    e = api_notice_format(&notice, &request);
+    e = borrow_notice(m, &notice);
+    if (!e)
+        e = api_notice_format(&notice, &request);
     if (e == ERR_TOO_LARGE || e == ERR_SYNTAX || e == ERR_BAD_BYTES) {
         reply_set(refusal, 550, "5.6.0", "malformed stub");
         goto out;
@@ -54,6 +83,7 @@ enum inbound_fate inbound_notice(struct local_client *fetchd, const struct messa
     else
         reply_from_answer(refusal, status, buf_span(&answer), true);
 out:
+    free(notice.field);
     buf_free(&answer);
     buf_free(&request);
     return fate;

@@ -17,9 +17,27 @@
 #include "milter/message.h"
 #include "milter/reply.h"
 
-/* What a plan is made from (local/api.h); other fields travel with the letter alone. */
-static const char *const fields_that_matter[] = {
-    "From", "Sender", "Message-ID", "Date", "Content-Type", "Auto-Submitted", "List-Id", STUB_FIELD_NAME};
+/* What plans and notices are made from (local/api.h); other fields travel with the letter alone. What is
+ * merely read is bounded here, so that no header makes a plan too large: with what decides about an outbound
+ * letter that would be a refusal. */
+static const struct field_row {
+    const char *name;
+    size_t repeats, bytes; /* those beyond are not shown */
+} fields_that_matter[] = {
+    {"From", API_FIELDS_MAX, MESSAGE_FIELD_MAX},
+    {"Sender", API_FIELDS_MAX, MESSAGE_FIELD_MAX},
+    {"Message-ID", API_FIELDS_MAX, MESSAGE_FIELD_MAX},
+    {"Date", API_FIELDS_MAX, MESSAGE_FIELD_MAX},
+    {"Content-Type", API_FIELDS_MAX, MESSAGE_FIELD_MAX},
+    {"Auto-Submitted", API_FIELDS_MAX, MESSAGE_FIELD_MAX},
+    {STUB_FIELD_NAME, API_FIELDS_MAX, MESSAGE_FIELD_MAX},
+    {"List-Id", API_FIELD_REPEATS, API_FIELD_CUT},
+    {"Precedence", API_FIELD_REPEATS, API_FIELD_CUT},
+    {"Received", API_RECEIVED_MAX, API_FIELD_CUT},
+    {"Subject", API_FIELD_REPEATS, API_FIELD_CUT},
+};
+#define ROWS (sizeof fields_that_matter / sizeof *fields_that_matter)
+_Static_assert(ROWS <= MESSAGE_ROWS_MAX, "struct message counts the fields of each row");
 
 static enum err copy(char **out, const char *text)
 {
@@ -233,12 +251,13 @@ static enum err append_value(struct buf *out, const char *value)
     return e;
 }
 
-static bool matters(const char *name)
+/* The row of a field that is to be shown to fetchd; NULL for another, or one too many. */
+static const struct field_row *row_to_show(struct message *m, const char *name)
 {
-    for (size_t i = 0; i < sizeof fields_that_matter / sizeof *fields_that_matter; i++)
-        if (strcasecmp(name, fields_that_matter[i]) == 0)
-            return true;
-    return false;
+    for (size_t i = 0; i < ROWS; i++)
+        if (strcasecmp(name, fields_that_matter[i].name) == 0)
+            return m->shown[i]++ < fields_that_matter[i].repeats ? &fields_that_matter[i] : NULL;
+    return NULL;
 }
 
 /* Keeps name and value; value is what was just appended to the header. */
@@ -270,6 +289,7 @@ static enum err keep_field(struct message *m, const char *name, struct span valu
 enum err message_field(struct message *m, const char *name, const char *value)
 {
     size_t before = m->header.len, name_len = strlen(name);
+    const struct field_row *row;
     enum err e;
 
     if (m->refusal.smtp)
@@ -293,21 +313,15 @@ enum err message_field(struct message *m, const char *name, const char *value)
                   MESSAGE_FIELD_MAX);
         return ERR_OK;
     }
-    if (!e && matters(name)) {
+    if (!e && (row = row_to_show(m, name))) {
+        size_t bytes = field_bytes - name_len - 1 - 2;
         m->has_stub |= strcasecmp(name, STUB_FIELD_NAME) == 0;
-        e = keep_field(m, name,
-                       span_bytes(m->header.data + before + name_len + 1, field_bytes - name_len - 1 - 2));
+        e = keep_field(
+            m, name,
+            span_bytes(m->header.data + before + name_len + 1, bytes < row->bytes ? bytes : row->bytes));
     }
     m->plan.header_bytes = m->header.len;
     return e;
-}
-
-const char *message_find(const struct message *m, const char *name)
-{
-    for (size_t i = 0; i < m->plan.field_count; i++)
-        if (strcasecmp(m->plan.field[i].name, name) == 0)
-            return m->plan.field[i].value;
-    return NULL;
 }
 
 bool message_sender_enabled(const struct message *m)

@@ -19,6 +19,7 @@
  * field would not be kept as it was sent. Counted is the whole field as it goes over the wire, final CRLF
  * included. */
 #define MESSAGE_FIELD_MAX 58999
+#define MESSAGE_ROWS_MAX 16 /* names of fields that fetchd is shown */
 /* The header block is in memory until its end. */
 #define MESSAGE_HEADER_MAX ((size_t)4 * 1024 * 1024)
 
@@ -49,8 +50,9 @@ struct message {
     size_t recipient_room;   /* allocated */
     size_t recipients_given; /* all that were shown; more than recipient_count when there are too many */
     size_t field_room;
-    struct buf header; /* the block as it was sent, without the empty line */
-    bool has_stub;     /* a Restante-Stub field was seen */
+    size_t shown[MESSAGE_ROWS_MAX]; /* fields of each such name */
+    struct buf header;              /* the block as it was sent, without the empty line */
+    bool has_stub;                  /* a Restante-Stub field was seen */
     uint64_t body_bytes;
     int64_t began_ms;         /* monotonic */
     struct api_reply refusal; /* smtp != 0: what makes the message impossible, the first of it */
@@ -76,9 +78,6 @@ enum err message_queue_id(struct message *m, const char *id); /* NULL: no change
  * many, sets m->refusal to 552 5.3.4 and is left out. ERR_NOMEM.
  */
 enum err message_field(struct message *m, const char *name, const char *value);
-
-/* The value of the first field with this name among those that matter, or NULL; borrows. */
-const char *message_find(const struct message *m, const char *name);
 
 /* Whether the reverse-path's domain is one of the enabled ones. False for the null reverse-path and for what
  * is no address. */

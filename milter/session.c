@@ -280,6 +280,8 @@ static enum session_step follow_plan(struct session *s, const struct api_plan_an
             break;
         enter(s, STATE_STUB);
         return SESSION_CONTINUE;
+    case API_LEGACY:
+        break;
     }
     return refuse_unavailable(s);
 }

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "local/api.h"
 #include "local/members.h"
@@ -48,9 +49,13 @@ static const struct member notice_members[] = {
 };
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
-static const char *const kind_names[] = {[API_LETTER] = "letter", [API_STUB] = "stub", [API_NONE] = "none"};
-static const char *const verdict_names[] = {
-    [API_VERDICT_STUB] = "stub", [API_VERDICT_PLAIN] = "plain", [API_VERDICT_REFUSE] = "refuse"};
+static const char *const kind_names[] = {
+    [API_LETTER] = "letter", [API_STUB] = "stub", [API_NONE] = "none", [API_LEGACY] = "legacy"};
+static const char *const verdict_names[] = {[API_VERDICT_STUB] = "stub",
+                                            [API_VERDICT_PLAIN] = "plain",
+                                            [API_VERDICT_REFUSE] = "refuse",
+                                            [API_VERDICT_KEEP] = "keep",
+                                            [API_VERDICT_DROP] = "drop"};
 
 static enum err name_from_json(json_t *j, const char *const *names, size_t count, unsigned *out)
 {
@@ -101,6 +106,35 @@ static void envelope_free(struct api_envelope *v)
     for (size_t i = 0; i < v->recipient_count; i++)
         members_free(recipient_members, COUNT(recipient_members), &v->recipient[i]);
     free(v->recipient);
+}
+
+/* ---- fields ---- */
+
+static enum err fields_to_json(const struct api_field *field, size_t count, json_t *document)
+{
+    return members_array_to_json(field_members, COUNT(field_members), field, sizeof *field, count, document,
+                                 "fields");
+}
+
+static enum err fields_from_json(json_t *document, struct api_field **field, size_t *count)
+{
+    return members_array_from_json(field_members, COUNT(field_members), json_object_get(document, "fields"),
+                                   sizeof **field, API_FIELDS_MAX, (void **)field, count);
+}
+
+static void fields_free(struct api_field *field, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        members_free(field_members, COUNT(field_members), &field[i]);
+    free(field);
+}
+
+const char *api_field_value(const struct api_field *field, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcasecmp(field[i].name, name) == 0)
+            return field[i].value;
+    return NULL;
 }
 
 /* ---- replies ---- */
@@ -232,8 +266,7 @@ enum err api_plan_format(const struct api_plan *p, struct buf *out)
     if (e == ERR_OK)
         e = members_to_json(plan_members, COUNT(plan_members), p, document);
     if (e == ERR_OK)
-        e = members_array_to_json(field_members, COUNT(field_members), p->field, sizeof *p->field,
-                                  p->field_count, document, "fields");
+        e = fields_to_json(p->field, p->field_count, document);
     return document_write(document, e, out);
 }
 
@@ -250,8 +283,7 @@ enum err api_plan_parse(struct span json, struct api_plan *out)
     if (e == ERR_OK)
         e = members_from_json(plan_members, COUNT(plan_members), document, &p, &seen);
     if (e == ERR_OK)
-        e = members_array_from_json(field_members, COUNT(field_members), json_object_get(document, "fields"),
-                                    sizeof *p.field, API_FIELDS_MAX, (void **)&p.field, &p.field_count);
+        e = fields_from_json(document, &p.field, &p.field_count);
     if (e == ERR_OK && seen + 2 != json_object_size(document))
         e = ERR_SYNTAX;
     json_decref(document);
@@ -266,9 +298,7 @@ enum err api_plan_parse(struct span json, struct api_plan *out)
 void api_plan_free(struct api_plan *p)
 {
     envelope_free(&p->envelope);
-    for (size_t i = 0; i < p->field_count; i++)
-        members_free(field_members, COUNT(field_members), &p->field[i]);
-    free(p->field);
+    fields_free(p->field, p->field_count);
     memset(p, 0, sizeof *p);
 }
 
@@ -466,6 +496,8 @@ enum err api_notice_format(const struct api_notice *n, struct buf *out)
 
     if (e == ERR_OK)
         e = members_to_json(notice_members, COUNT(notice_members), n, document);
+    if (e == ERR_OK)
+        e = fields_to_json(n->field, n->field_count, document);
     return document_write(document, e, out);
 }
 
@@ -481,7 +513,9 @@ enum err api_notice_parse(struct span json, struct api_notice *out)
     e = envelope_from_json(document, &n.envelope);
     if (e == ERR_OK)
         e = members_from_json(notice_members, COUNT(notice_members), document, &n, &seen);
-    if (e == ERR_OK && (seen + 1 != json_object_size(document) || n.envelope.recipient_count != 1))
+    if (e == ERR_OK)
+        e = fields_from_json(document, &n.field, &n.field_count);
+    if (e == ERR_OK && (seen + 2 != json_object_size(document) || n.envelope.recipient_count != 1))
         e = ERR_SYNTAX;
     json_decref(document);
     if (e != ERR_OK) {
@@ -496,5 +530,6 @@ void api_notice_free(struct api_notice *n)
 {
     envelope_free(&n->envelope);
     members_free(notice_members, COUNT(notice_members), n);
+    fields_free(n->field, n->field_count);
     memset(n, 0, sizeof *n);
 }

@@ -26,7 +26,7 @@
 #define API_TICKETS_PATH "/1/tickets"
 #define API_JOBS_PATH "/1/jobs"
 #define API_STATUS_PATH "/1/status"
-#define API_KEEP_PATH "/1/keep"         /* a legacy message that waits as a contact attempt: as a deposit */
+#define API_KEEP_PATH "/1/keep"         /* messages without a stub that wait as contact attempts */
 #define API_ATTEMPTS_PATH "/1/attempts" /* GET ?mailbox= */
 #define API_RULES_PATH "/1/rules"       /* GET ?mailbox= */
 #define API_ALLOW_PATH "/1/allow"       /* POST ?mailbox=&sender=[&until=][&note=][&domain=] */
@@ -39,6 +39,10 @@
 #define API_COMPLAIN_PATH "/1/complain" /* GET ?id= shows the report, POST sends it */
 #define API_RECIPIENTS_MAX 5000
 #define API_FIELDS_MAX 20000
+#define API_RECEIVED_MAX 60 /* Received fields that a milter shows, from the top */
+#define API_FIELD_CUT                                                                                        \
+    4096 /* bytes of a value in what is merely read: List-Id, Precedence, Received, Subject */
+#define API_FIELD_REPEATS 4                    /* of each of these but Received */
 #define API_HEAD_MAX ((size_t)4 * 1024 * 1024) /* bytes of one JSON head */
 
 struct api_recipient {
@@ -75,14 +79,25 @@ struct api_field {
 
 struct api_plan { /* POST /1/plan */
     struct api_envelope envelope;
-    size_t field_count; /* From, Sender, Message-ID, Date, Content-Type, Auto-Submitted, List-Id,
-                           Restante-Stub */
+    size_t field_count; /* From, Sender, Message-ID, Date, Content-Type, Auto-Submitted, Restante-Stub; and
+                           List-Id, Precedence, Received, Subject within the bounds above. In their order */
     struct api_field *field;
     uint64_t header_bytes;
 };
 
-enum api_kind { API_LETTER, API_STUB, API_NONE }; /* NONE: nothing of ours, accept */
-enum api_verdict { API_VERDICT_STUB, API_VERDICT_PLAIN, API_VERDICT_REFUSE };
+enum api_kind {
+    API_LETTER, /* of one who may submit: stub, plain, refuse */
+    API_STUB,   /* send a notice */
+    API_NONE,   /* nothing of ours, accept */
+    API_LEGACY  /* from outside without a stub: plain, keep, drop, refuse */
+};
+enum api_verdict {
+    API_VERDICT_STUB,
+    API_VERDICT_PLAIN,
+    API_VERDICT_REFUSE, /* only together with a refusal of the whole message */
+    API_VERDICT_KEEP,   /* POST /1/keep, then delete the recipient */
+    API_VERDICT_DROP    /* delete the recipient without a word */
+};
 
 struct api_reply {
     int smtp; /* 0 when there is none */
@@ -94,7 +109,7 @@ struct api_plan_answer {
     struct api_reply refuse; /* smtp != 0: refuse the whole message with it */
     size_t recipient_count;  /* as in the request, same order */
     enum api_verdict *verdict;
-    bool want_body; /* some recipient is STUB: deposit the letter */
+    bool want_body; /* some recipient is STUB or KEEP: deposit or keep the letter */
 };
 
 struct api_deposit {              /* POST /1/deposit: this JSON, '\n', the raw letter */
@@ -110,12 +125,20 @@ struct api_notice {               /* POST /1/notice */
     char *stub;                   /* the field's value, raw (base64url in JSON, as all raw values) */
     char *from;                   /* the stub's From value, raw */
     char *message_id;             /* raw */
+    size_t field_count;           /* Auto-Submitted, List-Id, Precedence, Received, Subject, as in a plan */
+    struct api_field *field;
 };
 /* Answer: struct api_reply; smtp 250 = accept and discard, 0 = let it pass as ordinary mail (the sender's
  * domain is testing, and nothing of his may be refused). */
 
+/* POST /1/keep: the JSON of a struct api_plan whose recipients are those to be kept, '\n', the raw letter.
+ * Answer: 201 with a struct api_reply when it is durable for each of them. */
+
 /* POST /1/bounce: the JSON of a struct api_deposit (envelope with sender and exactly one recipient, the
  * stub's reverse-path), '\n', the raw message. Answer: struct api_reply; smtp 250 = taken care of. */
+
+/* The value of the first field with this name (without case), or NULL. Borrows. */
+const char *api_field_value(const struct api_field *field, size_t count, const char *name);
 
 enum err api_plan_format(const struct api_plan *p, struct buf *out);
 enum err api_plan_parse(struct span json, struct api_plan *out);

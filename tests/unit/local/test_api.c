@@ -89,7 +89,13 @@ static void deposit_and_notice_come_back_as_they_went(void **state)
 {
     struct api_recipient recipient = {"bob@b.test", NULL, NULL, NULL};
     struct api_deposit d = {envelope_sample(&recipient, 1)}, d2;
-    struct api_notice n = {envelope_sample(&recipient, 1), " v=1; u=x;\r\n\ta=b", "A <a@a.test>", NULL}, n2;
+    struct api_field field[] = {{"Received", " from x\r\n\tby y"}, {"Subject", " \xff"}};
+    struct api_notice n = {.envelope = envelope_sample(&recipient, 1),
+                           .stub = " v=1; u=x;\r\n\ta=b",
+                           .from = "A <a@a.test>",
+                           .field_count = 2,
+                           .field = field},
+                      n2;
     struct buf json;
     (void)state;
 
@@ -107,15 +113,21 @@ static void deposit_and_notice_come_back_as_they_went(void **state)
     assert_string_equal(n2.stub, n.stub);
     assert_string_equal(n2.from, n.from);
     assert_null(n2.message_id);
+    assert_int_equal(n2.field_count, 2);
+    assert_string_equal(n2.field[0].name, "Received");
+    assert_string_equal(api_field_value(n2.field, n2.field_count, "received"), field[0].value);
+    assert_string_equal(api_field_value(n2.field, n2.field_count, "SUBJECT"), field[1].value);
+    assert_null(api_field_value(n2.field, n2.field_count, "List-Id"));
     api_notice_free(&n2);
     buf_free(&json);
 }
 
 static void answers_come_back_as_they_went(void **state)
 {
-    enum api_verdict verdict[] = {API_VERDICT_PLAIN, API_VERDICT_STUB, API_VERDICT_REFUSE};
-    struct api_plan_answer a = {.kind = API_STUB,
-                                .recipient_count = 3,
+    enum api_verdict verdict[] = {API_VERDICT_PLAIN, API_VERDICT_STUB, API_VERDICT_REFUSE, API_VERDICT_KEEP,
+                                  API_VERDICT_DROP};
+    struct api_plan_answer a = {.kind = API_LEGACY,
+                                .recipient_count = 5,
                                 .verdict = verdict,
                                 .want_body = true},
                            b;
@@ -127,10 +139,10 @@ static void answers_come_back_as_they_went(void **state)
     buf_init(&json, API_HEAD_MAX);
     assert_int_equal(api_plan_answer_format(&a, &json), ERR_OK);
     assert_int_equal(api_plan_answer_parse(buf_span(&json), &b), ERR_OK);
-    assert_int_equal(b.kind, API_STUB);
+    assert_int_equal(b.kind, API_LEGACY);
     assert_int_equal(b.refuse.smtp, 0);
     assert_true(b.want_body);
-    assert_int_equal(b.recipient_count, 3);
+    assert_int_equal(b.recipient_count, 5);
     assert_memory_equal(b.verdict, verdict, sizeof verdict);
     api_plan_answer_free(&b);
 
@@ -302,10 +314,12 @@ static void malformed_documents_are_refused(void **state)
         "{\"tickets\":[],\"x\":[]}",
     };
     static const char *const notice[] = {
-        "{" ENVELOPE "}",
-        "{" ENVELOPE ",\"stub\":\"YQ\",\"x\":1}",
-        "{\"envelope\":{\"sender\":\"\",\"recipients\":[]},\"stub\":\"YQ\"}",
-        "{\"envelope\":{\"sender\":\"\",\"recipients\":[{\"address\":\"a\"},{\"address\":\"b\"}]},\"stub\":"
+        "{" ENVELOPE ",\"fields\":[]}",
+        "{" ENVELOPE ",\"stub\":\"YQ\"}",
+        "{" ENVELOPE ",\"fields\":[],\"stub\":\"YQ\",\"x\":1}",
+        "{\"envelope\":{\"sender\":\"\",\"recipients\":[]},\"fields\":[],\"stub\":\"YQ\"}",
+        "{\"envelope\":{\"sender\":\"\",\"recipients\":[{\"address\":\"a\"},{\"address\":\"b\"}]},\"fields\":"
+        "[],\"stub\":"
         "\"YQ\"}",
     };
     (void)state;

@@ -230,6 +230,11 @@ static void header_is_rebuilt_to_the_byte(void **state)
     message_free(&m);
 }
 
+static const char *find(const struct message *m, const char *name)
+{
+    return api_field_value(m->plan.field, m->plan.field_count, name);
+}
+
 static void fields_that_matter_are_kept(void **state)
 {
     static const char *const shown[][2] = {{"Received", " from x"},
@@ -250,11 +255,46 @@ static void fields_that_matter_are_kept(void **state)
         assert_int_equal(message_field(&m, shown[i][0], shown[i][1]), ERR_OK);
     }
     assert_true(m.has_stub);
-    assert_int_equal(m.plan.field_count, 5);
-    same(message_find(&m, "From"), " Alice\r\n <alice@a.test>");
-    same(message_find(&m, "restante-stub"), " v=1;\r\n x=2");
-    same(message_find(&m, "Message-ID"), " <1@a.test>");
-    same(message_find(&m, "Subject"), NULL);
+    assert_int_equal(m.plan.field_count, 7);
+    same(find(&m, "From"), " Alice\r\n <alice@a.test>");
+    same(find(&m, "restante-stub"), " v=1;\r\n x=2");
+    same(find(&m, "Message-ID"), " <1@a.test>");
+    same(find(&m, "X-Other"), NULL);
+    message_free(&m);
+}
+
+static void what_is_merely_read_is_bounded(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t given, octets, kept, kept_octets;
+    } table[] = {{"Received", 100, 80, API_RECEIVED_MAX, 80},
+                 {"received", 2, 50000, 2, API_FIELD_CUT},
+                 {"Subject", 1, API_FIELD_CUT, 1, API_FIELD_CUT},
+                 {"Subject", 50, 50000, API_FIELD_REPEATS, API_FIELD_CUT},
+                 {"List-Id", 1, API_FIELD_CUT + 1, 1, API_FIELD_CUT},
+                 {"Precedence", 5, 4, API_FIELD_REPEATS, 4},
+                 {"From", 5, 50000, 5, 50000}};
+    struct message_client c = client_at(NULL, NULL, 0);
+    struct message m;
+    char value[50001];
+
+    (void)state;
+    message_init(&m);
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        print_message("  %zu %s of %zu\n", table[i].given, table[i].name, table[i].octets);
+        memset(value, 'x', table[i].octets);
+        value[table[i].octets] = '\0';
+        mail(&m, &c, "a.test", "<alice@a.test>", NULL);
+        for (size_t k = 0; k < table[i].given; k++) {
+            value[0] = (char)('0' + k % 10);
+            assert_int_equal(message_field(&m, table[i].name, value), ERR_OK);
+        }
+        assert_int_equal(m.plan.field_count, table[i].kept);
+        assert_int_equal(strlen(m.plan.field[0].value), table[i].kept_octets);
+        assert_int_equal(m.plan.field[0].value[0], '0'); /* the topmost */
+        assert_int_equal(m.header.len, table[i].given * (strlen(table[i].name) + 1 + table[i].octets + 2));
+    }
     message_free(&m);
 }
 
@@ -359,6 +399,7 @@ int main(void)
         cmocka_unit_test(client_text_is_printable),
         cmocka_unit_test(header_is_rebuilt_to_the_byte),
         cmocka_unit_test(fields_that_matter_are_kept),
+        cmocka_unit_test(what_is_merely_read_is_bounded),
         cmocka_unit_test(long_fields_are_refused),
         cmocka_unit_test(large_headers_are_refused),
         cmocka_unit_test(enabled_senders),
