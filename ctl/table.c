@@ -10,21 +10,6 @@
 
 #define CELL_MAX 8192
 
-/* The text as it is shown. UTF-8 stays; anything that could move a cursor does not. */
-static enum err show(const char *text, struct buf *out)
-{
-    for (const char *p = text; *p; p++) {
-        unsigned char c = (unsigned char)*p;
-        /* U+0080 to U+009F are control characters too: 0xC2 0x80..0x9F. */
-        bool control =
-            c < ' ' || c == 0x7f || (c == 0xc2 && (unsigned char)p[1] >= 0x80 && (unsigned char)p[1] < 0xa0);
-        enum err e = control ? buf_printf(out, "\\x%02X", c) : buf_append_char(out, (char)c);
-        if (e)
-            return e;
-    }
-    return ERR_OK;
-}
-
 static size_t columns_of(const char *text, size_t len)
 {
     size_t columns = 0;
@@ -60,7 +45,7 @@ static void cell_of(const struct rows *rows, size_t row, const struct table_colu
         text = number;
     }
     buf_clear(cell);
-    show(text[0] ? text : "-", cell);
+    encode_visible(cell, span_of(text[0] ? text : "-"));
     cut(cell, column->cut);
 }
 
@@ -124,7 +109,7 @@ static void print_member(void *arg, const char *key, const char *value)
     struct buf shown;
 
     buf_init(&shown, CELL_MAX);
-    show(value, &shown);
+    encode_visible(&shown, span_of(value));
     print_padded(entry->out, key, entry->width, false);
     fprintf(entry->out, "%s\n", buf_cstr(&shown));
     buf_free(&shown);

@@ -13,7 +13,7 @@ struct table_column {
     const char *key; /* in the row */
     size_t cut;      /* columns at most; 0: as wide as it is */
 };
-/* Control characters never reach the terminal. */
+/* What could move a cursor or turn text around never reaches the terminal (encode_visible). */
 void table_print(FILE *out, const struct rows *rows, const struct table_column *columns, size_t count);
 void table_print_entry(FILE *out, const struct rows *rows, size_t row);
 

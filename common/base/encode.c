@@ -111,33 +111,63 @@ enum err encode_printable(struct buf *out, struct span s)
     return e;
 }
 
-bool utf8_valid(struct span s)
+/* Octets of the well-formed UTF-8 character at the start of s (not empty), and its number; 0 for none (RFC
+ * 3629 section 4). */
+static size_t utf8_character(struct span s, uint32_t *out)
 {
     const uint8_t *p = (const uint8_t *)s.ptr;
-    for (size_t i = 0; i < s.len;) {
-        uint8_t c = p[i++];
-        if (c < 0x80)
-            continue;
-        unsigned more;
-        uint8_t low = 0x80, high = 0xbf; /* bounds of the second byte: RFC 3629 section 4 */
-        if (c >= 0xc2 && c <= 0xdf) {
-            more = 1;
-        } else if (c >= 0xe0 && c <= 0xef) {
-            more = 2;
-            low = c == 0xe0 ? 0xa0 : low;
-            high = c == 0xed ? 0x9f : high;
-        } else if (c >= 0xf0 && c <= 0xf4) {
-            more = 3;
-            low = c == 0xf0 ? 0x90 : low;
-            high = c == 0xf4 ? 0x8f : high;
-        } else {
+    size_t len = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+    /* Bounds of the second byte keep out over-long forms, surrogates and what lies above U+10FFFF. */
+    uint8_t low = p[0] == 0xe0 ? 0xa0 : p[0] == 0xf0 ? 0x90 : 0x80;
+    uint8_t high = p[0] == 0xed ? 0x9f : p[0] == 0xf4 ? 0x8f : 0xbf;
+    uint32_t c = len == 1 ? p[0] : p[0] & (0xffu >> (len + 1));
+
+    if (len == 0 || len > s.len)
+        return 0;
+    for (size_t i = 1; i < len; i++, low = 0x80, high = 0xbf) {
+        if (p[i] < low || p[i] > high)
+            return 0;
+        c = c << 6 | (p[i] & 0x3fu);
+    }
+    *out = c;
+    return len;
+}
+
+/* Controls, and what Unicode has to turn the direction of text (UAX #9) or to break lines. */
+static bool misleads(uint32_t c)
+{
+    return c < ' ' || (c >= 0x7f && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f ||
+           (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
+enum err encode_visible(struct buf *out, struct span s)
+{
+    enum err e = ERR_OK;
+    uint32_t c = 0;
+
+    while (s.len > 0 && e == ERR_OK) {
+        size_t len = utf8_character(s, &c);
+        if (len == 0)
+            e = buf_printf(out, "\\x%02X", (unsigned char)s.ptr[0]);
+        else if (misleads(c))
+            e = buf_printf(out, "\\u{%04X}", (unsigned)c);
+        else
+            e = buf_append(out, s.ptr, len);
+        len = len ? len : 1;
+        s = span_bytes(s.ptr + len, s.len - len);
+    }
+    return e;
+}
+
+bool utf8_valid(struct span s)
+{
+    uint32_t c;
+
+    while (s.len > 0) {
+        size_t len = utf8_character(s, &c);
+        if (len == 0)
             return false;
-        }
-        for (; more > 0; more--, low = 0x80, high = 0xbf) {
-            if (i == s.len || p[i] < low || p[i] > high)
-                return false;
-            i++;
-        }
+        s = span_bytes(s.ptr + len, s.len - len);
     }
     return true;
 }

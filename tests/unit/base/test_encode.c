@@ -104,6 +104,41 @@ static void utf8_is_what_rfc_3629_says(void **state)
     assert_true(utf8_valid(span_of(NULL)));
 }
 
+static void what_could_mislead_a_reader_is_shown(void **state)
+{
+    static const struct {
+        const char *text, *want;
+    } rows[] = {
+        {"", ""},
+        {"plain \\ text", "plain \\ text"},
+        {"caf\xc3\xa9 \xf0\x9f\x93\xae", "caf\xc3\xa9 \xf0\x9f\x93\xae"},
+        {"a\tb\r\nc\x1b[2J\x7f", "a\\u{0009}b\\u{000D}\\u{000A}c\\u{001B}[2J\\u{007F}"},
+        {"\xc2\x9b"
+         "31m",
+         "\\u{009B}31m"},
+        {"\xc2\xa0", "\xc2\xa0"},
+        {"pay\xe2\x80\xae"
+         "lap",
+         "pay\\u{202E}lap"},
+        {"\xe2\x80\xaa\xe2\x80\xab\xe2\x80\xac\xe2\x80\xad", "\\u{202A}\\u{202B}\\u{202C}\\u{202D}"},
+        {"\xe2\x81\xa6\xe2\x81\xa7\xe2\x81\xa8\xe2\x81\xa9", "\\u{2066}\\u{2067}\\u{2068}\\u{2069}"},
+        {"\xe2\x80\x8e\xe2\x80\x8f\xd8\x9c", "\\u{200E}\\u{200F}\\u{061C}"},
+        {"\xe2\x80\xa8\xe2\x80\xa9", "\\u{2028}\\u{2029}"},
+        {"\xff caf\xe9", "\\xFF caf\\xE9"},
+        {"\xe2\x80", "\\xE2\\x80"},
+    };
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, 1024);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        buf_clear(&out);
+        assert_int_equal(encode_visible(&out, span_of(rows[i].text)), ERR_OK);
+        assert_string_equal(buf_cstr(&out), rows[i].want);
+    }
+    buf_free(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -112,6 +147,7 @@ int main(void)
         cmocka_unit_test(base64url_vectors_of_rfc_4648),
         cmocka_unit_test(every_value_has_one_base64url_spelling),
         cmocka_unit_test(what_a_terminal_could_take_amiss_is_escaped),
+        cmocka_unit_test(what_could_mislead_a_reader_is_shown),
         cmocka_unit_test(utf8_is_what_rfc_3629_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
