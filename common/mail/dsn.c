@@ -8,20 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/encode.h"
-#include "base/secret.h"
 #include "mail/fold.h"
-
-#define TEXT_LINE_MAX 900 /* octets of a line of the human part, well below RFC 5322's 998 */
-
-static bool is_ascii(const char *text)
-{
-    for (; *text != '\0'; text++)
-        if ((unsigned char)*text >= 0x80)
-            return false;
-    return true;
-}
+#include "mail/report.h"
 
 /* ---- RFC 3461 parameters ---- */
 
@@ -169,13 +158,6 @@ static enum err append_address_xtext(const char *address, struct buf *out)
     return e;
 }
 
-static enum err put_value(struct buf *out, const char *name, const struct buf *value)
-{
-    enum err e = fold_field(out, name, buf_span(value));
-    /* A word of a thousand octets: the field is left out rather than broken. */
-    return e == ERR_TOO_LARGE ? ERR_OK : e;
-}
-
 /* "name: type; text" */
 static enum err put_typed(struct buf *out, const char *name, const char *type, const char *text)
 {
@@ -188,7 +170,7 @@ static enum err put_typed(struct buf *out, const char *name, const char *type, c
         if ((unsigned char)value.data[i] >= 0x80)
             value.data[i] = '?';
     if (e == ERR_OK)
-        e = put_value(out, name, &value);
+        e = report_field(out, name, &value);
     buf_free(&value);
     return e == ERR_TOO_LARGE ? ERR_OK : e;
 }
@@ -198,7 +180,7 @@ static enum err put_recipient(const struct dsn *d, struct buf *out, const char *
                               const char *address)
 {
     struct buf value;
-    if (is_ascii(address))
+    if (report_is_ascii(span_of(address)))
         return put_typed(out, name, type, address);
     if (!utf8_valid(span_of(address)))
         return put_typed(out, name, type, address);
@@ -207,7 +189,7 @@ static enum err put_recipient(const struct dsn *d, struct buf *out, const char *
     if (e == ERR_OK)
         e = d->smtputf8 ? fold_clean(address, &value) : append_address_xtext(address, &value);
     if (e == ERR_OK)
-        e = put_value(out, name, &value);
+        e = report_field(out, name, &value);
     buf_free(&value);
     return e == ERR_TOO_LARGE ? ERR_OK : e;
 }
@@ -228,13 +210,6 @@ static enum err put_original_recipient(const struct dsn *d, struct buf *out)
     return put_recipient(d, out, "Original-Recipient", type, semicolon + 1 + strspn(semicolon + 1, " "));
 }
 
-static enum err put_date(struct buf *out, const char *name, int64_t utc_s)
-{
-    char date[CLOCK_RFC5322_MAX];
-    clock_rfc5322(utc_s, date);
-    return buf_printf(out, "%s: %s\r\n", name, date);
-}
-
 static enum err put_header(const struct dsn *d, const char *boundary, struct buf *out)
 {
     struct buf value;
@@ -246,17 +221,17 @@ static enum err put_header(const struct dsn *d, const char *boundary, struct buf
     if (e == ERR_OK)
         e = fold_field(out, "To", buf_span(&value));
     if (e == ERR_OK)
-        e = put_date(out, "Date", d->date_s);
+        e = report_date(out, "Date", d->date_s);
     if (e == ERR_OK)
         e = buf_printf(out, "Message-ID: <%s>\r\n", d->message_id);
     buf_clear(&value);
-    if (e == ERR_OK && d->original_message_id != NULL && is_ascii(d->original_message_id)) {
+    if (e == ERR_OK && d->original_message_id != NULL && report_is_ascii(span_of(d->original_message_id))) {
         e = buf_append_char(&value, '<');
         if (e == ERR_OK)
             e = fold_clean(d->original_message_id, &value);
         if (e == ERR_OK)
             e = buf_append_char(&value, '>');
-        e = e == ERR_OK ? put_value(out, "References", &value) : e == ERR_TOO_LARGE ? ERR_OK : e;
+        e = e == ERR_OK ? report_field(out, "References", &value) : e == ERR_TOO_LARGE ? ERR_OK : e;
     }
     if (e == ERR_OK)
         e = buf_printf(out,
@@ -265,39 +240,6 @@ static enum err put_header(const struct dsn *d, const char *boundary, struct buf
                        "Content-Transfer-Encoding: 8bit\r\n\r\n",
                        boundary);
     buf_free(&value);
-    return e;
-}
-
-/* Octets of the line's piece that may stand in one line, not within a UTF-8 character. */
-static size_t piece_length(struct span line)
-{
-    size_t len = line.len < TEXT_LINE_MAX ? line.len : TEXT_LINE_MAX;
-    while (len < line.len && len > TEXT_LINE_MAX - 4 && ((unsigned char)line.ptr[len] & 0xc0) == 0x80)
-        len--;
-    return len;
-}
-
-static enum err put_explanation(const struct dsn *d, const char *boundary, struct buf *out)
-{
-    struct span rest = span_of(d->explanation), line;
-    enum err e =
-        buf_printf(out,
-                   "--%s\r\nContent-Description: Notification\r\nContent-Type: text/plain; charset=%s\r\n"
-                   "Content-Transfer-Encoding: 8bit\r\n\r\n",
-                   boundary, is_ascii(d->explanation) ? "us-ascii" : "utf-8");
-    while (rest.len > 0 && e == ERR_OK) {
-        span_cut(rest, '\n', &line, &rest);
-        do {
-            size_t len = piece_length(line);
-            for (size_t i = 0; i < len && e == ERR_OK; i++) {
-                unsigned char c = (unsigned char)line.ptr[i];
-                e = buf_append_char(out, (c < 0x20 && c != '\t') || c == 0x7f ? ' ' : (char)c);
-            }
-            line = span_bytes(line.ptr + len, line.len - len);
-            if (e == ERR_OK)
-                e = buf_append_str(out, "\r\n");
-        } while (line.len > 0 && e == ERR_OK);
-    }
     return e;
 }
 
@@ -312,7 +254,7 @@ static enum err put_message_fields(const struct dsn *d, const char *boundary, st
         e = put_typed(out, "Reporting-MTA", "dns", d->reporting_mta);
     if (e == ERR_OK && d->envid != NULL)
         e = put_typed(out, "Original-Envelope-Id", NULL, d->envid);
-    return e == ERR_OK ? put_date(out, "Arrival-Date", d->arrival_s) : e;
+    return e == ERR_OK ? report_date(out, "Arrival-Date", d->arrival_s) : e;
 }
 
 static enum err put_recipient_fields(const struct dsn *d, struct buf *out)
@@ -345,16 +287,12 @@ static enum err put_original_head(const struct dsn *d, bool full, const char *bo
 
 enum err dsn_begin(const struct dsn *d, bool full, char boundary[80], struct buf *out)
 {
-    uint8_t random[16];
-    char hex[ENCODE_HEX_LEN(sizeof random) + 1];
-    enum err e = secret_random(random, sizeof random);
+    enum err e = report_boundary(boundary);
     if (e != ERR_OK)
         return e;
-    encode_hex(random, sizeof random, hex);
-    snprintf(boundary, 80, "restante-%s", hex);
     e = put_header(d, boundary, out);
     if (e == ERR_OK)
-        e = put_explanation(d, boundary, out);
+        e = report_explanation(boundary, d->explanation, out);
     if (e == ERR_OK)
         e = put_message_fields(d, boundary, out);
     if (e == ERR_OK)
