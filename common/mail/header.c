@@ -278,6 +278,40 @@ enum err header_message_id(struct span value, struct span *out)
     return ERR_OK;
 }
 
+static bool is_list_id(struct span s)
+{
+    bool dot = false;
+    if (s.len == 0 || s.len > HEADER_LIST_ID_MAX)
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+        if (c == '.' && (i == 0 || i + 1 == s.len || s.ptr[i - 1] == '.'))
+            return false;
+        if ((unsigned char)c <= ' ' || (unsigned char)c >= 0x7f || strchr("()<>@,;:\\\"[]", c) != NULL)
+            return false;
+        dot = dot || c == '.';
+    }
+    return dot;
+}
+
+enum err header_list_id(struct span value, char out[HEADER_LIST_ID_MAX + 1])
+{
+    /* The phrase before it may hold anything; the identifier is what stands last. */
+    struct span id = trim_space(value);
+    if (id.len < 3 || id.ptr[id.len - 1] != '>')
+        return ERR_SYNTAX;
+    size_t from = id.len - 1;
+    while (from > 0 && id.ptr[from - 1] != '<')
+        from--;
+    id = span_bytes(id.ptr + from, id.len - 1 - from);
+    if (from == 0 || !is_list_id(id))
+        return ERR_SYNTAX;
+    for (size_t i = 0; i < id.len; i++)
+        out[i] = id.ptr[i] >= 'A' && id.ptr[i] <= 'Z' ? (char)(id.ptr[i] - 'A' + 'a') : id.ptr[i];
+    out[id.len] = '\0';
+    return ERR_OK;
+}
+
 /* A token of RFC 2045 5.1 off the front. */
 static struct span take_token(struct span *s)
 {
@@ -288,6 +322,19 @@ static struct span take_token(struct span *s)
     struct span token = span_bytes(s->ptr, len);
     *s = span_bytes(s->ptr + len, s->len - len);
     return token;
+}
+
+bool header_says_bulk(struct span name, struct span value)
+{
+    if (span_starts_nocase(name, "List-"))
+        return true;
+    bool precedence = span_is_nocase(name, "Precedence");
+    if ((!precedence && !span_is_nocase(name, "Auto-Submitted")) || !skip_cfws(&value))
+        return false;
+    struct span word = take_token(&value);
+    if (!precedence)
+        return word.len > 0 && !span_is_nocase(word, "no");
+    return span_is_nocase(word, "bulk") || span_is_nocase(word, "list") || span_is_nocase(word, "junk");
 }
 
 bool header_is_report(struct span value)

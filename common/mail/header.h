@@ -33,6 +33,15 @@ enum err header_from_address(struct span value, struct address *out);
 /* The Message-ID's content without <>; ERR_SYNTAX when it is none. Borrowed from value. */
 enum err header_message_id(struct span value, struct span *out);
 
+/* The identifier of a List-Id value (RFC 2919) without <>, in lower case: dot-atom text with a dot in it, at
+ * most 255 octets. ERR_SYNTAX when it is none. */
+#define HEADER_LIST_ID_MAX 255
+enum err header_list_id(struct span value, char out[HEADER_LIST_ID_MAX + 1]);
+
+/* Whether a field says that nobody sat down to write to this one recipient: Precedence bulk, list or junk,
+ * Auto-Submitted (RFC 3834) other than "no", List-Id and the other fields of mailing lists (RFC 2369). */
+bool header_says_bulk(struct span name, struct span value);
+
 /* True when a Content-Type value's media type is multipart/report (RFC 6522). */
 bool header_is_report(struct span content_type_value);
 

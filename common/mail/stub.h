@@ -42,14 +42,17 @@ struct stub_message {
     const char *from_field; /* the letter's From value, unfolded; "" or NULL: the reverse-path f= stands in */
     const char *message_id; /* of the stub itself, without <> */
     const char *subject;    /* NULL: none */
+    const char *list_id;    /* as header_list_id gives it; NULL or "": none */
+    bool bulk;              /* the letter is bulk mail: said by a Precedence field */
     int64_t date_s;
     bool smtputf8; /* it will travel with SMTPUTF8: what is not ASCII in From and Subject stays as it is;
                       otherwise it becomes encoded words (RFC 2047), but an address that is not ASCII stays */
 };
 /* Appends the whole message (CRLF line ends, no line of the header over 998 octets): From, To, Date,
- * Message-ID, Subject, MIME fields, the stub field, and a plain sentence for people whose server does not
- * pull. Auto-Submitted is not set: the letter's author is a person. Control characters in From and Subject
- * become blanks. ERR_STUB_SYNTAX for a message_id that is none; ERR_TOO_LARGE as in stub_format. */
+ * Message-ID, Subject, List-Id, Precedence, MIME fields, the stub field, and a plain sentence for people
+ * whose server does not pull. Auto-Submitted is not set: the letter's author is a person. Control characters
+ * in From and Subject become blanks. ERR_STUB_SYNTAX for a message_id or list_id that is none; ERR_TOO_LARGE
+ * as in stub_format. */
 enum err stub_message_format(const struct stub_message *m, struct buf *out);
 
 #endif

@@ -4,6 +4,7 @@
  */
 #include "mail/stub.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -125,6 +126,20 @@ static enum err put_subject(const struct stub_message *m, struct buf *out)
     return e;
 }
 
+static enum err put_bulk(const struct stub_message *m, struct buf *out)
+{
+    char field[HEADER_LIST_ID_MAX + 3], id[HEADER_LIST_ID_MAX + 1];
+    enum err e = ERR_OK;
+    if (m->list_id != NULL && m->list_id[0] != '\0') {
+        int len = snprintf(field, sizeof field, "<%s>", m->list_id);
+        if ((size_t)len >= sizeof field || header_list_id(span_of(field), id) != ERR_OK ||
+            strcmp(id, m->list_id) != 0)
+            return ERR_STUB_SYNTAX;
+        e = fold_field(out, "List-Id", span_of(field));
+    }
+    return e == ERR_OK && m->bulk ? buf_append_str(out, "Precedence: bulk\r\n") : e;
+}
+
 static bool is_message_id(const char *id)
 {
     size_t len = strlen(id);
@@ -146,6 +161,8 @@ enum err stub_message_format(const struct stub_message *m, struct buf *out)
         e = buf_printf(out, "To: %s\r\nDate: %s\r\nMessage-ID: <%s>\r\n", to, date, m->message_id);
     if (e == ERR_OK)
         e = put_subject(m, out);
+    if (e == ERR_OK)
+        e = put_bulk(m, out);
     if (e == ERR_OK)
         e = buf_append_str(out, "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n");
     if (e == ERR_OK)

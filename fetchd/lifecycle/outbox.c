@@ -79,6 +79,8 @@ static enum err format_message(const struct env *env, const struct ticket *t, st
                              .from_field = t->from_field,
                              .message_id = message_id,
                              .subject = t->subject[0] ? t->subject : NULL,
+                             .list_id = t->list_id,
+                             .bulk = t->bulk,
                              .date_s = clock_now_s(),
                              .smtputf8 = t->smtputf8};
     e = stub_message_format(&m, out);

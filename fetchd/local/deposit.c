@@ -151,12 +151,14 @@ static enum err fill_common(const struct env *env, const struct api_envelope *en
     t->created_s = t->changed_s = clock_now_s();
     t->expires_s = t->created_s + env->settings->retention_s;
     t->smtputf8 = envelope->smtputf8;
+    t->bulk = facts->bulk;
     t->body_8bit = envelope->body && span_is_nocase(span_of(envelope->body), "8BITMIME");
     if ((e = set_address(t->sender, envelope->sender)) ||
         (e = TEXT_SET(t->owner, owner ? owner : t->sender)) || (e = TEXT_SET(t->from, facts->from)) ||
         (e = TEXT_SET(t->from_field, facts->from_field)) ||
-        (e = TEXT_SET(t->message_id, facts->message_id)) || (e = TEXT_SET(t->queue_id, envelope->queue_id)) ||
-        (e = TEXT_SET(t->ret, envelope->ret)) || (e = TEXT_SET(t->envid, envelope->envid)))
+        (e = TEXT_SET(t->message_id, facts->message_id)) || (e = TEXT_SET(t->list_id, facts->list_id)) ||
+        (e = TEXT_SET(t->queue_id, envelope->queue_id)) || (e = TEXT_SET(t->ret, envelope->ret)) ||
+        (e = TEXT_SET(t->envid, envelope->envid)))
         return e;
     return env->settings->stub_subject ? TEXT_SET(t->subject, facts->subject) : ERR_OK;
 }

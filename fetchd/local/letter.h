@@ -1,13 +1,14 @@
 /*
  * letter.h - what a deposit must know of a letter, read while it streams by in constant memory: From,
- * Message-ID, Subject, and the digest of the body (RFC 5322 2.1: what follows the first empty line). Belongs
- * to one thread at a time.
+ * Message-ID, Subject, whether it is bulk mail, and the digest of the body (RFC 5322 2.1: what follows the
+ * first empty line). Belongs to one thread at a time.
  */
 #ifndef LOCAL_LETTER_H
 #define LOCAL_LETTER_H
 
 #include "base/buf.h"
 #include "mail/address.h"
+#include "mail/header.h"
 #include "seal/crypt.h"
 #include "store/store.h"
 
@@ -17,6 +18,8 @@ struct letter_facts {
                                                   no control characters; never "" */
     char message_id[STORE_MESSAGE_ID_MAX + 1]; /* without <>; "" when there is none */
     char subject[STORE_MESSAGE_ID_MAX + 1];    /* unfolded, cut to what fits */
+    char list_id[HEADER_LIST_ID_MAX + 1];      /* "" when there is none */
+    bool bulk;                                 /* header_says_bulk */
     uint8_t body_digest[CRYPT_SHA256_BYTES];
 };
 

@@ -52,6 +52,38 @@ static void facts_do_not_depend_on_the_pieces(void **state)
     }
 }
 
+static void lists_and_bulk_are_told(void **state)
+{
+    static const struct {
+        const char *header, *list_id;
+        bool bulk;
+    } cases[] = {
+        {"From: a@a.test\r\n", "", false},
+        {"List-Id: Developers <Dev.Lists.test>\r\n", "dev.lists.test", true},
+        {"List-ID:\r\n \"<x.y>\"\r\n <dev.lists.test>\r\nList-Id: <other.test>\r\n", "dev.lists.test", true},
+        {"List-Id: nonsense\r\n", "", true},
+        {"List-Unsubscribe: <mailto:a@a.test>\r\n", "", true},
+        {"Precedence: (very) Bulk\r\n", "", true},
+        {"precedence: list\r\n", "", true},
+        {"Precedence: junk\r\n", "", true},
+        {"Precedence: first-class\r\n", "", false},
+        {"Auto-Submitted: no\r\n", "", false},
+        {"Auto-Submitted: No (really)\r\n", "", false},
+        {"Auto-Submitted: auto-replied; owner-email=\"a@a.test\"\r\n", "", true},
+        {"Auto-Submitted:\r\n", "", false},
+        {"\r\nPrecedence: bulk\r\n", "", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct letter_facts got;
+        read_letter(cases[i].header, strlen(cases[i].header), 7, &got);
+        assert_string_equal(got.list_id, cases[i].list_id);
+        if (got.bulk != cases[i].bulk)
+            fail_msg("%s", cases[i].header);
+    }
+}
+
 static void texts_are_bounded_and_free_of_control_characters(void **state)
 {
     enum { LONG = 200000 };
@@ -75,6 +107,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(facts_do_not_depend_on_the_pieces),
+        cmocka_unit_test(lists_and_bulk_are_told),
         cmocka_unit_test(texts_are_bounded_and_free_of_control_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,6 +72,35 @@ static void the_message_has_its_fields_each_once_and_a_plain_body(void **state)
     buf_free(&out);
 }
 
+static void a_list_and_bulk_are_told(void **state)
+{
+    (void)state;
+    struct stub_message m = message_of("alice@a.example", NULL);
+    struct buf out;
+    char longest[300];
+    buf_init(&out, 100000);
+    m.list_id = "dev.lists.example";
+    m.bulk = true;
+    assert_int_equal(stub_message_format(&m, &out), ERR_OK);
+    assert_true(span_is(field_of(buf_span(&out), "List-Id"), " <dev.lists.example>"));
+    assert_true(span_is(field_of(buf_span(&out), "Precedence"), " bulk"));
+    memset(longest, 'x', sizeof longest);
+    memcpy(longest + 200, ".y", 2);
+    longest[255] = '\0';
+    m.list_id = longest;
+    m.bulk = false;
+    buf_clear(&out);
+    assert_int_equal(stub_message_format(&m, &out), ERR_OK);
+    assert_int_equal(field_of(buf_span(&out), "List-Id").len, 1 + 1 + 255 + 1);
+    assert_int_equal(field_of(buf_span(&out), "Precedence").len, 0);
+    longest[255] = 'x';
+    longest[256] = '\0';
+    assert_int_equal(stub_message_format(&m, &out), ERR_STUB_SYNTAX);
+    m.list_id = "a.b>\r\nBcc: <x.y";
+    assert_int_equal(stub_message_format(&m, &out), ERR_STUB_SYNTAX);
+    buf_free(&out);
+}
+
 static const struct {
     const char *name, *from;
     bool smtputf8;
@@ -184,6 +213,7 @@ static void a_subject_is_encoded_where_it_must(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_list_and_bulk_are_told),
         cmocka_unit_test(the_message_has_its_fields_each_once_and_a_plain_body),
         cmocka_unit_test(from_is_the_letters_and_cannot_break_out),
         cmocka_unit_test(long_fields_are_folded_or_given_up),
