@@ -24,7 +24,7 @@
     X(META, "meta", false)       /* text -> format version, fingerprints of the site keys */                 \
     X(TICKET, "ticket", false)   /* store key -> ticket */                                                   \
     X(CREATED, "created", false) /* time, store key -> A: for listing */                                     \
-    X(TIMER, "timer", false)     /* kind, time, id: expiry of tickets, purge of tickets and jobs */          \
+    X(TIMER, "timer", false)     /* kind, time, id: expiry of tickets, purge of what is over */              \
     X(WRAP, "wrap", true)        /* store key -> wrapped DEK */                                              \
     X(DEDUPE, "dedupe", false)   /* hash of what makes a letter the same -> store key, time */               \
     X(PAYLOAD, "payload", true)  /* payload id -> size, references, DEK sealed under the site key */         \
@@ -32,7 +32,13 @@
     X(WORK_DUE, "work", false)   /* time, store key, kind: the outbox */                                     \
     X(JOB, "job", false)         /* job id -> job */                                                         \
     X(JOB_DUE, "jobdue", false)  /* time, job id */                                                          \
-    X(DOMAIN, "domain", false)   /* name -> last known answer */
+    X(DOMAIN, "domain", false)   /* name -> last known answer */                                             \
+    X(POLICY, "policy", false)   /* mailbox -> policy */                                                     \
+    X(ENTRY, "entry", false)     /* mailbox, kind and value -> allow or deny */                              \
+    X(CORRESPONDENT, "correspondent", false) /* mailbox, address -> since, until */                          \
+    X(TOKEN, "token", false)                 /* mailbox, token -> token */                                   \
+    X(SEEN, "seen", false)                   /* organisational domain -> since */                            \
+    X(SPENT, "spent", false)                 /* hash -> until when it is spent */
 enum engine_table {
 #define ENGINE_TABLE_ENUM(name, file, secret) TABLE_##name,
     ENGINE_TABLES(ENGINE_TABLE_ENUM)

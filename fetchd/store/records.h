@@ -88,7 +88,13 @@ struct record_key {
     uint8_t data[64];
     size_t len;
 };
-enum timer_kind { TIMER_EXPIRE = 'e', TIMER_PURGE_TICKET = 'p', TIMER_PURGE_JOB = 'j' };
+enum timer_kind {
+    TIMER_EXPIRE = 'e',
+    TIMER_PURGE_TICKET = 'p',
+    TIMER_PURGE_JOB = 'j',
+    TIMER_PURGE_SPENT = 's',
+    TIMER_PURGE_CORRESPONDENT = 'c'
+};
 struct record_key record_key_time(int64_t time_s, const uint8_t *id, size_t len); /* CREATED, JOB_DUE */
 struct record_key record_key_timer(enum timer_kind kind, int64_t time_s, const uint8_t *id, size_t len);
 struct record_key record_key_work(int64_t due_s, const uint8_t key[TICKET_STORE_KEY_BYTES],

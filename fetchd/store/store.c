@@ -1,6 +1,7 @@
 /*
  * store.c - opening and closing, the run of a change, and the words that belong to both sides. The words of
- * tickets stand in store_deposit.c, store_ticket.c and store_work.c, those of jobs in store_job.c.
+ * tickets stand in store_deposit.c, store_ticket.c and store_work.c, those of jobs in store_job.c, of
+ * admission in store_policy.c.
  *
  * Durability in one place: a word's body changes records in a transaction; run_change commits it, which makes
  * it visible and keeps no lock, then flushes the engine's log, which makes it safe from a crash and is shared
@@ -20,6 +21,7 @@
 #include "base/kill.h"
 #include "base/log.h"
 #include "store/store_internal.h"
+#include "store/store_policy.h"
 
 #define CHANGE_TRIES_MAX 200
 #define CHANGE_PAUSE_MAX_US 4000
@@ -331,7 +333,32 @@ static enum err purge_job(struct change *c, void *arg)
     return err;
 }
 
-static enum err purge_kind(struct store *s, enum timer_kind kind, size_t id_len, int64_t now_s, size_t max,
+static enum err purge_spent(struct change *c, void *arg)
+{
+    struct purge *p = arg;
+
+    return change_spent_purge(c, p->id, p->timer_s);
+}
+
+static enum err purge_correspondent(struct change *c, void *arg)
+{
+    struct purge *p = arg;
+
+    return change_correspondent_purge(c, p->id, p->timer_s);
+}
+
+static const struct purge_row {
+    enum timer_kind kind;
+    size_t id_len;
+    change_body purge;
+} purge_row[] = {
+    {TIMER_PURGE_TICKET, TICKET_STORE_KEY_BYTES, purge_ticket},
+    {TIMER_PURGE_JOB, 16, purge_job},
+    {TIMER_PURGE_SPENT, SPENT_KEY_BYTES, purge_spent},
+    {TIMER_PURGE_CORRESPONDENT, SPENT_KEY_BYTES, purge_correspondent},
+};
+
+static enum err purge_kind(struct store *s, const struct purge_row *row, int64_t now_s, size_t max,
                            size_t *count)
 {
     struct purge p = {.r = calloc(1, sizeof *p.r)};
@@ -341,15 +368,15 @@ static enum err purge_kind(struct store *s, enum timer_kind kind, size_t id_len,
 
     if (p.r == NULL)
         return ERR_NOMEM;
-    walk_init(&w, s, TABLE_TIMER, record_key_timer(kind, 0, NULL, 0),
-              record_key_timer(kind, now_s + 1, NULL, 0), false);
+    walk_init(&w, s, TABLE_TIMER, record_key_timer(row->kind, 0, NULL, 0),
+              record_key_timer(row->kind, now_s + 1, NULL, 0), false);
     while (*count < max && (err = walk_next(&w, &key, &value)) == ERR_OK) {
-        if (!record_key_timer_parse(key, id_len, &p.timer_s, p.id)) {
+        if (!record_key_timer_parse(key, row->id_len, &p.timer_s, p.id)) {
             err = ERR_STORE;
             break;
         }
         /* A crash in between only leaves it to be purged again. */
-        err = store_change_lazy(s, kind == TIMER_PURGE_JOB ? purge_job : purge_ticket, &p);
+        err = store_change_lazy(s, row->purge, &p);
         if (err == ERR_OK)
             ++*count;
         else if (err != ERR_NOT_FOUND)
@@ -363,10 +390,10 @@ static enum err purge_kind(struct store *s, enum timer_kind kind, size_t id_len,
 enum err store_purge(struct store *s, int64_t now_s, size_t max, size_t *count)
 {
     size_t n = 0;
-    enum err err = purge_kind(s, TIMER_PURGE_TICKET, TICKET_STORE_KEY_BYTES, now_s, max, &n);
+    enum err err = ERR_OK;
 
-    if (err == ERR_OK)
-        err = purge_kind(s, TIMER_PURGE_JOB, 16, now_s, max, &n);
+    for (size_t i = 0; i < sizeof purge_row / sizeof *purge_row && err == ERR_OK; i++)
+        err = purge_kind(s, &purge_row[i], now_s, max, &n);
     *count = n;
     return err;
 }

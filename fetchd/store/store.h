@@ -343,7 +343,7 @@ struct store_domain {
 enum err store_domain_get(struct store *s, const char *domain, struct store_domain *out); /* ERR_NOT_FOUND */
 enum err store_domain_put(struct store *s, const char *domain, const struct store_domain *d);
 
-/* Removes tombstones and ended jobs whose time is over, at most max. */
+/* Removes tombstones, ended jobs, spent things and correspondents whose time is over, at most max. */
 enum err store_purge(struct store *s, int64_t now_s, size_t max, size_t *count);
 
 struct store_counts {
