@@ -106,6 +106,15 @@ struct netaddr netaddr_unmapped(const struct netaddr *a)
     return out;
 }
 
+struct netaddr netaddr_network(const struct netaddr *a)
+{
+    struct netaddr network = *a;
+    size_t kept = a->family == AF_INET ? 15 : 6;
+
+    memset(network.byte + kept, 0, sizeof network.byte - kept);
+    return network;
+}
+
 void netaddr_text(const struct netaddr *a, char out[NETADDR_TEXT_MAX])
 {
     const void *bytes = a->family == AF_INET ? a->byte + 12 : a->byte;

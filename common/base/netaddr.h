@@ -34,6 +34,9 @@ enum err netaddr_from_sockaddr(const struct sockaddr *sa, struct netaddr *out);
 socklen_t netaddr_to_sockaddr(const struct netaddr *a, uint16_t port, struct sockaddr_storage *ss);
 /* The IPv4 address for an IPv4-mapped IPv6 one that was read from text; any other is as it was. */
 struct netaddr netaddr_unmapped(const struct netaddr *a);
+/* The network that an address is counted with, whoever has one has them all: /24 or /48; family 0 as it is.
+ */
+struct netaddr netaddr_network(const struct netaddr *a);
 void netaddr_text(const struct netaddr *a, char out[NETADDR_TEXT_MAX]);
 /* The bytes decide: an IPv4 address and its IPv4-mapped form are equal, and the same prefixes contain them.
  */

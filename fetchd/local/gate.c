@@ -19,16 +19,6 @@ struct gate {
     } place[GATE_PLACES];
 };
 
-/* The address with all but its network's bits cleared: /24 or /48. IPv4 is kept as ::ffff:a.b.c.d. */
-static struct netaddr network_of(const struct netaddr *client)
-{
-    struct netaddr network = *client;
-    size_t kept = client->family == AF_INET ? 15 : 6;
-
-    memset(network.byte + kept, 0, sizeof network.byte - kept);
-    return network;
-}
-
 enum err gate_create(struct gate **out)
 {
     struct gate *g = calloc(1, sizeof *g);
@@ -52,7 +42,7 @@ enum err gate_enter(struct gate *g, const struct netaddr *client, const char *do
 {
     int unused = -1;
     unsigned same_network = 0, same_domain = 0;
-    struct netaddr network = network_of(client);
+    struct netaddr network = netaddr_network(client);
 
     pthread_mutex_lock(&g->lock);
     for (int i = 0; i < GATE_PLACES; i++) {

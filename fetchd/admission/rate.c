@@ -1,0 +1,173 @@
+/*
+ * rate.c - a bucket is filled when it is looked at, by the time since the last look. Who makes the table
+ * forget his empty bucket must have used as many other names meanwhile as the table holds.
+ */
+#include "admission/rate.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/table.h"
+
+#define MINUTE_MS 60000LL
+
+enum kind { CLIENT, DOMAIN, ORGANISATION, HOST, KIND_COUNT };
+
+static const enum reason reasons[KIND_COUNT] = {[CLIENT] = REASON_RATE_CLIENT,
+                                                [DOMAIN] = REASON_RATE_DOMAIN,
+                                                [ORGANISATION] = REASON_RATE_ORGANISATION,
+                                                [HOST] = REASON_RATE_HOST};
+
+/* One stub is MINUTE_MS of the level, so that a millisecond fills the whole number `minute`. */
+struct bucket {
+    int64_t level, looked_ms;
+};
+
+struct guesses {
+    int64_t began_ms, count;
+};
+
+struct rate {
+    pthread_mutex_t lock; /* guards all tables */
+    int64_t minute[KIND_COUNT];
+    struct table *bucket[KIND_COUNT];
+    struct table *guesses;
+};
+
+struct name {
+    const void *data; /* NULL: none */
+    size_t len;
+};
+
+enum err rate_create(const struct rate_options *o, struct rate **out)
+{
+    enum err e = ERR_OK;
+    struct rate *r = calloc(1, sizeof *r);
+
+    if (!r)
+        return ERR_NOMEM;
+    pthread_mutex_init(&r->lock, NULL);
+    r->minute[CLIENT] = o->client_minute;
+    r->minute[DOMAIN] = o->domain_minute;
+    r->minute[ORGANISATION] = o->organisation_minute;
+    r->minute[HOST] = o->host_minute;
+    for (int i = 0; i < KIND_COUNT && !e; i++)
+        e = table_create(o->buckets_max, sizeof(struct bucket), &r->bucket[i]);
+    if (!e)
+        e = table_create(o->buckets_max, sizeof(struct guesses), &r->guesses);
+    if (e) {
+        rate_free(r);
+        return e;
+    }
+    *out = r;
+    return ERR_OK;
+}
+
+void rate_free(struct rate *r)
+{
+    if (!r)
+        return;
+    for (int i = 0; i < KIND_COUNT; i++)
+        table_free(r->bucket[i]);
+    table_free(r->guesses);
+    pthread_mutex_destroy(&r->lock);
+    free(r);
+}
+
+static struct bucket *fill(struct rate *r, enum kind kind, const struct name *name, int64_t now_ms)
+{
+    bool made;
+    int64_t full = r->minute[kind] * MINUTE_MS;
+    struct bucket *b = table_put(r->bucket[kind], name->data, name->len, &made);
+    int64_t rest_ms = now_ms - b->looked_ms;
+
+    if (made || rest_ms >= MINUTE_MS)
+        b->level = full;
+    else if (rest_ms > 0)
+        b->level += rest_ms * r->minute[kind];
+    if (b->level > full)
+        b->level = full;
+    b->looked_ms = now_ms;
+    return b;
+}
+
+static struct name text_name(const char *text)
+{
+    return (struct name){text, text ? strlen(text) : 0};
+}
+
+bool rate_take(struct rate *r, const struct rate_subject *s, int64_t now_mono_ms, enum reason *out)
+{
+    struct netaddr network = {.family = 0};
+    struct bucket *bucket[KIND_COUNT] = {NULL};
+    struct name name[KIND_COUNT] = {
+        {NULL, 0}, text_name(s->domain), text_name(s->organisation), text_name(s->host)};
+    bool taken = true;
+
+    if (s->client && s->client->family) {
+        network = netaddr_network(s->client);
+        name[CLIENT] = (struct name){network.byte, sizeof network.byte};
+    }
+    pthread_mutex_lock(&r->lock);
+    for (int i = 0; i < KIND_COUNT && taken; i++) {
+        if (!name[i].data || r->minute[i] == 0)
+            continue;
+        bucket[i] = fill(r, (enum kind)i, &name[i], now_mono_ms);
+        if (bucket[i]->level < MINUTE_MS) {
+            *out = reasons[i];
+            taken = false;
+        }
+    }
+    for (int i = 0; i < KIND_COUNT && taken; i++) {
+        if (bucket[i])
+            bucket[i]->level -= MINUTE_MS;
+    }
+    pthread_mutex_unlock(&r->lock);
+    return taken;
+}
+
+/* ---- guesses */
+
+#define GUESSER_MAX 600 /* bytes: a network and a mailbox (64 and 253 octets, quoted at worst) */
+
+/* The name of a guesser in the table: network, then mailbox. */
+static struct name guesser_name(const struct netaddr *client, const char *mailbox, char space[GUESSER_MAX])
+{
+    struct netaddr network = {.family = 0};
+    size_t room = GUESSER_MAX - sizeof network.byte, len = strlen(mailbox);
+
+    if (client && client->family)
+        network = netaddr_network(client);
+    if (len > room)
+        len = room;
+    memcpy(space, network.byte, sizeof network.byte);
+    memcpy(space + sizeof network.byte, mailbox, len);
+    return (struct name){space, sizeof network.byte + len};
+}
+
+bool rate_guessing(struct rate *r, const struct netaddr *client, const char *mailbox, int64_t now_mono_ms)
+{
+    char space[GUESSER_MAX];
+    struct name name = guesser_name(client, mailbox, space);
+
+    pthread_mutex_lock(&r->lock);
+    const struct guesses *g = table_find(r->guesses, name.data, name.len);
+    bool guessing = g && g->count >= RATE_GUESSES_MAX && now_mono_ms - g->began_ms < RATE_GUESSES_MS;
+    pthread_mutex_unlock(&r->lock);
+    return guessing;
+}
+
+void rate_guessed(struct rate *r, const struct netaddr *client, const char *mailbox, int64_t now_mono_ms)
+{
+    char space[GUESSER_MAX];
+    struct name name = guesser_name(client, mailbox, space);
+    bool made;
+
+    pthread_mutex_lock(&r->lock);
+    struct guesses *g = table_put(r->guesses, name.data, name.len, &made);
+    if (made || now_mono_ms - g->began_ms >= RATE_GUESSES_MS)
+        *g = (struct guesses){now_mono_ms, 0};
+    g->count++;
+    pthread_mutex_unlock(&r->lock);
+}

@@ -1,0 +1,144 @@
+/* Buckets fill by time, are taken from together or not at all, and are bounded in number. */
+#include "unit.h"
+
+#include <stdio.h>
+
+#include "admission/rate.h"
+
+static struct netaddr addr(const char *text)
+{
+    struct netaddr a;
+
+    if (netaddr_parse(span_of(text), &a) != ERR_OK)
+        fail_msg("%s", text);
+    return a;
+}
+
+static struct rate *rate_of(struct rate_options o)
+{
+    struct rate *r;
+
+    if (!o.buckets_max)
+        o.buckets_max = 100;
+    assert_int_equal(rate_create(&o, &r), ERR_OK);
+    return r;
+}
+
+static enum reason take(struct rate *r, const char *client, const char *domain, const char *organisation,
+                        const char *host, int64_t now_ms)
+{
+    struct netaddr a = {.family = 0};
+    enum reason reason = REASON_NONE;
+
+    if (client)
+        a = addr(client);
+    struct rate_subject s = {&a, domain, organisation, host};
+    bool taken = rate_take(r, &s, now_ms, &reason);
+    assert_true(taken == (reason == REASON_NONE));
+    return reason;
+}
+
+static void each_bucket_has_its_reason(void **state)
+{
+    static const struct {
+        const char *name;
+        struct rate_options options;
+        enum reason want;
+    } cases[] = {
+        {"client", {.client_minute = 1}, REASON_RATE_CLIENT},
+        {"domain", {.domain_minute = 1}, REASON_RATE_DOMAIN},
+        {"organisation", {.organisation_minute = 1}, REASON_RATE_ORGANISATION},
+        {"host", {.host_minute = 1}, REASON_RATE_HOST},
+        {"no limit", {.client_minute = 0}, REASON_NONE},
+        {"all", {.client_minute = 1, .domain_minute = 1, .host_minute = 1}, REASON_RATE_CLIENT},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct rate *r = rate_of(cases[i].options);
+        assert_int_equal(take(r, "192.0.2.1", "m.a.test", "a.test", "pull.a.test", 1000), REASON_NONE);
+        enum reason got = take(r, "192.0.2.9", "m.a.test", "a.test", "pull.a.test", 1000);
+        if (got != cases[i].want)
+            fail_msg("%s: %s", cases[i].name, reason_code(got));
+        assert_int_equal(take(r, "2001:db8::1", "b.test", "b.test", "pull.b.test", 1000), REASON_NONE);
+        rate_free(r);
+    }
+}
+
+static void buckets_fill_evenly_up_to_a_minute(void **state)
+{
+    struct rate *r = rate_of((struct rate_options){.domain_minute = 60});
+
+    (void)state;
+    for (int i = 0; i < 60; i++)
+        assert_int_equal(take(r, NULL, "a.test", NULL, NULL, 5000), REASON_NONE);
+    assert_int_equal(take(r, NULL, "a.test", NULL, NULL, 5999), REASON_RATE_DOMAIN);
+    assert_int_equal(take(r, NULL, "a.test", NULL, NULL, 6000), REASON_NONE);
+    assert_int_equal(take(r, NULL, "a.test", NULL, NULL, 6001), REASON_RATE_DOMAIN);
+    for (int i = 0; i < 60; i++)
+        assert_int_equal(take(r, NULL, "a.test", NULL, NULL, 900000), REASON_NONE);
+    assert_int_equal(take(r, NULL, "a.test", NULL, NULL, 900000), REASON_RATE_DOMAIN);
+    rate_free(r);
+}
+
+static void nothing_is_taken_when_one_is_empty(void **state)
+{
+    struct rate *r = rate_of((struct rate_options){.client_minute = 3, .domain_minute = 1});
+
+    (void)state;
+    assert_int_equal(take(r, "192.0.2.1", "a.test", NULL, NULL, 0), REASON_NONE);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(take(r, "192.0.2.1", "a.test", NULL, NULL, 0), REASON_RATE_DOMAIN);
+    assert_int_equal(take(r, "192.0.2.1", "b.test", NULL, NULL, 0), REASON_NONE);
+    assert_int_equal(take(r, "192.0.2.1", "c.test", NULL, NULL, 0), REASON_NONE);
+    assert_int_equal(take(r, "192.0.2.1", "d.test", NULL, NULL, 0), REASON_RATE_CLIENT);
+    rate_free(r);
+}
+
+static void many_subjects_push_out_the_longest_unused(void **state)
+{
+    struct rate *r = rate_of((struct rate_options){.domain_minute = 1, .buckets_max = 1000});
+    char domain[32];
+
+    (void)state;
+    for (int i = 0; i < 20000; i++) {
+        snprintf(domain, sizeof domain, "d%d.test", i);
+        assert_int_equal(take(r, NULL, domain, NULL, NULL, 0), REASON_NONE);
+    }
+    assert_int_equal(take(r, NULL, "d19500.test", NULL, NULL, 0), REASON_RATE_DOMAIN);
+    assert_int_equal(take(r, NULL, "d0.test", NULL, NULL, 0), REASON_NONE);
+    rate_free(r);
+}
+
+static void guessing_is_told_by_network_and_mailbox_for_an_hour(void **state)
+{
+    struct rate *r = rate_of((struct rate_options){.client_minute = 0});
+    struct netaddr a = addr("192.0.2.1"), same = addr("192.0.2.2"), other = addr("192.0.3.1");
+
+    (void)state;
+    for (int i = 0; i < RATE_GUESSES_MAX; i++) {
+        assert_false(rate_guessing(r, &a, "bob@b.test", 10 + i));
+        rate_guessed(r, &a, "bob@b.test", 10 + i);
+    }
+    assert_true(rate_guessing(r, &same, "bob@b.test", 1000));
+    assert_false(rate_guessing(r, &same, "rob@b.test", 1000));
+    assert_false(rate_guessing(r, &other, "bob@b.test", 1000));
+    assert_false(rate_guessing(r, NULL, "bob@b.test", 1000));
+    assert_true(rate_guessing(r, &a, "bob@b.test", RATE_GUESSES_MS + 9));
+    assert_false(rate_guessing(r, &a, "bob@b.test", RATE_GUESSES_MS + 10));
+    rate_guessed(r, &a, "bob@b.test", RATE_GUESSES_MS + 10);
+    assert_false(rate_guessing(r, &a, "bob@b.test", RATE_GUESSES_MS + 11));
+    rate_free(r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_bucket_has_its_reason),
+        cmocka_unit_test(buckets_fill_evenly_up_to_a_minute),
+        cmocka_unit_test(nothing_is_taken_when_one_is_empty),
+        cmocka_unit_test(many_subjects_push_out_the_longest_unused),
+        cmocka_unit_test(guessing_is_told_by_network_and_mailbox_for_an_hour),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
