@@ -52,6 +52,7 @@
     X(RDNS_TEMPORARY, true, 451, "4.7.25", 503, "the client's reverse DNS could not be asked")               \
     X(DENIED, false, 550, "5.7.1", 403, "the recipient takes nothing from this sender")                      \
     X(LEGACY_REFUSED, false, 550, "5.7.1", 403, "ordinary mail is not accepted here")                        \
+    X(ANSWER, false, 550, "5.7.1", 422, "the answer is wrong")                                               \
     X(DNS_TEMPORARY, true, 451, "4.4.3", 503, "a DNS look-up failed")                                        \
     X(WOULD_WAIT, true, 451, "4.4.3", 503, "a DNS look-up is needed")                                        \
     X(DNS_BOGUS, true, 451, "4.7.5", 503, "a DNS answer did not validate")                                   \

@@ -169,6 +169,15 @@ const struct config_row settings_rows[] = {
      "The same for all domains of one organisation.", F},
     {"rate_host", CONFIG_NUMBER, AT(rate_host), "6000", 0, 10000000, NULL, "stubs a minute",
      "The same for a link host.", F},
+    {"challenge_work", CONFIG_NUMBER, AT(challenge_work), "100000", 1, 1000000000, NULL, "hashes",
+     "How many hashes, at most, a stranger's browser computes to answer a challenge; on average it is half of them. The number "
+     "doubles with each few challenges that his organisation or its link host had lately.", F},
+    {"challenge_work_max", CONFIG_NUMBER, AT(challenge_work_max), "3200000", 1, 1000000000, NULL, "hashes",
+     "The most that it grows to.", F},
+    {"challenge_life", CONFIG_DURATION, AT(challenge_life_s), "1h", MINUTE, DAY, NONE,
+     "How long a challenge that was begun may take to be answered.", F},
+    {"challenge_period", CONFIG_DURATION, AT(challenge_period_s), "7d", HOUR, 400 * DAY, NONE,
+     "How long after telling one of this site's senders of a recipient's challenge he is not told of it again.", F},
     {"system_users_domain", CONFIG_TEXT, AT(system_users_domain), "", 0, 253, NONE,
      "The domain whose mailboxes are this system's users: user bob may see and change what concerns bob@DOMAIN with restantectl. "
      "Empty: root alone may.", F},
@@ -357,6 +366,7 @@ static enum err check(const struct check *c, const struct settings *s)
         {"retry_min", s->retry_min_s, "retry_max", s->retry_max_s},
         {"outbox_retry_min", s->outbox_retry_min_s, "outbox_retry_max", s->outbox_retry_max_s},
         {"lease", s->lease_s, "lease_total", s->lease_total_s},
+        {"challenge_work", s->challenge_work, "challenge_work_max", s->challenge_work_max},
         {"pulls_host_max", s->pulls_host_max, "pulls_max", s->pulls_max},
         {"https_connections_address_max", s->https_connections_address_max, "https_connections_max",
          s->https_connections_max},

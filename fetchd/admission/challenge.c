@@ -69,8 +69,7 @@ enum err challenge_token_read(const struct site_keys *keys, struct span text, in
         decode_b64url(text, sealed, len) != ERR_OK)
         return ERR_NOT_FOUND;
     buf_init(&plain, SEALED_MAX);
-    enum err e =
-        site_open(keys, LABEL, SPAN_LITERAL(CHALLENGE_PATH_PREFIX), span_bytes(sealed, len), &plain);
+    enum err e = site_open(keys, LABEL, SPAN_LITERAL(CHALLENGE_PATH_PREFIX), span_bytes(sealed, len), &plain);
     if (e == ERR_OK)
         e = fill(buf_span(&plain), &t);
     buf_free(&plain);
@@ -93,8 +92,8 @@ enum err challenge_url_make(const struct env *env, const struct attempt *a, char
         return e;
     if (env->site->link_port != 443)
         snprintf(port, sizeof port, ":%u", env->site->link_port);
-    int len =
-        snprintf(url, sizeof url, "https://%s%s" CHALLENGE_PATH_PREFIX "%s", env->site->link_host, port, text);
+    int len = snprintf(url, sizeof url, "https://%s%s" CHALLENGE_PATH_PREFIX "%s", env->site->link_host, port,
+                       text);
     if (len < 0 || (size_t)len >= sizeof url)
         return ERR_TOO_LARGE;
     memcpy(out, url, (size_t)len + 1);

@@ -8,6 +8,7 @@
 #ifndef ADMISSION_CHALLENGE_H
 #define ADMISSION_CHALLENGE_H
 
+#include "admission/altcha.h"
 #include "base/buf.h"
 #include "store/attempt.h"
 
@@ -38,5 +39,34 @@ enum err challenge_token_make(const struct site_keys *keys, const struct challen
                               char out[CHALLENGE_TOKEN_MAX + 1]);
 enum err challenge_token_read(const struct site_keys *keys, struct span text, int64_t now_s,
                               struct challenge_token *out);
+
+/* ---- work and questions
+ *
+ * What is remembered of them, in memory alone and of bounded size: how many challenges a sender's
+ * organisation and link host had lately (the work grows with them), and wrong answers to questions. */
+struct challenge;
+enum err challenge_create(struct challenge **out);
+void challenge_free(struct challenge *c);
+
+/* ALTCHA's maxnumber after `recent` challenges begun or solved: base doubled with every eighth, at most max
+ * (but never below base). Pure. */
+uint64_t challenge_work_of(uint64_t base, uint64_t max, uint32_t recent);
+
+/* Which of the two a policy in force asks for: a question needs a question and an answer, else it is work. */
+bool challenge_asks_question(const struct policy *p);
+
+/* Begins a proof of work for the row (a) that the token (text and what it says) names. env: challenge, keys,
+ * settings. */
+enum err challenge_work_begin(const struct env *env, struct span text, const struct challenge_token *token,
+                              const struct attempt *a, int64_t now_s, struct altcha *out);
+/* DURABLE: the work is done, and can be shown no second time. Errors of altcha_verify; ERR_EXISTS: shown
+ * before; the store's. */
+enum err challenge_work_check(const struct env *env, struct span text, const struct challenge_token *token,
+                              const struct attempt *a, const struct altcha *answer, int64_t now_s);
+/* ERR_ANSWER; ERR_RATE after a few of these for the same row, until about an hour has passed. */
+enum err challenge_question_check(const struct env *env, const struct challenge_token *token,
+                                  const struct policy *p, const char *answer, int64_t now_s);
+/* One of the answers (one a line), compared without case and with any blanks as one. Pure. */
+bool challenge_answer_matches(const char *answers, const char *given);
 
 #endif

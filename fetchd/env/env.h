@@ -18,6 +18,7 @@ struct gate;      /* local/: places for notices that wait on DNS */
 struct puller;    /* pull/ */
 struct lifecycle; /* lifecycle/ */
 struct public;    /* public/ */
+struct challenge; /* admission/: what is remembered of challenges */
 
 struct env {
     const struct settings *settings;
@@ -36,6 +37,7 @@ struct env {
     struct puller *puller;
     struct lifecycle *lifecycle;
     struct public *public;
+    struct challenge *challenge;
 };
 
 #endif

@@ -1,0 +1,39 @@
+/*
+ * flight.h - a job under way. Private to this folder: pull.c looks for due jobs and keeps the flights,
+ * turns.c says whose turn it is, steps.c is what a flight does.
+ */
+#ifndef PULL_FLIGHT_H
+#define PULL_FLIGHT_H
+
+#include "claim/claim.h"
+#include "store/store.h"
+
+struct env;
+struct pool;
+struct puller;
+
+struct flight {
+    struct puller *puller;
+    const struct env *env;
+    struct pool *inject;
+    uint8_t
+        id[16]; /* the job's; never changes, so that the loop may compare it while the job is read again */
+    struct job job;
+    struct ticket_url url;
+    enum claim_verb verb;
+    struct claim_outcome outcome;
+    struct flight *next;         /* in the puller's list of all */
+    struct flight *next_waiting; /* waiting at its host */
+};
+
+/* steps.c: does what the job's state calls for, on the threads that may block for it; then flight_end. */
+void flight_start(struct flight *f);
+/* steps.c: ends the job and says so in the log; for flights that were not started too. Blocks. */
+void flight_close_job(struct flight *f, enum job_state state, const char *status, const char *why);
+
+/* pull.c: the step is over; frees the flight, and gives its host's place to the next. */
+void flight_end(struct flight *f);
+/* pull.c: sleeps a second, or less when the puller stops; false then. */
+bool puller_pause(struct puller *p);
+
+#endif

@@ -1,0 +1,320 @@
+/*
+ * steps.c - see flight.h.
+ *
+ * A flight moves: look-up pool (designation) -> claim client (transfer) -> injection pool (MTA, done mark) ->
+ * claim client (ack) -> injection pool (end mark) -> gone. One thread has it at a time. What a crash leaves
+ * behind is always a job in the store that is due again:
+ *   before the MTA's 250      the letter is claimed again (same lease token), nothing was delivered
+ *   between 250 and the mark  the one window in which a letter can be delivered twice
+ *   after the mark            only the ack is repeated
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/kill.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "dns/designation.h"
+#include "env/env.h"
+#include "mail/address.h"
+#include "pool/pool.h"
+#include "pull/flight.h"
+#include "pull/inject.h"
+#include "pull/verdict.h"
+#include "settings/settings.h"
+#include "ticket/fields.h"
+
+#define CORRUPT_MAX 5 /* then the payload is refused */
+#define MARK_TRIES 60 /* a second apart: until then a store that fails may have come to itself */
+#define LAST_TRY_S 60 /* before the ticket expires */
+#define DESIGNATION_MS 5000
+
+/* ---- the log
+ * ---------------------------------------------------------------------------------------------------- */
+
+static void log_job(const struct job *j, const char *host, const char *relay, const char *status,
+                    const char *detail, int64_t next_s, enum log_level level)
+{
+    struct log_line line;
+    char id[9]; /* as the notice's line has it */
+    encode_hex(j->id, 4, id);
+    log_line_begin(&line, j->queue_id);
+    log_line_str(&line, LOG_KEY_JOB, id);
+    log_line_addr(&line, LOG_KEY_FROM, j->stub_from);
+    log_line_addr(&line, LOG_KEY_TO, j->recipient);
+    log_line_num(&line, LOG_KEY_SIZE, (int64_t)j->size_bytes);
+    log_line_str(&line, LOG_KEY_HOST, host);
+    if (relay)
+        log_line_str(&line, LOG_KEY_RELAY, relay);
+    log_line_num(&line, LOG_KEY_ATTEMPTS, j->tries + 1);
+    if (next_s)
+        log_line_num(&line, LOG_KEY_NEXT, next_s);
+    log_line_delay(&line, (clock_now_s() - j->created_s) * 1000);
+    log_line_status(&line, status, detail);
+    log_line_end(&line, level);
+}
+
+/* ---- ends of a step
+ * --------------------------------------------------------------------------------------------- */
+
+static void store_trouble(const struct job *j, enum err e, const char *what)
+{
+    /* The job is still there as it was, and due again: nothing is lost, something may be repeated. */
+    log_error("job of <%s>: %s: %s", j->recipient, what, err_text(e));
+}
+
+static void later(struct flight *f, bool corrupt, int64_t retry_after_s, const char *why)
+{
+    const struct settings *s = f->env->settings;
+    uint32_t random = 0;
+    (void)secret_random(&random, sizeof random);
+    int64_t now = clock_now_s();
+    int64_t next =
+        now + verdict_backoff_s(f->job.tries, s->retry_min_s, s->retry_max_s, retry_after_s, random);
+    /* One last try right before the end rather than none. */
+    if (next > f->job.expires_s - LAST_TRY_S && now < f->job.expires_s - LAST_TRY_S)
+        next = f->job.expires_s - LAST_TRY_S;
+    enum err e = store_job_later(f->env->store, f->job.id, next, corrupt, why);
+    if (e != ERR_OK)
+        store_trouble(&f->job, e, "putting off");
+    log_job(&f->job, f->url.host, NULL, "deferred", why, next - now, LOG_LEVEL_INFO);
+}
+
+void flight_close_job(struct flight *f, enum job_state state, const char *status, const char *why)
+{
+    enum err e = store_job_end(f->env->store, f->job.id, state, why, clock_now_s());
+    if (e != ERR_OK)
+        store_trouble(&f->job, e, "ending");
+    else
+        log_job(&f->job, f->url.host, NULL, status, why, 0,
+                state == JOB_FAILED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO);
+}
+
+/* True when the job's state in the store changed so that another step can follow at once. */
+static bool refuse(struct flight *f, const char *reason, const char *text)
+{
+    enum err e = store_job_refused(f->env->store, f->job.id, reason, text, clock_now_s());
+    if (e != ERR_OK) {
+        store_trouble(&f->job, e, "refusing");
+        return false;
+    }
+    log_job(&f->job, f->url.host, NULL, "refused", text, 0, LOG_LEVEL_INFO);
+    return true;
+}
+
+/* ---- steps
+ * ------------------------------------------------------------------------------------------------------ */
+
+static void on_inject_pool(void *arg);
+
+/* The claim client's thread: hand over and be gone. */
+static void transferred(void *arg, struct claim_outcome *outcome)
+{
+    struct flight *f = arg;
+    f->outcome = *outcome;
+    outcome->letter_fd = -1;
+    if (pool_submit(f->inject, on_inject_pool, f) != ERR_OK)
+        flight_end(f); /* due again after GIVE_OUT_S */
+}
+
+/* Starts the claim, ack or nack that the job's state calls for. */
+static void transfer(struct flight *f)
+{
+    const struct env *env = f->env;
+    struct job *j = &f->job;
+    struct claim_request r = {.url = f->url};
+    memcpy(r.ka, j->ka, sizeof r.ka);
+    memcpy(r.kd, j->kd, sizeof r.kd);
+    memcpy(r.lease, j->lease_token, sizeof r.lease);
+    switch (j->state) {
+    case JOB_WAITING:
+        r.verb = CLAIM_CLAIM;
+        r.sender = j->stub_from;
+        r.recipient = j->stub_to;
+        r.from = j->author;
+        break;
+    case JOB_DELIVERED:
+        r.verb = CLAIM_ACK;
+        memcpy(r.digest, j->digest, sizeof r.digest);
+        break;
+    default:
+        r.verb = CLAIM_NACK;
+        r.reason = j->reason;
+        r.text = j->text;
+        break;
+    }
+    f->verb = r.verb;
+    if (f->outcome.letter_fd >= 0)
+        close(f->outcome.letter_fd);
+    f->outcome = (struct claim_outcome){.letter_fd = -1};
+    enum err e = claim_start(env->claim, &r, transferred, f);
+    secret_wipe(&r, sizeof r);
+    if (e != ERR_OK) {
+        if (e != ERR_CANCELLED)
+            later(f, false, 0, err_text(e));
+        flight_end(f);
+    }
+}
+
+/* Reads the job again after its state changed. */
+static bool reload(struct flight *f)
+{
+    job_wipe(&f->job);
+    enum err e = store_job_get(f->env->store, f->id, &f->job);
+    if (e != ERR_OK)
+        log_error("a job cannot be read again: %s", err_text(e));
+    return e == ERR_OK;
+}
+
+/* The MTA has the letter: a store that fails now would have it delivered again and again, so this does not
+ * give up soon. */
+static enum err mark_delivered(struct flight *f, const struct smtp_result *result, const char *text)
+{
+    enum err e = ERR_STORE;
+    for (int tries = 0; tries < MARK_TRIES; tries++) {
+        e = store_job_delivered(f->env->store, f->job.id, f->outcome.digest, f->outcome.letter_bytes,
+                                result->queue_id, text, clock_now_s());
+        if (e == ERR_OK || e == ERR_GONE || e == ERR_NOT_FOUND)
+            break;
+        store_trouble(&f->job, e, "marking as delivered");
+        if (!puller_pause(f->puller))
+            break;
+    }
+    return e;
+}
+
+/* The letter is here and opened: into the MTA. True when a confirmation is due now. */
+static bool inject(struct flight *f)
+{
+    const struct env *env = f->env;
+    struct smtp_result result;
+    char text[STORE_TEXT_MAX];
+    KILL_POINT("spooled");
+    enum err e = inject_check_author(&f->job, &f->outcome);
+    if (e == ERR_FROM_CHANGED)
+        return refuse(f, NACK_FROM_CHANGED, err_text(e));
+    if (e != ERR_OK) {
+        later(f, false, 0, err_text(e));
+        return false;
+    }
+    KILL_POINT("inject-before");
+    inject_letter(env, &f->job, &f->outcome, &result);
+    snprintf(text, sizeof text, "%d %s%s%.400s", result.code, result.enhanced, result.enhanced[0] ? " " : "",
+             result.text);
+    switch (result.err) {
+    case ERR_OK:
+        break;
+    case ERR_SMTP_PERMANENT:
+        return refuse(f, NACK_MTA_REFUSED, text);
+    case ERR_BAD_BYTES:
+        return refuse(f, NACK_MALFORMED, err_text(ERR_BAD_BYTES));
+    case ERR_SMTP_TEMPORARY:
+        /* The last try: the sender shall hear the MTA's own words rather than "collected, arrival not
+         * confirmed". */
+        if (result.code && clock_now_s() >= f->job.expires_s - LAST_TRY_S)
+            return refuse(f, NACK_MTA_REFUSED, text);
+        later(f, false, 0, result.code ? text : result.text);
+        return false;
+    default:
+        later(f, false, 0, result.code ? text : result.text);
+        return false;
+    }
+    KILL_POINT("mta-250");
+    /* The window in which a crash can deliver twice: between the MTA's 250 and the end of this call. */
+    e = mark_delivered(f, &result, text);
+    if (e != ERR_OK) {
+        store_trouble(&f->job, e, "it stays unmarked and may be delivered again");
+        return false;
+    }
+    KILL_POINT("done-mark-after");
+    f->job.size_bytes = f->outcome.letter_bytes;
+    log_job(&f->job, f->url.host, result.relay, "delivered", text, 0, LOG_LEVEL_INFO);
+    return true;
+}
+
+/* An answer has come. True when another transfer follows. */
+static bool answered(struct flight *f)
+{
+    const struct claim_outcome *o = &f->outcome;
+    char why[STORE_TEXT_MAX];
+    if (o->err == ERR_CANCELLED)
+        return false; /* we are stopping: the job stays as it is */
+    /* Some details only repeat the error. */
+    bool more = o->detail[0] && strcmp(o->detail, err_text(o->err)) != 0;
+    snprintf(why, sizeof why, "%s%s%.255s", err_text(o->err), more ? ": " : "", more ? o->detail : "");
+    switch (verdict_of(f->verb, o)) {
+    case VERDICT_GO_ON:
+        if (f->verb == CLAIM_CLAIM)
+            return inject(f);
+        KILL_POINT("ack-received");
+        flight_close_job(f, f->verb == CLAIM_ACK ? JOB_ACKED : JOB_NACKED,
+                         f->verb == CLAIM_ACK ? "acknowledged" : "nacked", "confirmed to the sender's site");
+        return false;
+    case VERDICT_CORRUPT:
+        if (f->job.corrupt + 1 >= CORRUPT_MAX)
+            return refuse(f, NACK_CORRUPT, why);
+        later(f, true, o->retry_after_s, why);
+        return false;
+    case VERDICT_TOO_LARGE:
+        return refuse(f, NACK_TOO_LARGE, why);
+    case VERDICT_ACKED:
+        flight_close_job(f, f->verb == CLAIM_NACK ? JOB_NACKED : JOB_ACKED, "acknowledged",
+                         "the sender's site knows it as delivered");
+        return false;
+    case VERDICT_ENDED:
+        snprintf(why, sizeof why, "%s%s%s", err_text(o->err), o->reason[0] ? ": " : "", o->reason);
+        flight_close_job(f,
+                         f->verb == CLAIM_CLAIM ? JOB_FAILED
+                         : f->verb == CLAIM_ACK ? JOB_ACKED
+                                                : JOB_NACKED,
+                         "ended", why);
+        return false;
+    default:
+        later(f, false, o->retry_after_s, why);
+        return false;
+    }
+}
+
+/* The injection pool's thread: MTA and store may block here. */
+static void on_inject_pool(void *arg)
+{
+    struct flight *f = arg;
+    if (answered(f) && reload(f) && !job_state_ended(f->job.state)) {
+        KILL_POINT("ack-before");
+        transfer(f);
+    } else {
+        flight_end(f);
+    }
+}
+
+/* The look-up pool's thread: the host must be designated still, before anything is connected to. */
+static void on_lookup_pool(void *arg)
+{
+    struct flight *f = arg;
+    const struct env *env = f->env;
+    const struct config_list *proxies = &env->settings->trusted_proxies;
+    struct address from;
+    struct designation d;
+    enum err e = address_parse(span_of(f->job.envelope_from), &from);
+    if (e == ERR_OK)
+        e = designation_lookup(env->resolver, from.domain, clock_mono_ms() + DESIGNATION_MS, &d);
+    if (e == ERR_OK &&
+        (!d.present || !designation_has_host(&d, f->url.host, f->url.port, (const char *const *)proxies->item,
+                                             proxies->count)))
+        e = ERR_NOT_DESIGNATED; /* the record may come back: tried again until the ticket expires */
+    if (e != ERR_OK) {
+        later(f, false, 0, err_text(e));
+        flight_end(f);
+        return;
+    }
+    transfer(f);
+}
+
+void flight_start(struct flight *f)
+{
+    if (pool_submit(f->env->lookup, on_lookup_pool, f) != ERR_OK)
+        flight_end(f); /* due again after GIVE_OUT_S */
+}
