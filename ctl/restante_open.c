@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "claim/claim.h"
+#include "claim/trust.h"
 #include "dns/designation.h"
 #include "mail/author.h"
 #include "mail/header.h"
@@ -34,7 +35,7 @@
 
 static const char usage_text[] =
     "usage: restante-open [-c restante.conf] [--no-ack] < stub > letter\n"
-    "  -c FILE    resolver, tls_ca_file, trusted_proxies, pull_bind_address from there\n"
+    "  -c FILE    resolver, tls_ca_file, revocation, trusted_proxies... from there\n"
     "  --no-ack   do not confirm: the letter stays open to be called for again\n"
     "The exit status is 0, 75 if it may be tried again, 65 if this stub will never give a letter.\n";
 
@@ -42,6 +43,7 @@ struct opening {
     struct settings *settings;
     struct netprefix *special; /* allow_special_ranges */
     struct resolver *resolver;
+    struct trust *trust;
     struct claim_client *client;
     struct stub stub;
     struct ticket_url url;
@@ -134,7 +136,20 @@ static enum err set_up(struct opening *o, const char *spool)
     for (size_t i = 0; i < s->allow_special_ranges.count; i++)
         if (netprefix_parse(span_of(s->allow_special_ranges.item[i]), &o->special[i]) != ERR_OK)
             return ERR_CONFIG;
+    struct trust_options t = {.fetch = {.resolver = o->resolver,
+                                        .ca_file = s->tls_ca_file[0] ? s->tls_ca_file : NULL,
+                                        .bind_address = s->pull_bind_address[0] ? s->pull_bind_address : NULL,
+                                        .allowed_special = o->special,
+                                        .allowed_special_count = s->allow_special_ranges.count},
+                              .rules = {.hard = s->revocation == SETTINGS_REVOCATION_HARD,
+                                        .short_lifetime_s = s->tls_short_lifetime_s},
+                              .crl_timeout_ms = s->crl_timeout_s * 1000,
+                              .crl_max_bytes = (size_t)s->crl_max_bytes,
+                              .crls_max_bytes = (size_t)s->crl_cache_bytes};
+    if ((e = trust_create(&t, &o->trust)) != ERR_OK)
+        return e;
     struct claim_options c = {.resolver = o->resolver,
+                              .trust = o->trust,
                               .ca_file = s->tls_ca_file[0] ? s->tls_ca_file : NULL,
                               .bind_address = s->pull_bind_address[0] ? s->pull_bind_address : NULL,
                               .client_certificate_file =
@@ -232,6 +247,7 @@ static int open_stub(const char *config, bool ack)
     rc = e == ERR_OK ? call(&o, ack) : complain(e, o.url.host);
 out:
     claim_client_free(o.client);
+    trust_free(o.trust);
     resolver_free(o.resolver);
     free(o.special);
     stub_wipe(&o.stub);

@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "claim/claim.h"
+#include "claim/trust.h"
 #include "dns/resolver.h"
 #include "env/env.h"
 #include "env/site.h"
@@ -254,10 +255,28 @@ static enum err open_smtp(const struct house *h, const char *server, struct smtp
     return smtp_client_create(&options, out);
 }
 
+static enum err open_trust(struct house *h)
+{
+    const struct settings *s = h->settings;
+    const struct trust_options options = {.fetch = {.resolver = h->env.resolver,
+                                                    .ca_file = set_or_null(s->tls_ca_file),
+                                                    .bind_address = set_or_null(s->pull_bind_address),
+                                                    .allowed_special = h->allowed_special,
+                                                    .allowed_special_count = h->allowed_special_count},
+                                          .rules = {.hard = s->revocation == SETTINGS_REVOCATION_HARD,
+                                                    .short_lifetime_s = s->tls_short_lifetime_s},
+                                          .crl_timeout_ms = s->crl_timeout_s * 1000,
+                                          .crl_max_bytes = (size_t)s->crl_max_bytes,
+                                          .crls_max_bytes = (size_t)s->crl_cache_bytes};
+
+    return trust_create(&options, &h->env.trust);
+}
+
 static enum err open_claim(struct house *h, const char *spool)
 {
     const struct settings *s = h->settings;
     const struct claim_options options = {.resolver = h->env.resolver,
+                                          .trust = h->env.trust,
                                           .ca_file = set_or_null(s->tls_ca_file),
                                           .bind_address = set_or_null(s->pull_bind_address),
                                           .client_certificate_file = set_or_null(s->client_certificate_file),
@@ -299,7 +318,7 @@ static enum err open_clients(struct house *h, struct buf *why)
         buf_append_str(why, "letters_in: no host:port");
     else if ((e = open_smtp(h, s->stubs_out, &h->env.stubs_out)))
         buf_append_str(why, "stubs_out: no host:port");
-    else if ((e = open_claim(h, spool)))
+    else if (!(e = open_trust(h)) && (e = open_claim(h, spool)))
         buf_append_str(why, "the HTTPS client: tls_ca_file, client_certificate_file or client_key_file");
     return e;
 }
@@ -351,6 +370,8 @@ void house_close(struct house *h)
 {
     if (!h)
         return;
+    if (h->env.trust) /* handlers wait for what it fetches */
+        trust_stop(h->env.trust);
     if (h->server)
         http_server_stop(h->server, STOP_GRACE_MS);
     if (h->env.claim)
@@ -363,6 +384,7 @@ void house_close(struct house *h)
     http_server_free(h->server);
     public_free(h->env.public);
     claim_client_free(h->env.claim);
+    trust_free(h->env.trust);
     smtp_client_free(h->env.letters_in);
     smtp_client_free(h->env.stubs_out);
     resolver_free(h->env.resolver);

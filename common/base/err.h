@@ -77,6 +77,9 @@
     X(CONNECT, true, 451, "4.4.1", 502, "no connection")                                                     \
     X(ADDRESS_SPECIAL, true, 451, "4.7.1", 502, "the host's address is in a special-purpose range")          \
     X(TLS, true, 451, "4.7.5", 502, "TLS failed")                                                            \
+    X(CERT_REVOKED, true, 451, "4.7.5", 502, "the certificate is revoked")                                   \
+    X(REVOCATION_UNKNOWN, true, 451, "4.7.5", 503, "whether the certificate is revoked cannot be told")      \
+    X(DANE, true, 451, "4.7.5", 502, "the certificate does not agree with DNS (DANE)")                       \
     X(NOT_RESTANTE, true, 451, "4.4.0", 502, "the host does not answer as Restante")                         \
     X(HTTP, true, 451, "4.5.0", 502, "unexpected HTTP answer")                                               \
     X(SLOW, true, 451, "4.4.2", 502, "the peer was too slow")                                                \

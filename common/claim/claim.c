@@ -15,8 +15,12 @@
 #include "base/secret.h"
 #include "claim/host.h"
 #include "claim/transfer.h"
+#include "claim/wire.h"
 
 #define LOOKUP_THREADS 4
+#define FETCH_THREADS                                                                                        \
+    2 /* for revocation lists: seldom, and a slow server of them must not delay look-ups                     \
+       */
 #define LOOKUP_TIMEOUT_MS 10000
 #define RESOLVED_MS 10000  /* how long checked addresses are taken for new exchanges */
 #define UNRESOLVED_MS 1000 /* how long a failed look-up stands for all that wait for it */
@@ -34,16 +38,17 @@ struct claim_client {
     char *texts[5];
     struct peer_policy policy;
     CURLM *multi;
-    pthread_t thread, lookup_thread[LOOKUP_THREADS];
+    pthread_t thread, lookup_thread[LOOKUP_THREADS], fetch_thread[FETCH_THREADS];
     bool thread_started;
-    size_t lookup_threads;
+    size_t lookup_threads, fetch_threads;
     struct list waiting, running; /* belong to the thread */
     int64_t swept_mono_ms;
 
     pthread_mutex_t lock; /* for all below, and the hosts */
-    pthread_cond_t lookup_wanted;
+    pthread_cond_t lookup_wanted, fetch_wanted;
     struct hosts *hosts;
     struct host *lookups; /* queue of hosts, by ->next */
+    struct host *fetches; /* by ->next_fetch */
     struct list incoming;
     size_t waiting_count;
     bool stopping;
@@ -104,14 +109,20 @@ static void lookup_one(struct claim_client *c, struct host *h)
 {
     char name[TICKET_HOST_MAX + 1];
     struct peer_addresses found = {0};
+    struct tlsa_set tlsa = {0};
+    bool secure = false;
+    int64_t deadline = clock_mono_ms() + LOOKUP_TIMEOUT_MS;
+    uint16_t port = h->port;
     memcpy(name, h->name, sizeof name);
     pthread_mutex_unlock(&c->lock);
-    enum err err =
-        peer_resolve(&c->policy, c->options.resolver, name, clock_mono_ms() + LOOKUP_TIMEOUT_MS, &found);
+    enum err err = peer_resolve(&c->policy, c->options.resolver, name, deadline, &found, &secure);
+    if (err == ERR_OK && secure)
+        err = tlsa_lookup(c->options.resolver, name, port, deadline, &tlsa);
     pthread_mutex_lock(&c->lock);
     h->looking_up = false;
     h->resolve_err = err;
     h->addresses = found;
+    h->tlsa = tlsa;
     h->resolved_until_mono_ms = clock_mono_ms() + (err == ERR_OK ? RESOLVED_MS : UNRESOLVED_MS);
     curl_multi_wakeup(c->multi);
 }
@@ -134,11 +145,52 @@ static void *lookup_loop(void *arg)
     return NULL;
 }
 
+/* --- revocation lists: the same, with threads of their own */
+
+static void fetch_want(struct claim_client *c, struct host *h, const struct revocation_verdict *v)
+{
+    struct host **end = &c->fetches;
+    if (h->fetching || v->needed_count == 0) /* what is being fetched is what all of its requests need */
+        return;
+    while (*end != NULL)
+        end = &(*end)->next_fetch;
+    h->crl_count = v->needed_count;
+    memcpy(h->crl, v->needed, sizeof h->crl);
+    h->next_fetch = NULL;
+    h->fetching = true;
+    *end = h;
+    pthread_cond_signal(&c->fetch_wanted);
+}
+
+static void *fetch_loop(void *arg)
+{
+    struct claim_client *c = arg;
+    pthread_setname_np(pthread_self(), "claim-crl");
+    pthread_mutex_lock(&c->lock);
+    while (!c->stopping) {
+        struct host *h = c->fetches;
+        if (h == NULL) {
+            pthread_cond_wait(&c->fetch_wanted, &c->lock);
+            continue;
+        }
+        c->fetches = h->next_fetch;
+        pthread_mutex_unlock(&c->lock);
+        for (size_t i = 0; i < h->crl_count; i++) /* nobody touches these while it is fetching */
+            trust_fetch(c->options.trust, h->crl[i]);
+        pthread_mutex_lock(&c->lock);
+        h->fetching = false;
+        curl_multi_wakeup(c->multi);
+    }
+    pthread_mutex_unlock(&c->lock);
+    return NULL;
+}
+
 /* --- the end of a transfer */
 
 static bool is_connection_failure(enum err err)
 {
-    return err == ERR_CONNECT || err == ERR_TLS || err == ERR_TIMEOUT || err == ERR_ADDRESS_SPECIAL;
+    return err == ERR_CONNECT || err == ERR_TLS || err == ERR_TIMEOUT || err == ERR_ADDRESS_SPECIAL ||
+           err == ERR_CERT_REVOKED || err == ERR_REVOCATION_UNKNOWN || err == ERR_DANE;
 }
 
 static void note_host(struct claim_client *c, struct host *h, const struct transfer *t, enum err err)
@@ -183,8 +235,9 @@ static void exchange_over(struct claim_client *c, struct transfer *t, CURLcode c
     bool again = transfer_end(t, code, cause, clock_mono_ms());
     pthread_mutex_lock(&c->lock);
     t->host->running--;
-    note_host(c, t->host, t, again ? ERR_CONNECT : t->outcome.err);
+    note_host(c, t->host, t, !again ? t->outcome.err : t->again ? ERR_OK : ERR_CONNECT);
     if (again) {
+        fetch_want(c, t->host, &t->gate.revocation);
         t->host->waiting++;
         c->waiting_count++;
     }
@@ -203,7 +256,7 @@ enum fate { STAY, START, FAIL };
 static enum fate decide(struct claim_client *c, struct transfer *t, int64_t now, enum err *err)
 {
     struct host *h = t->host;
-    if (now < t->not_before_mono_ms)
+    if (now < t->not_before_mono_ms || h->fetching)
         return STAY;
     *err = ERR_CIRCUIT_OPEN;
     if (host_is_open(h, now))
@@ -223,6 +276,7 @@ static enum fate decide(struct claim_client *c, struct transfer *t, int64_t now,
     if (*err != ERR_OK)
         return FAIL;
     t->addresses = h->addresses;
+    t->tlsa = h->tlsa;
     h->waiting--;
     h->running++;
     c->waiting_count--;
@@ -343,11 +397,6 @@ static void *client_loop(void *arg)
 
 /* --- the public face */
 
-static void init_curl(void)
-{
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
 static enum err copy_options(struct claim_client *c, const struct claim_options *o)
 {
     c->options = *o;
@@ -376,8 +425,7 @@ static enum err copy_options(struct claim_client *c, const struct claim_options 
 
 static enum err make_multi(struct claim_client *c)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, init_curl);
+    wire_init();
     c->multi = curl_multi_init();
     if (c->multi == NULL)
         return ERR_NOMEM;
@@ -391,6 +439,9 @@ static enum err start_threads(struct claim_client *c)
 {
     for (; c->lookup_threads < LOOKUP_THREADS; c->lookup_threads++)
         if (pthread_create(&c->lookup_thread[c->lookup_threads], NULL, lookup_loop, c) != 0)
+            return ERR_NOMEM;
+    for (; c->fetch_threads < FETCH_THREADS; c->fetch_threads++)
+        if (pthread_create(&c->fetch_thread[c->fetch_threads], NULL, fetch_loop, c) != 0)
             return ERR_NOMEM;
     if (pthread_create(&c->thread, NULL, client_loop, c) != 0)
         return ERR_NOMEM;
@@ -408,6 +459,7 @@ enum err claim_client_create(const struct claim_options *o, struct claim_client 
     list_init(&c->incoming);
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->lookup_wanted, NULL);
+    pthread_cond_init(&c->fetch_wanted, NULL);
     c->hosts = hosts_create();
     enum err err = c->hosts != NULL ? copy_options(c, o) : ERR_NOMEM;
     if (err == ERR_OK)
@@ -426,7 +478,10 @@ void claim_client_stop(struct claim_client *c)
 {
     pthread_mutex_lock(&c->lock);
     c->stopping = true;
+    if (c->options.trust != NULL)
+        trust_stop(c->options.trust);
     pthread_cond_broadcast(&c->lookup_wanted);
+    pthread_cond_broadcast(&c->fetch_wanted);
     pthread_mutex_unlock(&c->lock);
     if (c->multi != NULL)
         curl_multi_wakeup(c->multi);
@@ -441,11 +496,14 @@ void claim_client_free(struct claim_client *c)
         pthread_join(c->thread, NULL);
     for (size_t i = 0; i < c->lookup_threads; i++)
         pthread_join(c->lookup_thread[i], NULL);
+    for (size_t i = 0; i < c->fetch_threads; i++)
+        pthread_join(c->fetch_thread[i], NULL);
     curl_multi_cleanup(c->multi);
     hosts_free(c->hosts);
     for (size_t i = 0; i < sizeof c->texts / sizeof *c->texts; i++)
         free(c->texts[i]);
     pthread_cond_destroy(&c->lookup_wanted);
+    pthread_cond_destroy(&c->fetch_wanted);
     pthread_mutex_destroy(&c->lock);
     free(c);
 }

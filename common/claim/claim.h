@@ -5,8 +5,8 @@
  * One thread of its own runs all transfers; many letters share one connection a host. Every rule against
  * abuse lives here: addresses are resolved once, special ranges refused, the checked addresses and no others
  * connected to, no redirects, proxies, cookies or compression, bytes counted, deadlines and minimum rates
- * kept, the peer judged before a key leaves, hosts that do not answer as Restante left alone. All functions
- * are thread-safe.
+ * kept, the peer judged before a key leaves (chain, name, dates, DANE, revocation), hosts that do not answer
+ * as Restante left alone. All functions are thread-safe.
  */
 #ifndef CLAIM_CLAIM_H
 #define CLAIM_CLAIM_H
@@ -23,8 +23,10 @@
 #define CLAIM_LEASE_BYTES 16 /* the lease token is of the puller's making */
 
 struct claim_client;
+struct trust;
 struct claim_options {
     struct resolver *resolver;                             /* borrowed for the client's life */
+    struct trust *trust;                                   /* revocation; borrowed likewise */
     const char *ca_file;                                   /* PEM; NULL: the system's */
     const char *bind_address;                              /* NULL: any (pull_bind_address) */
     const char *client_certificate_file, *client_key_file; /* NULL: none */
@@ -44,7 +46,7 @@ struct claim_options {
 };
 enum err claim_client_create(const struct claim_options *o, struct claim_client **out);
 /* Cancels what is under way (callbacks get ERR_CANCELLED) and refuses what is started later (ERR_CANCELLED).
- */
+ * Stops the trust too. */
 void claim_client_stop(struct claim_client *c);
 void claim_client_free(struct claim_client *c); /* stops, joins, frees; when nobody else uses it */
 
@@ -70,7 +72,7 @@ struct claim_outcome {
     char host[TICKET_HOST_MAX + 1];
     struct netaddr peer;                                  /* family 0 when never connected */
     char tls[64];                                         /* "TLSv1.3 TLS_AES_256_GCM_SHA384" */
-    char certificate_issuer[256], certificate_serial[64]; /* for accountability */
+    char certificate_issuer[256], certificate_serial[64]; /* for accountability; of a refused one too */
     int64_t retry_after_s;                                /* 0: none given */
     /* CLAIM with ERR_OK: */
     int letter_fd; /* anonymous file at offset 0; the callee owns it (-1 otherwise) */

@@ -62,7 +62,8 @@ static void find_idle(const void *node, VISIT which, void *arg)
     struct host *h = *(struct host *const *)node;
     struct sweep *s = arg;
     if ((which == preorder || which == leaf) && s->count < SWEEP_MAX && h->running == 0 && h->waiting == 0 &&
-        !h->looking_up && !host_is_open(h, s->now_mono_ms) && s->now_mono_ms - h->used_mono_ms > FORGET_MS)
+        !h->looking_up && !h->fetching && !host_is_open(h, s->now_mono_ms) &&
+        s->now_mono_ms - h->used_mono_ms > FORGET_MS)
         s->host[s->count++] = h;
 }
 

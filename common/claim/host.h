@@ -22,6 +22,11 @@ struct host {
     int64_t resolved_until_mono_ms; /* until then the next two are as good as new */
     enum err resolve_err;
     struct peer_addresses addresses;
+    struct tlsa_set tlsa;
+    /* revocation lists that its certificates name and that are not here: it waits for them */
+    bool fetching;
+    size_t crl_count;
+    char crl[REVOCATION_NEEDED_MAX][CRL_URL_MAX + 1];
     /* what is under way */
     int running, waiting;
     /* the circuit breaker */
@@ -29,7 +34,7 @@ struct host {
     int64_t pause_ms;
     int64_t open_until_mono_ms; /* left alone until then */
     int64_t used_mono_ms;
-    struct host *next; /* in the queue of look-ups */
+    struct host *next, *next_fetch; /* in the queues of look-ups and of lists to be fetched */
 };
 
 struct hosts;

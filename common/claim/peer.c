@@ -9,10 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/bio.h>
-#include <openssl/bn.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
+
+#include "claim/handshake.h"
 
 static bool is_own(const struct netaddr *a)
 {
@@ -41,11 +40,13 @@ bool peer_allows(const struct peer_policy *p, const struct netaddr *a)
 struct gathered {
     struct peer_addresses kept;
     size_t dropped;
+    bool insecure;
     enum err failed;
 };
 
 static void gather(const struct peer_policy *p, const struct dns_answer *a, struct gathered *g)
 {
+    g->insecure = g->insecure || !a->secure;
     for (size_t i = 0; i < a->count; i++) {
         if (g->kept.count == PEER_ADDRESSES_MAX)
             return;
@@ -57,7 +58,7 @@ static void gather(const struct peer_policy *p, const struct dns_answer *a, stru
 }
 
 enum err peer_resolve(const struct peer_policy *p, struct resolver *r, const char *host,
-                      int64_t deadline_mono_ms, struct peer_addresses *out)
+                      int64_t deadline_mono_ms, struct peer_addresses *out, bool *secure)
 {
     static const struct {
         enum dns_type type;
@@ -77,6 +78,8 @@ enum err peer_resolve(const struct peer_policy *p, struct resolver *r, const cha
     }
     if (g.kept.count > 0) {
         *out = g.kept;
+        if (secure != NULL)
+            *secure = !g.insecure;
         return ERR_OK;
     }
     if (g.failed != ERR_OK)
@@ -99,31 +102,46 @@ bool peer_is_checked(const struct peer_addresses *list, const struct sockaddr *s
     return false;
 }
 
-static void describe_certificate(X509 *certificate, struct claim_outcome *out)
+/* Path, dates and name were verified in the handshake, or the record of DANE; this makes sure that they were.
+ */
+static bool was_verified(struct peer_gate *g, SSL *ssl)
 {
-    BIO *memory = BIO_new(BIO_s_mem());
-    if (memory != NULL &&
-        X509_NAME_print_ex(memory, X509_get_issuer_name(certificate), 0, XN_FLAG_RFC2253) >= 0) {
-        int n = BIO_read(memory, out->certificate_issuer, (int)sizeof out->certificate_issuer - 1);
-        out->certificate_issuer[n > 0 ? n : 0] = '\0';
-    }
-    BIO_free(memory);
-    BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(certificate), NULL);
-    char *hex = number != NULL ? BN_bn2hex(number) : NULL;
-    if (hex != NULL)
-        snprintf(out->certificate_serial, sizeof out->certificate_serial, "%s", hex);
-    OPENSSL_free(hex);
-    BN_free(number);
+    const struct handshake *h = handshake_of(ssl);
+    if (h == NULL || SSL_get0_peer_certificate(ssl) == NULL || SSL_get_verify_result(ssl) != X509_V_OK)
+        return false;
+    g->outdated = !tlsa_equal(handshake_tlsa(h), g->tlsa);
+    return g->tlsa->count == 0 || g->outdated || SSL_get0_dane_authority(ssl, NULL, NULL) >= 0;
 }
 
-/* The chain was verified in the handshake (path, dates, name); this only makes sure that it was. */
-static enum err judge_certificate(SSL *ssl, struct claim_outcome *out)
+/* DNS itself names this very key: whom its issuer trusts says nothing more (RFC 7671 5.1). */
+static bool is_named_by_dns(SSL *ssl, const struct tlsa_set *tlsa)
 {
-    X509 *certificate = SSL_get0_peer_certificate(ssl);
-    if (certificate == NULL || SSL_get_verify_result(ssl) != X509_V_OK)
+    uint8_t usage = 0;
+    return tlsa->count > 0 && SSL_get0_dane_tlsa(ssl, &usage, NULL, NULL, NULL, NULL) == 0 &&
+           usage == TLSA_KEY;
+}
+
+static enum err judge_revocation(struct peer_gate *g, SSL *ssl)
+{
+    struct chain *chain = NULL;
+    const unsigned char *staple = NULL;
+    long len = SSL_get_tlsext_status_ocsp_resp(ssl, &staple);
+    enum err err =
+        chain_create(SSL_get0_verified_chain(ssl), span_bytes(staple, len > 0 ? (size_t)len : 0), &chain);
+    if (err == ERR_OK)
+        err = trust_judge(g->trust, chain, &g->revocation);
+    chain_free(chain);
+    return err;
+}
+
+static enum err judge_certificate(struct peer_gate *g, SSL *ssl, struct claim_outcome *out)
+{
+    if (!was_verified(g, ssl))
         return ERR_TLS;
-    describe_certificate(certificate, out);
-    return ERR_OK;
+    handshake_describe(handshake_of(ssl), out);
+    if (g->outdated)
+        return ERR_DANE;
+    return is_named_by_dns(ssl, g->tlsa) ? ERR_OK : judge_revocation(g, ssl);
 }
 
 /* Without "h2" libcurl would go on in HTTP/1.1, and send the key to a server that is none of ours. */
@@ -135,11 +153,13 @@ static bool speaks_http2(SSL *ssl)
     return len == 2 && memcmp(protocol, "h2", 2) == 0;
 }
 
-enum err peer_judge(const struct peer_policy *p, CURL *easy, const char *address, struct claim_outcome *out)
+enum err peer_judge(struct peer_gate *g, CURL *easy, const char *address, struct claim_outcome *out)
 {
     struct curl_tlssessioninfo *session = NULL;
     struct netaddr peer;
-    if (netaddr_parse(span_of(address), &peer) != ERR_OK || !peer_allows(p, &peer))
+    g->outdated = false;
+    g->revocation = (struct revocation_verdict){.needed_count = 0};
+    if (netaddr_parse(span_of(address), &peer) != ERR_OK || !peer_allows(g->policy, &peer))
         return ERR_ADDRESS_SPECIAL;
     out->peer = peer;
     if (curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &session) != CURLE_OK || session == NULL ||
@@ -147,7 +167,7 @@ enum err peer_judge(const struct peer_policy *p, CURL *easy, const char *address
         return ERR_TLS;
     SSL *ssl = session->internals;
     snprintf(out->tls, sizeof out->tls, "%s %s", SSL_get_version(ssl), SSL_get_cipher_name(ssl));
-    enum err err = judge_certificate(ssl, out);
+    enum err err = judge_certificate(g, ssl, out);
     if (err != ERR_OK)
         return err;
     return speaks_http2(ssl) ? ERR_OK : ERR_NOT_RESTANTE;

@@ -17,9 +17,11 @@
 #include "base/secret.h"
 #include "claim/claim_status.h"
 #include "claim/request.h"
+#include "claim/wire.h"
 #include "mail/address.h"
 
 #define RESUMES_MAX 5
+#define BEGIN_AGAIN_MAX 3   /* lists to be fetched; a list at another address; other TLSA records */
 #define RESUME_PAUSE_MS 200 /* doubled each time */
 #define TEXT_BYTES_MAX 4096 /* of bodies for people; the rest is not awaited */
 #define REQUEST_FIELDS_MAX 4096
@@ -85,6 +87,8 @@ static void release_handle(struct transfer *t)
     curl_easy_cleanup(t->easy);
     free_fields(t->fields);
     curl_slist_free_all(t->resolve);
+    handshake_release(t->handshake);
+    t->handshake = NULL;
     t->easy = NULL;
     t->fields = t->resolve = NULL;
 }
@@ -268,12 +272,29 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
 static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct transfer *t = arg;
-    if (purpose != CURLSOCKTYPE_IPCXN ||
-        !peer_is_checked(&t->addresses, &address->addr, t->request.url.port)) {
+    curl_socket_t fd = wire_socket(&t->addresses, t->request.url.port, purpose, address);
+    if (fd == CURL_SOCKET_BAD)
         refuse(t, ERR_ADDRESS_SPECIAL, "a socket to an address that was not checked");
-        return CURL_SOCKET_BAD;
-    }
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    return fd;
+}
+
+/* Before the handshake of a new connection. */
+static CURLcode on_context(CURL *easy, void *context, void *arg)
+{
+    struct transfer *t = arg;
+    (void)easy;
+    enum err err = handshake_attach(t->handshake, context);
+    if (err == ERR_OK)
+        return CURLE_OK;
+    refuse(t, err, "");
+    return CURLE_ABORTED_BY_CALLBACK;
+}
+
+static const char *refusal_text(const struct transfer *t, enum err err)
+{
+    if (err == ERR_CERT_REVOKED || err == ERR_REVOCATION_UNKNOWN)
+        return t->gate.revocation.detail;
+    return err == ERR_NOT_RESTANTE ? "the host does not speak HTTP/2" : "the peer was refused";
 }
 
 static int on_request(void *arg, char *peer, char *local, int peer_port, int local_port)
@@ -281,10 +302,12 @@ static int on_request(void *arg, char *peer, char *local, int peer_port, int loc
     struct transfer *t = arg;
     (void)local;
     (void)local_port;
-    enum err err = peer_port == t->request.url.port ? peer_judge(t->policy, t->easy, peer, &t->outcome)
+    enum err err = peer_port == t->request.url.port ? peer_judge(&t->gate, t->easy, peer, &t->outcome)
                                                     : ERR_ADDRESS_SPECIAL;
     if (err != ERR_OK) {
-        refuse(t, err, err == ERR_NOT_RESTANTE ? "the host does not speak HTTP/2" : "the peer was refused");
+        t->again =
+            (t->gate.outdated || t->gate.revocation.needed_count > 0) && t->begun_again++ < BEGIN_AGAIN_MAX;
+        refuse(t, err, refusal_text(t, err));
         return CURL_PREREQFUNC_ABORT;
     }
     t->asked = true;
@@ -294,30 +317,7 @@ static int on_request(void *arg, char *peer, char *local, int peer_port, int loc
 
 static enum err add_field(void *arg, const char *line)
 {
-    struct curl_slist **list = arg;
-    struct curl_slist *grown = curl_slist_append(*list, line);
-    if (grown == NULL)
-        return ERR_NOMEM;
-    *list = grown;
-    return ERR_OK;
-}
-
-/* "host:port:address,address": curl asks no resolver, and knows no other addresses. */
-static enum err pin_addresses(struct transfer *t)
-{
-    struct buf entry;
-    char text[NETADDR_TEXT_MAX];
-    buf_init(&entry, 2048);
-    enum err err = buf_printf(&entry, "%s:%u:", t->request.url.host, t->request.url.port);
-    for (size_t i = 0; i < t->addresses.count && err == ERR_OK; i++) {
-        bool v6 = t->addresses.addr[i].family == AF_INET6;
-        netaddr_text(&t->addresses.addr[i], text);
-        err = buf_printf(&entry, "%s%s%s%s", i > 0 ? "," : "", v6 ? "[" : "", text, v6 ? "]" : "");
-    }
-    if (err == ERR_OK)
-        err = add_field(&t->resolve, buf_cstr(&entry));
-    buf_free(&entry);
-    return err;
+    return wire_add(arg, line);
 }
 
 static enum err make_fields(struct transfer *t)
@@ -363,7 +363,6 @@ static enum err set_request(struct transfer *t)
     else
         SET(CURLOPT_CUSTOMREQUEST, request_method(t->request.verb, t->intake != NULL));
     SET(CURLOPT_HTTPHEADER, t->fields);
-    SET(CURLOPT_USERAGENT, "restante/" RESTANTE_VERSION);
     SET(CURLOPT_HEADERFUNCTION, on_head);
     SET(CURLOPT_HEADERDATA, t);
     SET(CURLOPT_WRITEFUNCTION, on_body);
@@ -373,26 +372,9 @@ static enum err set_request(struct transfer *t)
     return ERR_OK;
 }
 
-/* What the client never does, whatever a server or the environment says. */
-static enum err set_refusals(struct transfer *t)
-{
-    SET(CURLOPT_PROTOCOLS_STR, "https");
-    SET(CURLOPT_REDIR_PROTOCOLS_STR, "https");
-    SET(CURLOPT_FOLLOWLOCATION, 0L);
-    SET(CURLOPT_PROXY, "");
-    SET(CURLOPT_NOPROXY, "*");
-    SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    SET(CURLOPT_HTTP09_ALLOWED, 0L);
-    SET(CURLOPT_HTTP_CONTENT_DECODING, 0L);
-    SET(CURLOPT_NOSIGNAL, 1L);
-    SET(CURLOPT_VERBOSE, 0L);
-    return ERR_OK;
-}
-
 static enum err set_connection(struct transfer *t)
 {
     const struct claim_options *o = t->options;
-    char interface[NETADDR_TEXT_MAX + 8];
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     SET(CURLOPT_PIPEWAIT, 1L);
     SET(CURLOPT_RESOLVE, t->resolve);
@@ -403,11 +385,8 @@ static enum err set_connection(struct transfer *t)
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_timeout_ms);
     SET(CURLOPT_MAXAGE_CONN, (long)CONNECTION_IDLE_S);
     SET(CURLOPT_MAXLIFETIME_CONN, (long)CONNECTION_AGE_S);
-    if (o->bind_address != NULL) {
-        snprintf(interface, sizeof interface, "host!%s", o->bind_address);
-        SET(CURLOPT_INTERFACE, interface);
-    }
-    return ERR_OK;
+    SET(CURLOPT_FRESH_CONNECT, t->fresh ? 1L : 0L);
+    return wire_bind(t->easy, o->bind_address);
 }
 
 static enum err set_tls(struct transfer *t)
@@ -416,7 +395,10 @@ static enum err set_tls(struct transfer *t)
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(CURLOPT_SSL_CIPHER_LIST, ciphers_tls12);
     SET(CURLOPT_SSL_VERIFYPEER, 1L);
-    SET(CURLOPT_SSL_VERIFYHOST, 2L);
+    /* Where DNS has records, OpenSSL sees to the name as DANE wants it. */
+    SET(CURLOPT_SSL_VERIFYHOST, t->tlsa.count > 0 ? 0L : 2L);
+    SET(CURLOPT_SSL_CTX_FUNCTION, on_context);
+    SET(CURLOPT_SSL_CTX_DATA, t);
     SET(CURLOPT_SSL_SESSIONID_CACHE, 0L); /* a resumed session would bring neither staple nor chain */
     if (o->ca_file != NULL) {
         SET(CURLOPT_CAINFO, o->ca_file);
@@ -435,7 +417,8 @@ enum err transfer_begin(struct transfer *t, const struct claim_options *options,
 {
     t->options = options;
     t->policy = policy;
-    t->asked = t->judged = t->restante = false;
+    t->asked = t->judged = t->restante = t->again = false;
+    t->gate = (struct peer_gate){.policy = policy, .trust = options->trust, .tlsa = &t->tlsa};
     t->err = ERR_OK;
     t->error_text[0] = '\0';
     t->text_bytes = 0;
@@ -446,15 +429,18 @@ enum err transfer_begin(struct transfer *t, const struct claim_options *options,
     if (t->total_mono_ms == 0)
         t->total_mono_ms = now_mono_ms + options->total_timeout_ms;
     t->easy = curl_easy_init();
-    if (t->easy == NULL)
+    t->handshake = handshake_create(t->request.url.host, &t->tlsa);
+    if (t->easy == NULL || t->handshake == NULL) {
+        release_handle(t);
         return ERR_NOMEM;
-    enum err err = pin_addresses(t);
+    }
+    enum err err = wire_pin(t->request.url.host, t->request.url.port, &t->addresses, &t->resolve);
     if (err == ERR_OK)
         err = make_fields(t);
     if (err == ERR_OK)
         err = set_request(t);
     if (err == ERR_OK)
-        err = set_refusals(t);
+        err = wire_forbid(t->easy, "https");
     if (err == ERR_OK)
         err = set_connection(t);
     if (err == ERR_OK)
@@ -480,31 +466,15 @@ enum err transfer_check_clock(struct transfer *t, int64_t now_mono_ms)
 
 /* --- the end */
 
-static enum err err_of_curl(CURLcode code, bool asked)
+/* The connection did not come to the gate: what its certificate was, and whether DNS spoke against it. */
+static enum err look_at_handshake(struct transfer *t, enum err err)
 {
-    switch (code) {
-    case CURLE_OK:
-        return ERR_OK;
-    case CURLE_OUT_OF_MEMORY:
-        return ERR_NOMEM;
-    case CURLE_OPERATION_TIMEDOUT:
-        return asked ? ERR_TIMEOUT : ERR_CONNECT;
-    case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CERTPROBLEM:
-    case CURLE_SSL_CIPHER:
-    case CURLE_SSL_ISSUER_ERROR:
-    case CURLE_SSL_INVALIDCERTSTATUS:
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_CLIENTCERT:
-        return ERR_TLS;
-    case CURLE_WEIRD_SERVER_REPLY:
-    case CURLE_UNSUPPORTED_PROTOCOL:
-    case CURLE_BAD_CONTENT_ENCODING:
-        return ERR_HTTP;
-    default:
-        return ERR_CONNECT;
-    }
+    if (t->outcome.certificate_serial[0] == '\0')
+        handshake_describe(t->handshake, &t->outcome);
+    if (err != ERR_TLS || !handshake_failed_dane(t->handshake))
+        return err;
+    set_detail(t, "no TLSA record of the host matches its certificate");
+    return ERR_DANE;
 }
 
 /* The body has come to an end, one way or the other, without a rule broken. */
@@ -538,9 +508,16 @@ bool transfer_end(struct transfer *t, CURLcode code, enum err cause, int64_t now
 {
     enum err err = cause != ERR_OK ? cause : t->err;
     bool accepted = t->judged && t->err == ERR_OK;
-    release_handle(t);
+    if (t->again && cause == ERR_OK) {
+        t->fresh = t->gate.outdated;
+        t->not_before_mono_ms = now_mono_ms;
+        t->outcome.detail[0] = '\0';
+        release_handle(t);
+        return true;
+    }
+    t->again = false;
     if (err == ERR_OK) {
-        err = err_of_curl(code, t->asked);
+        err = look_at_handshake(t, wire_error(code, t->asked));
         /* A stream that ended in order, but short of its Content-Length: nghttp2 itself calls that an error
          * of the protocol. CURLE_PARTIAL_FILE on the other hand is a connection that was lost, which says
          * nothing of the payload. */
@@ -552,6 +529,7 @@ bool transfer_end(struct transfer *t, CURLcode code, enum err cause, int64_t now
         if (err != ERR_OK && t->outcome.detail[0] == '\0')
             set_detail(t, t->error_text[0] != '\0' ? t->error_text : curl_easy_strerror(code));
     }
+    release_handle(t);
     if (t->intake != NULL && is_interruption(err)) {
         /* A later exchange that gets nowhere does not hide how the body itself ended. */
         if (accepted || t->interrupted_by == ERR_OK)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "claim/answer.h"
+#include "claim/handshake.h"
 #include "claim/host.h"
 #include "claim/intake.h"
 
@@ -31,6 +32,10 @@ struct transfer {
     const struct claim_options *options;
     const struct peer_policy *policy;
     struct peer_addresses addresses; /* the checked ones */
+    struct tlsa_set tlsa;
+    struct handshake *handshake; /* its own; that of a reused connection is another */
+    struct peer_gate gate;
+    bool again; /* nothing was asked yet: to be begun anew, see gate */
     CURL *easy;
     struct curl_slist *fields, *resolve;
     char error_text[CURL_ERROR_SIZE];
@@ -45,6 +50,8 @@ struct transfer {
     char etag[256];
     int resumed;             /* times */
     enum err interrupted_by; /* what the last exchange with a body ended with */
+    int begun_again;         /* times */
+    bool fresh;              /* no old connection will do */
 };
 
 /* Copies the request. ERR_SYNTAX, ERR_BAD_BYTES for texts that fit in no field; ERR_NOMEM. */
@@ -52,14 +59,16 @@ enum err transfer_create(const struct claim_request *request, claim_done done, v
                          struct transfer **out);
 void transfer_free(struct transfer *t); /* wipes; closes the letter's file unless somebody took it */
 
-/* Makes the exchange's curl handle, ready to be added. ERR_NOMEM, ERR_INTERNAL. */
+/* Makes the exchange's curl handle, ready to be added; addresses and tlsa are set. ERR_NOMEM, ERR_INTERNAL.
+ */
 enum err transfer_begin(struct transfer *t, const struct claim_options *options,
                         const struct peer_policy *policy, int64_t now_mono_ms);
 /* Over its deadline or below the minimum rate: ERR_TIMEOUT, ERR_SLOW; else ERR_OK. */
 enum err transfer_check_clock(struct transfer *t, int64_t now_mono_ms);
 /* The exchange is over: with curl's code, or because of cause (ERR_OK: none). Releases the handle, which must
- * be off the multi handle. True when the body is to be resumed at not_before_mono_ms; false when the outcome
- * is final. */
+ * be off the multi handle. True when it is to go on at not_before_mono_ms: with the rest of the body, or
+ * (again is set) from the start, once the lists in gate.revocation were asked for. False when the outcome is
+ * final. */
 bool transfer_end(struct transfer *t, CURLcode code, enum err cause, int64_t now_mono_ms);
 /* Sets a final error without an exchange. */
 void transfer_fail(struct transfer *t, enum err err, const char *detail);

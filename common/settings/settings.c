@@ -111,6 +111,18 @@ const struct config_row settings_rows[] = {
      "How long a call that failed for now waits before the second try; each further wait is longer.", F},
     {"retry_max", CONFIG_DURATION, AT(retry_max_s), "4h", 1, 7 * DAY, NONE,
      "The longest such wait.", F},
+    /* certificates */
+    {"revocation", CONFIG_CHOICE, AT(revocation), "hard", 0, 0, "hard soft", "",
+     "What becomes of a certificate of which nobody can tell whether it is revoked: no OCSP answer came with it, and the CRL "
+     "that it names is not to be had. hard: for now it is not trusted. soft: it is, with a line in the log.", F | O},
+    {"tls_short_lifetime", CONFIG_DURATION, AT(tls_short_lifetime_s), "7d", 0, 30 * DAY, NONE,
+     "Certificates that live no longer than this need not be asked for: they end sooner than word of a revocation spreads.", F | O},
+    {"crl_timeout", CONFIG_DURATION, AT(crl_timeout_s), "10s", 1, MINUTE, NONE,
+     "How long one CRL (list of revoked certificates) may take to arrive.", F | O},
+    {"crl_max", CONFIG_SIZE, AT(crl_max_bytes), "16m", 10 * KB, 256 * MB, NULL, "bytes",
+     "The largest CRL that is read.", F | O},
+    {"crl_cache", CONFIG_SIZE, AT(crl_cache_bytes), "64m", 0, 4096 * MB, NULL, "bytes",
+     "How much of CRLs is remembered, each until its nextUpdate.", F | O},
     /* DNS */
     {"resolver", CONFIG_TEXT, AT(resolver), "", 0, 64, NONE,
      "The validating resolver of this site, as address or address:port. Empty: the first nameserver of /etc/resolv.conf. "

@@ -12,6 +12,8 @@
 
 #define SETTINGS_DEFAULT_FILE RESTANTE_SYSCONFDIR "/restante/restante.conf"
 
+enum settings_revocation { SETTINGS_REVOCATION_HARD, SETTINGS_REVOCATION_SOFT };
+
 enum settings_program { SETTINGS_MILTER = 1, SETTINGS_FETCHD = 2, SETTINGS_CTL = 4, SETTINGS_OPEN = 8 };
 
 struct settings {
@@ -48,6 +50,11 @@ struct settings {
     int64_t pull_connect_timeout_s, pull_answer_timeout_s, pull_total_timeout_s;
     int64_t pull_rate_min_bytes_s;
     int64_t retry_min_s, retry_max_s; /* back-off of pulls and acks */
+    /* certificates */
+    int revocation; /* enum settings_revocation */
+    int64_t tls_short_lifetime_s;
+    int64_t crl_timeout_s;
+    int64_t crl_max_bytes, crl_cache_bytes;
     /* DNS */
     char *resolver; /* address[:port]; "": the first of /etc/resolv.conf */
     int64_t dns_cache_max;

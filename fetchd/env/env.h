@@ -10,6 +10,7 @@ struct store;
 struct site_keys;
 struct resolver;
 struct claim_client;
+struct trust; /* claim/: revocation of certificates */
 struct smtp_client;
 struct pool;
 struct site;      /* site.h: the settings, read into values */
@@ -27,6 +28,7 @@ struct env {
     const struct site_keys *keys;
     struct resolver *resolver;
     struct claim_client *claim;
+    struct trust *trust;
     struct smtp_client *letters_in; /* injection of letters and notifications */
     struct smtp_client *stubs_out;
     struct pool *work;   /* store commits, handlers */

@@ -105,14 +105,18 @@ class Dns:
         os.remove(f"{self.signed}/{name}")
         self._publish()
 
-    def break_signatures(self, name):
-        """Makes a zone bogus: its records change and its signatures do not. Until the zone is given again."""
+    def break_signatures(self, name, kind=None):
+        """Makes a zone bogus: its records change and its signatures do not; kind: of records of this type alone. Until the
+        zone is given again."""
         path = f"{self.signed}/{name}"
         lines = []
         for line in read(path).splitlines():
             words = line.split("\t")
             if len(words) > 4 and words[3] == "RRSIG":
                 signature = words[4].split(" ")
+                if kind not in (None, signature[0]):
+                    lines.append(line)
+                    continue
                 first = signature[8][0]
                 signature[8] = ("B" if first == "A" else "A") + signature[8][1:]
                 words[4] = " ".join(signature)

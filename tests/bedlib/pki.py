@@ -41,15 +41,10 @@ class Pki:
         self.root = f"{folder}/root.crt"
 
     def create(self):
-        """Root (10 years) and intermediate (1 year)."""
+        """Root (10 years) and intermediate (6 days, as the leafs: nothing of the ordinary bed needs a revocation check)."""
         os.makedirs(self.folder, exist_ok=True)
         for name in ("root", "intermediate"):
-            base = f"{self.folder}/{name}.ca"
-            os.makedirs(f"{base}/issued", exist_ok=True)
-            write(f"{base}/index", "")
-            write(f"{base}/serial", "1000\n")
-            write(f"{base}/crlnumber", "1000\n")
-            write(f"{base}/config", _CONFIG.format(dir=base, name=name))
+            self._folder(name)
         root = f"{self.folder}/root.ca/root"
         self._key(f"{root}.key")
         run(["openssl", "req", "-x509", "-new", "-config", f"{self.folder}/root.ca/config", "-key", f"{root}.key", "-days",
@@ -58,15 +53,15 @@ class Pki:
         write(self.root, read(f"{root}.crt"))
         between = f"{self.folder}/intermediate.ca/intermediate"
         self._key(f"{between}.key")
-        self._sign("root", f"{between}.key", f"{between}.crt", "Restante test intermediate", -86400, 365 * 86400,
+        self._sign("root", f"{between}.key", f"{between}.crt", "Restante test intermediate", -86400, 5 * 86400,
                    "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n"
                    "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
         write(f"{self.folder}/intermediate.crt", read(f"{between}.crt"))
 
     def issue(self, name, hosts, *, start=-86400, end=5 * 86400, by="intermediate", extensions="", chain=True):
         """Issues NAME.key and NAME.crt for the host names `hosts`. start and end are seconds from now, so end=-60 is an
-        expired one; the default life of six days needs no revocation check. by: "intermediate", "root", or "self" (a
-        self-signed one). extensions: further lines of an openssl extension section (e.g. crlDistributionPoints=URI:...).
+        expired one; the default life of six days needs no revocation check. by: "intermediate", "root", an authority's
+        name, or "self" (a self-signed one). extensions: further lines of an openssl extension section (e.g. crlDistributionPoints=URI:...).
         chain=False leaves the intermediate out of NAME.crt. Returns (certificate file, key file)."""
         key, certificate = f"{self.folder}/{name}.key", f"{self.folder}/{name}.crt"
         self._key(key)
@@ -80,24 +75,43 @@ class Pki:
         else:
             self._sign(by, key, certificate, hosts[0], start, end,
                        usage + "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
-            if chain and by == "intermediate":
-                write(certificate, read(certificate) + read(f"{self.folder}/intermediate.crt"))
+            if chain and by != "root":
+                write(certificate, read(certificate) + read(f"{self.folder}/{by}.crt"))
         return certificate, key
+
+    def authority(self, name, *, end=365 * 86400, extensions=""):
+        """A further intermediate under the root, for issue(by=name); its certificate is NAME.crt."""
+        self._folder(name)
+        base = f"{self.folder}/{name}.ca/{name}"
+        self._key(f"{base}.key")
+        self._sign("root", f"{base}.key", f"{base}.crt", f"Restante test {name}", -86400, end,
+                   "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n"
+                   f"subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n{extensions}\n")
+        write(f"{self.folder}/{name}.crt", read(f"{base}.crt"))
 
     def revoke(self, name, by="intermediate"):
         run(["openssl", "ca", "-config", f"{self.folder}/{by}.ca/config", "-revoke", f"{self.folder}/{name}.crt"])
 
-    def crl(self, path, by="intermediate"):
-        """Writes the CRL of an issuer (DER)."""
-        run(["openssl", "ca", "-config", f"{self.folder}/{by}.ca/config", "-gencrl", "-out", f"{path}.pem"])
+    def crl(self, path, by="intermediate", *, start=-3600, end=86400):
+        """Writes the CRL of an issuer (DER), in force from start to end (seconds from now)."""
+        run(["openssl", "ca", "-config", f"{self.folder}/{by}.ca/config", "-gencrl", "-crl_lastupdate", _stamp(start),
+             "-crl_nextupdate", _stamp(end), "-out", f"{path}.pem"])
         run(["openssl", "crl", "-in", f"{path}.pem", "-outform", "DER", "-out", path])
 
-    def tlsa(self, certificate):
-        """The data of a TLSA 3 1 1 record for a certificate file."""
+    def tlsa(self, certificate, usage=3):
+        """The data of a TLSA 3 1 1 (or 2 1 1) record for a certificate file."""
         public = run(["openssl", "x509", "-in", certificate, "-pubkey", "-noout"]).stdout
         der = run(["openssl", "pkey", "-pubin", "-outform", "DER"], input=public).stdout
         digest = run(["openssl", "dgst", "-sha256", "-r"], input=der).stdout.split()[0].decode()
-        return f"3 1 1 {digest}"
+        return f"{usage} 1 1 {digest}"
+
+    def _folder(self, name):
+        base = f"{self.folder}/{name}.ca"
+        os.makedirs(f"{base}/issued", exist_ok=True)
+        write(f"{base}/index", "")
+        write(f"{base}/serial", "1000\n")
+        write(f"{base}/crlnumber", "1000\n")
+        write(f"{base}/config", _CONFIG.format(dir=base, name=name))
 
     def _key(self, path):
         run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", path])

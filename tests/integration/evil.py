@@ -153,6 +153,11 @@ class EvilTicket:
         except Exception as e:
             raise Failure(f"{e}; it is {last}") from e
 
+    def wait_tried(self, timeout=30):
+        """Waits until the first call for it has ended, well or not; returns the job."""
+        return wait_for("a first try", lambda: (job := self.job()) and (job["tries"] or job["state"] in ENDED_JOBS) and job,
+                        timeout, 0.05)
+
     def wait_nack(self, reason, timeout=30):
         """Waits for the nack; its text."""
         wait_for(f"a nack of {self.sender}", lambda: self.nacks, timeout, 0.05)
@@ -165,16 +170,18 @@ class Evil:
     """A domain of its own below .test whose link host is at x, on a port of its own. A context manager.
 
     handler(request): answers everything in place of the tickets. certificate: arguments of Pki.issue. Further arguments go
-    to LinkHost.
+    to LinkHost. tlsa: the data of TLSA records for it; signed: whether its zone is. pki: another than the bed's.
     """
 
-    def __init__(self, bed, *, handler=None, certificate=None, designation="", **options):
+    def __init__(self, bed, *, handler=None, certificate=None, designation="", tlsa=(), signed=True, pki=None,
+                 **options):
         self.bed, self.tickets = bed, {}
         self.domain = f"evil{os.getpid()}x{next(_numbers)}.test"
         self.host_name = f"pull.{self.domain}"
         issue = {"hosts": [self.host_name]} | (certificate or {})
-        self.host = LinkHost(bed.x, bed.pki.issue(self.host_name, **issue), handler or self.serve, **({"port": 0} | options))
-        self.designation = designation
+        self.certificate = (pki or bed.pki).issue(self.host_name, **issue)
+        self.host = LinkHost(bed.x, self.certificate, handler or self.serve, **({"port": 0} | options))
+        self.designation, self.tlsa, self.signed = designation, tlsa, signed
 
     def __enter__(self):
         self.host.__enter__()
@@ -185,7 +192,8 @@ class Evil:
         """Designates this port of the link host, and has new stubs name it."""
         self.port = port
         record = f"v=restante1; h={self.host_name}:{port}; r=1{self.designation}"
-        self.bed.dns.zone(self.domain, mail_records(self.bed.x.address, record) + [f"pull A {self.bed.x.address}"])
+        self.bed.dns.zone(self.domain, mail_records(self.bed.x.address, record) + [f"pull A {self.bed.x.address}"] +
+                          [f"_{port}._tcp.pull TLSA {data}" for data in self.tlsa], signed=self.signed)
 
     def __exit__(self, *_):
         self.host.__exit__()

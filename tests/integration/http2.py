@@ -53,8 +53,9 @@ class _Connection(threading.Thread):
         super().__init__(daemon=True)
         self.server, self.raw = server, raw
         self.lock = threading.Condition()
-        self.closed = False
+        self.closed, self.received = False, bytearray()
         self.reset_streams = set()
+        server.talks.append(self)
 
     def run(self):
         try:
@@ -82,6 +83,7 @@ class _Connection(threading.Thread):
                         continue
                     if not data:
                         break
+                    self.received += data
                     events = self.h2.receive_data(data)
                     self._flush()
                     self.lock.notify_all()
@@ -187,7 +189,7 @@ class LinkHost:
 
     def __init__(self, site, certificate, handler, *, port=443, address=None, alpn=("h2",), timeout=120):
         self.handler, self.timeout = handler, timeout
-        self.requests, self.events = queue.Queue(), []
+        self.requests, self.events, self.talks = queue.Queue(), [], []
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self.context.load_cert_chain(*certificate)
@@ -219,6 +221,16 @@ class LinkHost:
     def connections(self):
         """How many TCP connections have come so far."""
         return sum(1 for what, _ in self.events if what == "tcp")
+
+    def frames(self):
+        """The types of all HTTP/2 frames that came, on all connections (1: HEADERS, which bears a request and its key)."""
+        kinds = []
+        for talk in self.talks:
+            data, at = bytes(talk.received), 24  # behind the preface
+            while len(data) >= at + 9:
+                kinds.append(data[at + 3])
+                at += 9 + int.from_bytes(data[at:at + 3], "big")
+        return kinds
 
     def next_request(self, timeout=20):
         try:
