@@ -44,6 +44,11 @@ static enum spf_result check_host(struct check *c, const char *domain);
 
 /* --- what the answer says */
 
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
 /* A bounded copy with '?' for what is not printable. */
 static void put_printable(char *out, size_t max, struct span text)
 {
@@ -60,6 +65,8 @@ static void blame(struct check *c, const char *domain, struct span term, const c
         return;
     c->blamed = true;
     put_printable(c->out->domain, DNS_NAME_MAX, span_of(domain));
+    for (char *p = c->out->domain; *p != '\0'; p++)
+        *p = lower(*p);
     put_printable(c->out->term, SPF_TERM_MAX, term);
     c->out->why = why;
 }
@@ -507,11 +514,10 @@ static bool initial_domain(const char *domain, char out[DNS_NAME_MAX + 1])
     if (len == 0 || len > DNS_NAME_MAX || memchr(domain, '.', len) == NULL)
         return false;
     for (size_t i = 0; i < len; i++) {
-        char lower = domain[i] >= 'A' && domain[i] <= 'Z' ? (char)(domain[i] - 'A' + 'a') : domain[i];
-        if (!(lower >= 'a' && lower <= 'z') && !(lower >= '0' && lower <= '9') &&
-            strchr("-_.", lower) == NULL)
+        char ch = lower(domain[i]);
+        if (!(ch >= 'a' && ch <= 'z') && !(ch >= '0' && ch <= '9') && strchr("-_.", ch) == NULL)
             return false;
-        out[i] = lower;
+        out[i] = ch;
     }
     out[len] = '\0';
     return true;

@@ -4,8 +4,8 @@
  *     rfc7208_driver ADDRESS:PORT < questions > answers
  *
  * A question is a line "CLIENT <tab> HELO <tab> LOCAL PART <tab> DOMAIN", an answer a line "RESULT <tab>
- * EXPLANATION <tab> DOMAIN <tab> TERM <tab> WHY". Each answer is asked for a second time from the cache alone, which must
- * say the same or that it would wait.
+ * EXPLANATION <tab> DOMAIN <tab> TERM <tab> WHY". Each answer is asked for a second time from the cache
+ * alone, which must say the same or that it would wait.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PACKET_MAX 4096
+#define PACKET_MAX 65536
 
 struct responder {
     const struct zone_row *zone;
