@@ -127,12 +127,16 @@ void trust_fetch(struct trust *t, const char *url)
     pthread_mutex_unlock(&t->lock);
 }
 
-enum err trust_judge_waiting(struct trust *t, const struct chain *chain, struct revocation_verdict *out)
+enum err trust_judge_waiting(struct trust *t, const struct chain *chain, int64_t deadline_mono_ms,
+                             struct revocation_verdict *out)
 {
     enum err err = trust_judge(t, chain, out);
     for (int round = 0; round < ROUNDS_MAX && out->needed_count > 0; round++) {
-        for (size_t i = 0; i < out->needed_count; i++)
+        for (size_t i = 0; i < out->needed_count; i++) {
+            if (clock_mono_ms() >= deadline_mono_ms)
+                return err;
             trust_fetch(t, out->needed[i]);
+        }
         err = trust_judge(t, chain, out);
     }
     return err;

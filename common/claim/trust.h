@@ -26,7 +26,9 @@ enum err trust_judge(struct trust *t, const struct chain *chain, struct revocati
 /* Calls for a list, unless it is here or is being called for: then it waits for that. Blocks up to
  * crl_timeout_ms. */
 void trust_fetch(struct trust *t, const char *url);
-/* trust_judge with all the fetching that it takes, each list within crl_timeout_ms. */
-enum err trust_judge_waiting(struct trust *t, const struct chain *chain, struct revocation_verdict *out);
+/* trust_judge with all the fetching that it takes. Once the deadline has passed no further list is fetched: it
+ * blocks up to crl_timeout_ms beyond it. */
+enum err trust_judge_waiting(struct trust *t, const struct chain *chain, int64_t deadline_mono_ms,
+                             struct revocation_verdict *out);
 
 #endif

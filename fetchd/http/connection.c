@@ -109,7 +109,7 @@ void connection_release(struct connection *c)
 
 void connection_free(struct connection *c)
 {
-    X509_free(c->certificate);
+    chain_free(c->chain);
     free(c);
 }
 
@@ -413,7 +413,7 @@ static void handshake(struct connection *c)
         linger(c);
         return;
     }
-    c->certificate = tls_client_certificate(c->ssl);
+    c->chain = tls_client_chain(c->ssl);
     open_http(c);
 }
 

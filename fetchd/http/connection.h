@@ -29,7 +29,7 @@ struct connection {
     struct listener *listener;
     struct http_peer peer; /* constant from CONNECTION_OPEN on */
     bool address_counted;
-    X509 *certificate; /* verified; constant from CONNECTION_OPEN on; NULL when there is none */
+    struct chain *chain; /* the client's, verified; constant from CONNECTION_OPEN on; NULL: none */
     enum connection_state state;
     int fd;
     SSL *ssl;

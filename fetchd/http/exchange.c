@@ -530,7 +530,12 @@ const struct http_peer *http_peer(const struct http_exchange *x)
 
 bool http_peer_has_name(const struct http_exchange *x, const char *host)
 {
-    return x->connection->certificate != NULL && tls_certificate_has_name(x->connection->certificate, host);
+    return x->connection->chain != NULL && chain_names_host(x->connection->chain, host);
+}
+
+const struct chain *http_peer_chain(const struct http_exchange *x)
+{
+    return x->connection->chain;
 }
 
 void http_use_pool(struct http_exchange *x, struct pool *pool)

@@ -170,16 +170,30 @@ static int on_verify(X509_STORE_CTX *store, void *arg)
     return 1;
 }
 
-X509 *tls_client_certificate(const SSL *ssl)
+struct chain *tls_client_chain(const SSL *ssl)
 {
-    return SSL_get_verify_result(ssl) == X509_V_OK ? SSL_get1_peer_certificate(ssl) : NULL;
+    struct chain *chain = NULL;
+
+    if (SSL_get0_peer_certificate(ssl) == NULL || SSL_get_verify_result(ssl) != X509_V_OK ||
+        chain_create(SSL_get0_verified_chain(ssl), span_of(NULL), &chain) != ERR_OK)
+        return NULL;
+    return chain;
 }
 
-bool tls_certificate_has_name(X509 *certificate, const char *host)
+/* A session with a client's certificate is not resumed: the ticket brings the certificate back, but not the
+ * chain by which it was verified, and without that nobody can tell whether it was revoked meanwhile. */
+static SSL_TICKET_RETURN on_ticket_read(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t len,
+                                        SSL_TICKET_STATUS status, void *arg)
 {
-    return X509_check_host(certificate, host, 0,
-                           X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS,
-                           NULL) == 1;
+    (void)ssl;
+    (void)name;
+    (void)len;
+    (void)arg;
+    bool use = (status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW) &&
+               SSL_SESSION_get0_peer(session) == NULL;
+    if (!use)
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+    return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
 }
 
 /* ---- contexts ---- */
@@ -230,7 +244,8 @@ static enum err context_make(struct tls *t, SSL_CTX **out, struct buf *why)
     if (SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION) != 1 ||
         SSL_CTX_set_cipher_list(c, TLS12_SUITES) != 1 ||
         SSL_CTX_set_session_id_context(c, session_context, sizeof session_context - 1) != 1 ||
-        SSL_CTX_set_tlsext_ticket_key_evp_cb(c, on_ticket) != 1)
+        SSL_CTX_set_tlsext_ticket_key_evp_cb(c, on_ticket) != 1 ||
+        SSL_CTX_set_session_ticket_cb(c, NULL, on_ticket_read, NULL) != 1)
         e = complain(why, "TLS set-up", NULL);
     else if (SSL_CTX_use_certificate_chain_file(c, t->certificate_file) != 1)
         e = complain(why, "certificate", t->certificate_file);
@@ -300,8 +315,7 @@ enum err tls_reload(struct tls *t, struct buf *why)
     pthread_mutex_lock(&t->lock);
     old = t->context;
     t->context = fresh;
-    /* A resumed session brings its client's certificate along unverified: end all of them with the old CA
-     * file. */
+    /* Sessions end with what they were begun under. */
     secret_wipe(t->ticket_key, sizeof t->ticket_key);
     pthread_mutex_unlock(&t->lock);
     SSL_CTX_free(old);

@@ -8,6 +8,7 @@
 #include <openssl/ssl.h>
 
 #include "base/buf.h"
+#include "certificate/chain.h"
 
 struct tls;
 
@@ -22,9 +23,8 @@ enum err tls_reload(struct tls *t, struct buf *why);
 SSL *tls_accept(struct tls *t);
 /* "h2" was agreed on. A client that offers other protocols only has got an alert before. */
 bool tls_is_h2(const SSL *ssl);
-/* The client's certificate if it showed one that verifies; to be freed by X509_free. */
-X509 *tls_client_certificate(const SSL *ssl);
-/* host is among the certificate's DNS names (RFC 6125; the subject is not looked at). */
-bool tls_certificate_has_name(X509 *certificate, const char *host);
+/* The client's certificates if it showed some that verify, else NULL; the caller owns it. Whether they are
+ * revoked is not known yet. */
+struct chain *tls_client_chain(const SSL *ssl);
 
 #endif

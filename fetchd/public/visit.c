@@ -11,6 +11,7 @@
 #include "base/encode.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "claim/trust.h"
 #include "dns/designation.h"
 #include "lifecycle/story.h"
 #include "mail/address.h"
@@ -116,7 +117,18 @@ static bool is_pickup(const struct settings *s, const char *domain)
     return false;
 }
 
-/* ERR_OK, ERR_FORBIDDEN, or ERR_DNS_TEMPORARY while it cannot be told. */
+/* The certificate that makes him a puller: as with link hosts that we call. May fetch lists. */
+static enum err not_revoked(const struct visit *v)
+{
+    struct revocation_verdict verdict;
+    enum err e = trust_judge_waiting(v->env->trust, http_peer_chain(v->x), clock_mono_ms() + PULLER_LOOKUP_MS,
+                                     &verdict);
+    if (e != ERR_OK)
+        visit_log(v, &v->ticket, e == ERR_CERT_REVOKED ? "rejected" : "deferred", verdict.detail);
+    return e == ERR_CERT_REVOKED ? ERR_FORBIDDEN : e;
+}
+
+/* ERR_OK, ERR_FORBIDDEN, or ERR_DNS_TEMPORARY or ERR_REVOCATION_UNKNOWN while it cannot be told. */
 static enum err designated(struct visit *v)
 {
     struct address recipient;
@@ -133,7 +145,7 @@ static enum err designated(struct visit *v)
     enum err by_name =
         designation_puller_names(v->env->resolver, recipient.domain, deadline, certificate_names, v, &yes);
     if (by_name == ERR_OK && yes)
-        return ERR_OK;
+        return not_revoked(v);
     if (by_address != ERR_OK || by_name != ERR_OK)
         return ERR_DNS_TEMPORARY;
     return ERR_FORBIDDEN;

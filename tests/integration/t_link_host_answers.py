@@ -36,7 +36,8 @@ def test_served_rightly(bed):
 def test_wrong_answers(bed):
     """Each of these is tried again, and nothing is delivered."""
     box = Box(bed.b, "bob")
-    with LinkHost(bed.x, bed.pki.issue("other.evil.test", ["other.evil.test"]), lambda r: r.answer(200, [], b"caught")) as trap:
+    with LinkHost(bed.x, bed.pki.issue("other.evil.test", ["other.evil.test"]), lambda r: r.answer(200, [], b"caught"),
+                  port=0) as trap:
         elsewhere = f"https://pull.a.test:{trap.listener.getsockname()[1]}/"
         answers = {
             "redirect": lambda r, t: r.answer(302, [("location", elsewhere)]),

@@ -4,7 +4,8 @@ verifies, or an address in p=, is enough; while DNS cannot tell, 503."""
 import contextlib
 import ssl
 
-from harness import check, equal, letter, submit
+from certificates import DAY, LONG, CrlServer, point
+from harness import check, daemon_log, equal, letter, submit
 from puller import Offer, end, waiting
 from restante import caught, configured, mail_records, zones
 
@@ -53,6 +54,34 @@ def test_client_certificates(bed):
         with with_certificate(bed, offer, "good9", ["mx.b.test"]) as client:
             end(offer.claim(client), 200)
             end(offer.ack(client), 204)
+
+
+def test_revoked_certificates(bed):
+    """A long-lived certificate of b's MX host is as good as b's address while its CRL says so; revoked: 403; its CRL stale, missing
+    or none named: 503 with Retry-After, and with revocation = soft served."""
+    with CrlServer(bed) as crls, waiting(bed, letter(), to="bob@b.test") as offer:
+        def ask(name, want, path):
+            extensions = {"extensions": point(crls.url(path))} if path else {}
+            certificate = known.get(name) or bed.pki.issue(name, ["mx.b.test"], end=LONG, **extensions)
+            known[name] = certificate
+            with offer.client(bed.x, certificate=certificate) as client:
+                answer = end(offer.head(client), want, f"answer to a certificate ({name})")
+                check(want != 503 or int(answer.headers["retry-after"]) >= 1, "Retry-After")
+        known, log = {}, daemon_log(bed.a, "fetchd")
+        known["revoked"] = bed.pki.issue("revoked", ["mx.b.test"], end=LONG, extensions=point(crls.url("/good.crl")))
+        bed.pki.revoke("revoked")
+        crls.publish("/good.crl")
+        crls.publish("/stale.crl", start=-2 * DAY, end=-60)
+        ask("good", 204, "/good.crl")
+        ask("revoked", 403, "/good.crl")
+        equal(crls.asked.count("/good.crl"), 1, "times that the list was fetched")
+        for name, path in (("stale", "/stale.crl"), ("missing", "/missing.crl"), ("unnamed", None)):
+            ask(name, 503, path)
+        log.wait(r"status=rejected \(the certificate is revoked \(CRL, CN=mx.b.test")
+        log.wait(r"status=deferred \(no usable CRL: HTTP status 404")
+        with configured(bed.a, revocation="soft"):
+            ask("missing", 204, "/missing.crl")
+            ask("revoked", 403, "/good.crl")
 
 
 def test_designated_addresses(bed):

@@ -563,13 +563,16 @@ def a_client_certificate_gives_a_name_if_it_verifies(site):
 
 
 @case
-def a_resumed_session_keeps_its_name(site):
-    context = site.context(certificate="puller")
-    first = tls_socket(site.port, context)
-    equal(Connection(first).get("/name?mx.b.test")[1], b"yes\n")
-    second = tls_socket(site.port, context, session=first.session)
-    equal(second.session_reused, True)
-    equal(Connection(second).get("/name?mx.b.test")[1], b"yes\n")
+def a_session_with_a_certificate_is_not_resumed(site):
+    """The chain, and with it what is known of its revocation, is in no ticket."""
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        context = site.context(certificate="puller")
+        context.minimum_version = context.maximum_version = version
+        first = tls_socket(site.port, context)
+        equal(Connection(first).get("/name?mx.b.test")[1], b"yes\n")
+        second = tls_socket(site.port, context, session=first.session)
+        equal(second.session_reused, False)
+        equal(Connection(second).get("/name?mx.b.test")[1], b"yes\n")
 
 
 @case
