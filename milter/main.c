@@ -95,6 +95,7 @@ static enum err prepare(const struct settings *settings, struct buf *why)
         return e;
     site.networks = networks;
     site.network_count = settings->submission_networks.count;
+    site.legacy_asked = settings->legacy_asked;
     if ((e = connect_fetchd(settings, &site.fetchd)))
         return e;
     /* The MTA's group may connect (the folder has the set-group-id bit), nobody else. */

@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/secret.h"
-#include "mail/address.h"
 #include "mail/stub.h"
 #include "milter/message.h"
 #include "milter/reply.h"
@@ -307,11 +306,10 @@ enum err message_field(struct message *m, const char *name, const char *value)
                   MESSAGE_HEADER_MAX);
         return ERR_OK;
     }
-    if (!e && field_bytes > MESSAGE_FIELD_MAX) {
-        reply_set(&m->refusal, 552, "5.3.4",
+    if (!e && field_bytes > MESSAGE_FIELD_MAX && !m->cut.smtp) {
+        reply_set(&m->cut, 552, "5.3.4",
                   "the header field %.40s has %zu bytes; at most %d can be kept unaltered", name, field_bytes,
                   MESSAGE_FIELD_MAX);
-        return ERR_OK;
     }
     if (!e && (row = row_to_show(m, name))) {
         size_t bytes = field_bytes - name_len - 1 - 2;
@@ -324,22 +322,16 @@ enum err message_field(struct message *m, const char *name, const char *value)
     return e;
 }
 
-bool message_sender_enabled(const struct message *m)
+bool message_sender_enabled(const struct message *m, const struct domain_set *enabled)
+{
+    return domain_set_has_address(enabled, m->plan.envelope.sender);
+}
+
+bool message_recipient_enabled(const struct message *m, const struct domain_set *enabled)
 {
     const struct api_envelope *env = &m->plan.envelope;
-    struct address sender;
-    char domain[ADDRESS_DOMAIN_MAX + 1];
-
-    if (!env->sender || !*env->sender || address_parse(span_of(env->sender), &sender) != ERR_OK ||
-        sender.null)
-        return false;
-    for (const char *at = env->domains; *at;) {
-        size_t len = strcspn(at, ", \t\r\n");
-        if (len && domain_normalise(span_bytes(at, len), domain) == ERR_OK &&
-            strcmp(domain, sender.domain) == 0)
+    for (size_t i = 0; i < env->recipient_count; i++)
+        if (domain_set_has_address(enabled, env->recipient[i].address))
             return true;
-        at += len;
-        at += strspn(at, ", \t\r\n");
-    }
     return false;
 }

@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/netaddr.h"
 #include "local/api.h"
+#include "mail/domain_set.h"
 
 /* Postfix cuts a field at about 60,000 bytes for every milter, and in the mail itself; a letter with such a
  * field would not be kept as it was sent. Counted is the whole field as it goes over the wire, final CRLF
@@ -56,6 +57,8 @@ struct message {
     uint64_t body_bytes;
     int64_t began_ms;         /* monotonic */
     struct api_reply refusal; /* smtp != 0: what makes the message impossible, the first of it */
+    struct api_reply cut;     /* smtp != 0: a field is so long that the MTA may have cut it; whoever deposits
+                                 this letter must be told so */
 };
 
 void message_init(struct message *m);
@@ -74,13 +77,14 @@ enum err message_rcpt(struct message *m, char *const *argv, const char *mailer);
 enum err message_queue_id(struct message *m, const char *id); /* NULL: no change */
 /*
  * A header field as it was before the MTA took it apart: name ":" value CRLF, '\n' in the value as CRLF; the
- * blank after the colon belongs to the value (SMFIP_HDR_LEADSPC). A field that is too long, or one field too
- * many, sets m->refusal to 552 5.3.4 and is left out. ERR_NOMEM.
+ * blank after the colon belongs to the value (SMFIP_HDR_LEADSPC). A field longer than MESSAGE_FIELD_MAX sets
+ * m->cut to 552 5.3.4. A header that is too large, or one field too many, sets m->refusal to it and is left
+ * out. ERR_NOMEM.
  */
 enum err message_field(struct message *m, const char *name, const char *value);
 
-/* Whether the reverse-path's domain is one of the enabled ones. False for the null reverse-path and for what
- * is no address. */
-bool message_sender_enabled(const struct message *m);
+/* Whether the reverse-path's domain is an enabled one, or that of some recipient. */
+bool message_sender_enabled(const struct message *m, const struct domain_set *enabled);
+bool message_recipient_enabled(const struct message *m, const struct domain_set *enabled);
 
 #endif

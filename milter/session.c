@@ -10,37 +10,42 @@
 #include "base/kill.h"
 #include "base/log.h"
 #include "milter/inbound.h"
-#include "milter/outbound.h"
 #include "milter/reply.h"
 #include "milter/session.h"
+#include "milter/upload.h"
 
 enum state {
-    STATE_IDLE,      /* between messages */
-    STATE_COLLECT,   /* envelope and header are being shown */
-    STATE_LETTER,    /* the letter is streaming to fetchd */
-    STATE_STUB,      /* a stub for us: fetchd is told at its end */
-    STATE_DEPOSITED, /* durable at fetchd; recipients are being removed from the envelope */
+    STATE_IDLE,    /* between messages */
+    STATE_COLLECT, /* envelope and header are being shown */
+    STATE_LETTER,  /* the letter is streaming to fetchd */
+    STATE_STUB,    /* a stub for us: fetchd is told at its end */
+    STATE_DROP,    /* some recipients are to be dropped at its end, nothing streams */
+    STATE_REMOVAL, /* recipients are being removed from the envelope; what fetchd took is durable */
     STATE_COUNT
 };
 
-static const char *const state_name[STATE_COUNT] = {"idle", "collect", "letter", "stub", "deposited"};
+static const char *const state_name[STATE_COUNT] = {"idle", "collect", "letter", "stub", "drop", "removal"};
 
 #define TO(state) (1U << (state))
 static const unsigned transitions[STATE_COUNT] = {
     [STATE_IDLE] = TO(STATE_COLLECT),
-    [STATE_COLLECT] = TO(STATE_IDLE) | TO(STATE_LETTER) | TO(STATE_STUB),
-    [STATE_LETTER] = TO(STATE_IDLE) | TO(STATE_DEPOSITED),
+    [STATE_COLLECT] = TO(STATE_IDLE) | TO(STATE_LETTER) | TO(STATE_STUB) | TO(STATE_DROP),
+    [STATE_LETTER] = TO(STATE_IDLE) | TO(STATE_REMOVAL),
     [STATE_STUB] = TO(STATE_IDLE),
-    [STATE_DEPOSITED] = TO(STATE_IDLE),
+    [STATE_DROP] = TO(STATE_IDLE) | TO(STATE_REMOVAL),
+    [STATE_REMOVAL] = TO(STATE_IDLE),
 };
 
 struct session {
     const struct session_site *site;
-    char *domains;
+    char *domains; /* as the MTA gave them */
+    struct domain_set enabled;
     struct message_client client;
     enum state state;
     struct message message;
-    struct outbound outbound;
+    struct upload upload;
+    bool *removed; /* for each recipient: he is to be removed from the envelope; owned */
+    size_t removed_count;
     struct api_reply refusal;
 };
 
@@ -68,8 +73,11 @@ static void forget(struct session *s)
     if (s->state == STATE_IDLE)
         return;
     enter(s, STATE_IDLE);
-    outbound_abort(&s->outbound);
+    upload_abort(&s->upload);
     message_free(&s->message);
+    free(s->removed);
+    s->removed = NULL;
+    s->removed_count = 0;
 }
 
 /* The summary line of a message that fetchd was asked about. */
@@ -80,13 +88,13 @@ static void summarise(struct session *s, const char *status, const char *detail)
     struct log_line line;
 
     log_line_begin(&line, env->queue_id);
-    if (*s->outbound.first_ticket)
-        log_line_str(&line, LOG_KEY_TICKET, s->outbound.first_ticket);
+    if (*s->upload.first_ticket)
+        log_line_str(&line, LOG_KEY_TICKET, s->upload.first_ticket);
     log_line_addr(&line, LOG_KEY_FROM, env->sender ? env->sender : "");
     if (env->recipient_count > 0)
         log_line_addr(&line, LOG_KEY_TO, env->recipient[0].address);
     log_line_num(&line, LOG_KEY_NRCPT, (int64_t)m->recipients_given);
-    if (s->state == STATE_DEPOSITED)
+    if (s->state == STATE_REMOVAL && s->upload.taken_count)
         log_line_num(&line, LOG_KEY_SIZE, (int64_t)(m->header.len + 2 + m->body_bytes));
     if (env->client_address)
         log_line_str(&line, LOG_KEY_CLIENT, env->client_address);
@@ -120,9 +128,10 @@ enum err session_open(const struct session_site *site, const char *host, const s
         return ERR_NOMEM;
     s->site = site;
     message_init(&s->message);
-    outbound_init(&s->outbound);
+    upload_init(&s->upload);
     s->domains = strdup(domains);
-    if (!s->domains || message_client_init(&s->client, host, peer) != ERR_OK) {
+    if (!s->domains || domain_set_parse(domains, &s->enabled) != ERR_OK ||
+        message_client_init(&s->client, host, peer) != ERR_OK) {
         session_close(s);
         return ERR_NOMEM;
     }
@@ -137,6 +146,7 @@ void session_close(struct session *s)
     session_abort(s);
     message_free(&s->message);
     message_client_free(&s->client);
+    domain_set_free(&s->enabled);
     free(s->domains);
     free(s);
 }
@@ -194,9 +204,16 @@ static bool may_submit(const struct session *s)
 }
 
 /* See "When fetchd is asked" in session.h. */
-static bool concerns_us(const struct session *s)
+enum concern { CONCERN_NONE, CONCERN_STUB, CONCERN_SUBMISSION, CONCERN_LEGACY };
+
+static enum concern concern_of(const struct session *s)
 {
-    return s->message.has_stub || (message_sender_enabled(&s->message) && may_submit(s));
+    if (s->message.has_stub)
+        return CONCERN_STUB;
+    if (may_submit(s))
+        return message_sender_enabled(&s->message, &s->enabled) ? CONCERN_SUBMISSION : CONCERN_NONE;
+    return s->site->legacy_asked && message_recipient_enabled(&s->message, &s->enabled) ? CONCERN_LEGACY
+                                                                                        : CONCERN_NONE;
 }
 
 /* Asks for the plan. False: *why is set. */
@@ -237,27 +254,55 @@ out:
     return understood;
 }
 
-/* Some recipients become stubs, the others stay as they are; or the plan cannot be carried out, and the
- * message waits. */
-static enum session_step start_letter(struct session *s, const struct api_plan_answer *answer)
+/* Those whom fetchd takes (deposited, kept) or drops are removed in the end. ERR_NOMEM. */
+static enum err choose(struct session *s, const struct api_plan_answer *answer)
 {
-    const struct api_envelope *env = &s->message.plan.envelope;
-    struct api_reply why;
-    bool any;
+    bool legacy = answer->kind == API_LEGACY;
+    enum err e = upload_choose(&s->upload, legacy ? UPLOAD_KEEP : UPLOAD_DEPOSIT, &s->message, answer,
+                               legacy ? API_VERDICT_KEEP : API_VERDICT_STUB);
 
-    if (answer->recipient_count != env->recipient_count)
+    if (e)
+        return e;
+    if (!(s->removed = calloc(answer->recipient_count + 1, sizeof *s->removed)))
+        return ERR_NOMEM;
+    for (size_t i = 0; i < answer->recipient_count; i++) {
+        s->removed[i] = s->upload.taken[i] || answer->verdict[i] == API_VERDICT_DROP;
+        s->removed_count += s->removed[i];
+    }
+    return ERR_OK;
+}
+
+/* What may be said of a recipient in a plan of this kind. A refusal without a word on why is none. */
+static bool verdict_fits(enum api_kind kind, enum api_verdict verdict)
+{
+    return verdict == API_VERDICT_PLAIN || (kind == API_LETTER && verdict == API_VERDICT_STUB) ||
+           (kind == API_LEGACY && (verdict == API_VERDICT_KEEP || verdict == API_VERDICT_DROP));
+}
+
+/* Some recipients are fetchd's, the others stay as they are; or the plan cannot be carried out, and the
+ * message waits. */
+static enum session_step follow_verdicts(struct session *s, const struct api_plan_answer *answer)
+{
+    struct api_reply why;
+
+    if (answer->recipient_count != s->message.plan.envelope.recipient_count)
         return refuse_unavailable(s);
     for (size_t i = 0; i < answer->recipient_count; i++)
-        if (answer->verdict[i] == API_VERDICT_REFUSE)
-            return refuse_unavailable(s); /* a refusal without a word on why */
-    if (outbound_choose(&s->outbound, &s->message, answer, &any) != ERR_OK)
+        if (!verdict_fits(answer->kind, answer->verdict[i]))
+            return refuse_unavailable(s);
+    if (choose(s, answer) != ERR_OK)
         return refuse_unavailable(s);
-    if (!any) {
-        summarise(s, "plain", "no recipient takes stubs");
+    if (s->removed_count == 0) {
+        if (answer->kind == API_LETTER)
+            summarise(s, "plain", "no recipient takes stubs");
         forget(s);
         return SESSION_PASS;
     }
-    if (!outbound_begin(&s->outbound, s->site->fetchd, &s->message, &why))
+    if (s->upload.taken_count == 0) {
+        enter(s, STATE_DROP);
+        return SESSION_CONTINUE;
+    }
+    if (!upload_begin(&s->upload, s->site->fetchd, &s->message, &why))
         return refuse(s, &why);
     enter(s, STATE_LETTER);
     return SESSION_CONTINUE;
@@ -274,14 +319,13 @@ static enum session_step follow_plan(struct session *s, const struct api_plan_an
         forget(s);
         return SESSION_PASS;
     case API_LETTER:
-        return start_letter(s, answer);
+    case API_LEGACY:
+        return follow_verdicts(s, answer);
     case API_STUB:
         if (!s->message.has_stub || s->message.plan.envelope.recipient_count != 1)
             break;
         enter(s, STATE_STUB);
         return SESSION_CONTINUE;
-    case API_LEGACY:
-        break;
     }
     return refuse_unavailable(s);
 }
@@ -294,12 +338,17 @@ enum session_step session_header_end(struct session *s)
 
     if (s->state != STATE_COLLECT)
         return refuse_unavailable(s);
-    if (s->message.refusal.smtp)
-        return refuse(s, &s->message.refusal);
-    if (!concerns_us(s)) {
+    if (s->message.refusal.smtp && s->message.refusal.smtp < 500)
+        return refuse(s, &s->message.refusal); /* not all of it is known: whose it is cannot be told */
+    enum concern concern = concern_of(s);
+    if (concern == CONCERN_NONE) {
         forget(s);
         return SESSION_PASS;
     }
+    if (s->message.refusal.smtp)
+        return refuse(s, &s->message.refusal);
+    if (s->message.cut.smtp && concern != CONCERN_LEGACY)
+        return refuse(s, &s->message.cut);
     if (s->message.recipients_given > s->message.plan.envelope.recipient_count) {
         reply_set(&why, 554, "5.5.3", "more than %d recipients", API_RECIPIENTS_MAX);
         return refuse(s, &why);
@@ -314,8 +363,8 @@ enum session_step session_body(struct session *s, const void *data, size_t len)
     if (s->state != STATE_LETTER)
         return SESSION_SKIP;
     s->message.body_bytes += len;
-    outbound_body(&s->outbound, data, len);
-    return s->outbound.upload ? SESSION_CONTINUE : SESSION_SKIP;
+    upload_body(&s->upload, data, len);
+    return s->upload.stream ? SESSION_CONTINUE : SESSION_SKIP;
 }
 
 static enum session_step finish_stub(struct session *s, local_progress progress, void *arg)
@@ -344,9 +393,12 @@ enum session_step session_message_end(struct session *s, local_progress progress
 
     switch (s->state) {
     case STATE_LETTER:
-        if (!outbound_finish(&s->outbound, progress, arg, &why))
+        if (!upload_finish(&s->upload, progress, arg, &why))
             return refuse(s, &why);
-        enter(s, STATE_DEPOSITED);
+        enter(s, STATE_REMOVAL);
+        return SESSION_CONTINUE;
+    case STATE_DROP:
+        enter(s, STATE_REMOVAL);
         return SESSION_CONTINUE;
     case STATE_STUB:
         return finish_stub(s, progress, arg);
@@ -358,23 +410,29 @@ enum session_step session_message_end(struct session *s, local_progress progress
 
 const char *session_removal(const struct session *s, size_t i)
 {
-    if (s->state != STATE_DEPOSITED)
+    if (s->state != STATE_REMOVAL)
         return NULL;
     for (size_t k = 0; k < s->message.plan.envelope.recipient_count; k++)
-        if (s->outbound.stubbed[k] && i-- == 0)
+        if (s->removed[k] && i-- == 0)
             return s->message.given_recipient[k];
     return NULL;
 }
 
 enum session_step session_removed(struct session *s, bool ok)
 {
-    char detail[80];
+    char detail[100];
 
     if (!ok)
         return refuse_unavailable(s);
-    snprintf(detail, sizeof detail, "stubs=%zu plain=%zu", s->outbound.stub_count,
-             s->message.plan.envelope.recipient_count - s->outbound.stub_count);
-    summarise(s, "deposited", detail);
+    size_t taken = s->upload.taken_count, removed = s->removed_count,
+           plain = s->message.plan.envelope.recipient_count - removed;
+    if (s->upload.kind == UPLOAD_DEPOSIT) {
+        snprintf(detail, sizeof detail, "stubs=%zu plain=%zu", taken, plain);
+        summarise(s, "deposited", detail);
+    } else {
+        snprintf(detail, sizeof detail, "kept=%zu dropped=%zu plain=%zu", taken, removed - taken, plain);
+        summarise(s, taken ? "kept" : "dropped", detail);
+    }
     KILL_POINT("milter-before-continue");
     forget(s);
     return SESSION_CONTINUE;

@@ -10,9 +10,10 @@
  *   (a) every message with a Restante-Stub field: it may be a stub for one of our users, and a stub is never
  * passed on as mail; (b) every message whose reverse-path is in an enabled domain and whose client may
  * submit: authenticated, in submission_networks, or sendmail(1). Its letter may have to become stubs; where
- * the administrator's table says "pull" it must never go plain, and only fetchd knows. All else cannot
- * concern us and is accepted without a word, so that a dead fetchd stops no ordinary inbound mail. If fetchd
- * does not answer where it is asked, the message is refused for now (451 4.3.2).
+ * the administrator's table says "pull" it must never go plain, and only fetchd knows; (c) unless the setting
+ * legacy_asked says no, every message from other clients with a recipient in an enabled domain: its mailbox
+ * may not want mail from strangers. All else cannot concern us and is accepted without a word. If fetchd does
+ * not answer where it is asked, the message is refused for now (451 4.3.2).
  */
 #ifndef MILTER_SESSION_H
 #define MILTER_SESSION_H
@@ -30,6 +31,7 @@ struct session_site {
     struct local_client *fetchd;      /* borrowed; thread-safe */
     const struct netprefix *networks; /* submission_networks; borrowed */
     size_t network_count;
+    bool legacy_asked;
 };
 
 enum session_step {
@@ -66,8 +68,8 @@ enum session_step session_message_end(struct session *s, local_progress progress
                                       void *arg); /* all but SKIP */
 const char *session_removal(const struct session *s,
                             size_t i); /* NULL after the last; borrows until the next call */
-/* ok: all were removed. If not, the message must be refused for now: its letter is deposited, and the
- * client's next try gets the same tickets. */
+/* ok: all were removed. If not, the message must be refused for now: what fetchd took is durable there, and
+ * the client's next try gets the same tickets, or is kept once more. */
 enum session_step session_removed(struct session *s, bool ok); /* CONTINUE, REFUSE */
 void session_abort(struct session *s);
 const struct api_reply *session_refusal(const struct session *s); /* of the last REFUSE; borrows */

@@ -7,46 +7,12 @@
 #include <string.h>
 
 #include "env/text.h"
+#include "mail/domain_set.h"
 #include "mail/header.h"
 #include "mail/stub.h"
 
 /* Mailers that carry mail away from this site (Postfix and Sendmail); any other name delivers here. */
 static const char *const outbound_mailers[] = {"smtp", "relay", "esmtp"};
-
-/* ---- what main.cf enables */
-
-struct enabled {
-    size_t count;
-    char (*domain)[ADDRESS_DOMAIN_MAX + 1];
-};
-
-static enum err enabled_parse(const char *text, struct enabled *out)
-{
-    size_t room = 1;
-
-    for (const char *p = text; *p; p++)
-        room += *p == ',' || *p == ' ' || *p == '\t';
-    out->count = 0;
-    if (!(out->domain = calloc(room, sizeof *out->domain)))
-        return ERR_NOMEM;
-    for (const char *p = text; *p;) {
-        size_t len = strcspn(p, ", \t\r\n");
-        if (len && domain_normalise(span_bytes(p, len), out->domain[out->count]) == ERR_OK)
-            out->count++;
-        p += len;
-        p += strspn(p, ", \t\r\n");
-    }
-    return ERR_OK;
-}
-
-static bool is_enabled(const struct enabled *enabled, const char *domain)
-{
-    for (size_t i = 0; i < enabled->count; i++) {
-        if (strcmp(enabled->domain[i], domain) == 0)
-            return true;
-    }
-    return false;
-}
 
 /* ---- the message */
 
@@ -79,21 +45,18 @@ static void refuse(struct api_reply *reply, enum err e, const char *text)
     TEXT_CUT(reply->text, text ? text : info->text);
 }
 
-static bool some_recipient_enabled(const struct api_envelope *e, const struct enabled *enabled)
+static bool some_recipient_enabled(const struct api_envelope *e, const struct domain_set *enabled)
 {
-    struct address address;
-
     for (size_t i = 0; i < e->recipient_count; i++) {
-        if (address_parse(span_of(e->recipient[i].address), &address) == ERR_OK && !address.null &&
-            is_enabled(enabled, address.domain))
+        if (domain_set_has_address(enabled, e->recipient[i].address))
             return true;
     }
     return false;
 }
 
 /* A message with a stub field from outside to one of ours. True when that settles the plan. */
-static bool sort_stub(const struct site *site, const struct api_plan *request, const struct enabled *enabled,
-                      struct plan *out)
+static bool sort_stub(const struct site *site, const struct api_plan *request,
+                      const struct domain_set *enabled, struct plan *out)
 {
     size_t stubs;
 
@@ -112,7 +75,7 @@ static bool sort_stub(const struct site *site, const struct api_plan *request, c
 
 /* Why this message is never ours; NULL when it may be deposited. */
 static const char *why_not(const struct site *site, const struct api_plan *request,
-                           const struct enabled *enabled)
+                           const struct domain_set *enabled)
 {
     struct address sender;
     size_t count;
@@ -121,7 +84,7 @@ static const char *why_not(const struct site *site, const struct api_plan *reque
         return "the reverse-path is not understood";
     if (sender.null)
         return "null reverse-path";
-    if (!is_enabled(enabled, sender.domain))
+    if (!domain_set_has(enabled, sender.domain))
         return "the sender's domain is not enabled";
     if (!may_submit(site, &request->envelope))
         return "no submission";
@@ -143,13 +106,13 @@ static bool delivered_here(const char *mailer)
 }
 
 static enum plan_want want_of(const struct site *site, const struct routes *routes,
-                              const struct enabled *enabled, const struct api_recipient *recipient,
+                              const struct domain_set *enabled, const struct api_recipient *recipient,
                               struct address *address)
 {
     if (address_parse(span_of(recipient->address), address) || address->null)
         return PLAN_WANT_PLAIN;
     if (delivered_here(recipient->mailer) || site_is_local(site, address->domain) ||
-        is_enabled(enabled, address->domain))
+        domain_set_has(enabled, address->domain))
         return PLAN_WANT_PLAIN;
     switch (routes_find(routes, address)) {
     case ROUTE_PLAIN:
@@ -196,7 +159,8 @@ static void gather_questions(struct plan *plan, char **names)
 }
 
 static enum err sort_recipients(const struct site *site, const struct routes *routes,
-                                const struct enabled *enabled, const struct api_envelope *e, struct plan *out)
+                                const struct domain_set *enabled, const struct api_envelope *e,
+                                struct plan *out)
 {
     enum err result = ERR_NOMEM;
     struct address address;
@@ -226,20 +190,20 @@ enum err plan_sort(const struct site *site, const struct routes *routes, const s
                    struct plan *out)
 {
     enum err e;
-    struct enabled enabled;
+    struct domain_set enabled;
 
     *out = (struct plan){.kind = API_NONE};
     if (!request->envelope.domains || !request->envelope.domains[0]) {
         out->reason = "no domain is enabled";
         return ERR_OK;
     }
-    if ((e = enabled_parse(request->envelope.domains, &enabled)))
+    if ((e = domain_set_parse(request->envelope.domains, &enabled)))
         return e;
     if (!sort_stub(site, request, &enabled, out) && !(out->reason = why_not(site, request, &enabled))) {
         out->kind = API_LETTER;
         e = sort_recipients(site, routes, &enabled, &request->envelope, out);
     }
-    free(enabled.domain);
+    domain_set_free(&enabled);
     if (e)
         plan_free(out);
     return e;

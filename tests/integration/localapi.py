@@ -1,7 +1,7 @@
 """The local API's server side for cases about the milter alone: real HTTP/2 over a real socket, answers by the case.
 
-It decides nothing: `plan`, `deposit` and `notice` are functions of the request that return (status, JSON). What arrived is kept
-in `plans`, `deposits`, `notices` (whole requests) and `broken` (uploads that ended without their end).
+It decides nothing: `plan`, `deposit`, `keep` and `notice` are functions of the request that return (status, JSON). What arrived
+is kept in `plans`, `deposits`, `keeps`, `notices` (whole requests) and `broken` (uploads that ended without their end).
 """
 
 import collections
@@ -15,6 +15,7 @@ import h2.connection
 import h2.events
 import h2.exceptions
 
+UPLOADS = ("/1/deposit", "/1/keep")
 Deposit = collections.namedtuple("Deposit", "head letter")
 
 
@@ -23,7 +24,7 @@ def error(name, smtp, enhanced, text, status):
 
 
 def verdicts(*words, kind="letter"):
-    return 200, {"kind": kind, "verdicts": list(words), "want_body": "stub" in words}
+    return 200, {"kind": kind, "verdicts": list(words), "want_body": "stub" in words or "keep" in words}
 
 
 NONE = (200, {"kind": "none", "verdicts": [], "want_body": False})
@@ -50,7 +51,8 @@ class Fetchd:
         self.path = path
         self.plan, self.deposit, self.notice = all_stubs, durable, lambda _: (200, {"smtp": 250, "enhanced": "2.0.0",
                                                                                      "text": "kept"})
-        self.plans, self.deposits, self.notices, self.broken = [], [], [], []
+        self.keep = lambda _head, _letter: (201, {"smtp": 250, "enhanced": "2.0.0", "text": "kept"})
+        self.plans, self.deposits, self.keeps, self.notices, self.broken = [], [], [], [], []
         self.connections = 0
         self.keep_letters = True
         self.lock = threading.Lock()
@@ -87,12 +89,13 @@ class Fetchd:
         """(status, JSON) for a whole request; None: the connection is dropped without an answer."""
         if method != "POST":
             return error("not-found", 550, "5.1.1", "not found", 404)
-        if path == "/1/deposit":
+        if path in UPLOADS:
             head, _, letter = body.partition(b"\n")
             head = json.loads(head)
             with self.lock:
-                self.deposits.append(Deposit(head, letter if self.keep_letters else len(letter)))
-            return self.deposit(head, letter)
+                (self.deposits if path == "/1/deposit" else self.keeps).append(
+                    Deposit(head, letter if self.keep_letters else len(letter)))
+            return (self.deposit if path == "/1/deposit" else self.keep)(head, letter)
         request = json.loads(body)
         if path == "/1/plan":
             with self.lock:
@@ -128,7 +131,7 @@ class _Connection:
         finally:
             self.peer.close()
             with self.fetchd.lock:
-                self.fetchd.broken += [bytes(body) for _, path, body in self.streams.values() if path == "/1/deposit"]
+                self.fetchd.broken += [bytes(body) for _, path, body in self.streams.values() if path in UPLOADS]
 
     def flush(self):
         self.peer.sendall(self.h2.data_to_send())
@@ -143,7 +146,7 @@ class _Connection:
             self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
         elif isinstance(event, h2.events.StreamReset):
             method_path_body = self.streams.pop(event.stream_id, None)
-            if method_path_body and method_path_body[1] == "/1/deposit":
+            if method_path_body and method_path_body[1] in UPLOADS:
                 with self.fetchd.lock:
                     self.fetchd.broken.append(bytes(method_path_body[2]))
         elif isinstance(event, h2.events.StreamEnded):

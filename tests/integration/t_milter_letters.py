@@ -37,7 +37,7 @@ def test_envelope_reaches_fetchd(bed):
                                 "mailer": "smtp"}]}
         equal(milter.fetchd.plans[0]["envelope"], want, "envelope of the plan")
         equal(milter.fetchd.deposits[0].head, {"envelope": want}, "head of the deposit")
-        equal(sorted(field["name"] for field in milter.fetchd.plans[0]["fields"]), ["From", "Message-ID"])
+        equal(sorted(field["name"] for field in milter.fetchd.plans[0]["fields"]), ["From", "Message-ID", "Received", "Subject"])
         equal(milter.fetchd.plans[0]["header_bytes"], LETTER.index(b"\r\n\r\n") + 2)
 
 

@@ -45,7 +45,7 @@ def test_many_messages_in_a_session(bed):
             milter.fetchd.plan = plans.get(kind, all_stubs)
             seen = len(milter.fetchd.deposits)
             if kind == "foreign":
-                equal(mta.message(["<eve@x.test>"], [["<alice@a.test>"]], raw(n)).kind, "accept")
+                equal(mta.message(["<eve@x.test>"], [["<carol@c.test>"]], raw(n)).kind, "accept")
             elif kind == "long":
                 mta.envelope(["<alice@a.test>"], [["<bob@b.test>"]], auth="alice")
                 equal(mta.content(b"X: " + b"y" * 62000 + b"\r\n\r\n").code, "552")

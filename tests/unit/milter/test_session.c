@@ -23,17 +23,24 @@ static struct session *open_session(const struct session_site *site, const char 
     return s;
 }
 
-static void give(struct session *s, const char *sender, const char *auth, const char *field,
-                 const char *value)
+static void give_to(struct session *s, const char *sender, const char *recipient, const char *auth,
+                    const char *field, const char *value)
 {
-    char mail[100], rcpt[] = "<bob@b.test>";
+    char mail[100], rcpt[100];
     char *mail_argv[] = {mail, NULL}, *rcpt_argv[] = {rcpt, NULL};
     snprintf(mail, sizeof mail, "%s", sender);
+    snprintf(rcpt, sizeof rcpt, "%s", recipient);
     session_mail(s, mail_argv, auth);
     session_rcpt(s, rcpt_argv, NULL);
     session_field(s, "From", " someone@a.test");
     if (field)
         session_field(s, field, value);
+}
+
+static void give(struct session *s, const char *sender, const char *auth, const char *field,
+                 const char *value)
+{
+    give_to(s, sender, "<bob@b.test>", auth, field, value);
 }
 
 static int setup(void **state)
@@ -52,6 +59,7 @@ static int setup(void **state)
         return -1;
     site.networks = networks;
     site.network_count = 2;
+    site.legacy_asked = true;
     *state = &site;
     return 0;
 }
@@ -99,6 +107,61 @@ static void who_is_asked_about(void **state)
     }
 }
 
+static void mail_without_a_stub_into_an_enabled_domain(void **state)
+{
+    static const struct {
+        const char *name, *address, *sender, *recipient, *auth;
+        bool asked;
+    } table[] = {
+        {"stranger", "192.0.2.1", "<eve@x.test>", "<alice@a.test>", NULL, true},
+        {"stranger_to_another_domain", "192.0.2.1", "<eve@x.test>", "<bob@b.test>", NULL, false},
+        {"stranger_in_our_name", "192.0.2.1", "<alice@a.test>", "<alice@A.test>", NULL, true},
+        {"bounce", "192.0.2.1", "<>", "<alice@a.test>", NULL, true},
+        {"subdomain", "192.0.2.1", "<eve@x.test>", "<alice@x.a.test>", NULL, false},
+        {"login_with_another_domain", "192.0.2.1", "<eve@x.test>", "<alice@a.test>", "eve", false},
+        {"submission_network", "198.51.100.7", "<eve@x.test>", "<alice@a.test>", NULL, false},
+        {"no_address", "192.0.2.1", "<eve@x.test>", "<postmaster>", NULL, false},
+    };
+    struct session_site site = *(struct session_site *)*state;
+
+    for (size_t i = 0; i < 2 * sizeof table / sizeof *table; i++) {
+        site.legacy_asked = i % 2;
+        bool asked = table[i / 2].asked && site.legacy_asked;
+        struct session *s = open_session(&site, "x.test", table[i / 2].address, 9);
+        print_message("  %s %s\n", table[i / 2].name, site.legacy_asked ? "asked" : "not_asked");
+        give_to(s, table[i / 2].sender, table[i / 2].recipient, table[i / 2].auth, NULL, NULL);
+        assert_int_equal(session_header_end(s), asked ? SESSION_REFUSE : SESSION_PASS);
+        if (asked)
+            assert_int_equal(session_refusal(s)->smtp, 451);
+        session_close(s);
+    }
+}
+
+/* Who deposits must know that it cannot be kept as it was sent; others' mail is as the MTA makes it. */
+static void long_fields_matter_to_deposits_alone(void **state)
+{
+    static const struct {
+        const char *sender, *recipient, *auth;
+        enum session_step step;
+        int smtp;
+    } table[] = {
+        {"<alice@a.test>", "<bob@b.test>", "alice", SESSION_REFUSE, 552},
+        {"<eve@x.test>", "<bob@b.test>", NULL, SESSION_PASS, 0},
+        {"<eve@x.test>", "<alice@a.test>", NULL, SESSION_REFUSE, 451},
+    };
+    struct session *s = open_session(*state, "x.test", "192.0.2.1", 9);
+    static char value[60000];
+
+    memset(value, 'x', sizeof value - 1);
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        give_to(s, table[i].sender, table[i].recipient, table[i].auth, "X-Long", value);
+        assert_int_equal(session_header_end(s), table[i].step);
+        if (table[i].smtp)
+            assert_int_equal(session_refusal(s)->smtp, table[i].smtp);
+    }
+    session_close(s);
+}
+
 static void refusals_do_not_outlive_their_message(void **state)
 {
     struct session *s = open_session(*state, "x.test", "192.0.2.1", 9);
@@ -106,7 +169,7 @@ static void refusals_do_not_outlive_their_message(void **state)
 
     memset(value, 'x', sizeof value - 1);
     value[sizeof value - 1] = '\0';
-    give(s, "<eve@x.test>", NULL, "X-Long", value);
+    give(s, "<alice@a.test>", "alice", "X-Long", value);
     assert_int_equal(session_header_end(s), SESSION_REFUSE);
     assert_int_equal(session_refusal(s)->smtp, 552);
     give(s, "<eve@x.test>", NULL, NULL, NULL);
@@ -150,6 +213,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_is_asked_about),
+        cmocka_unit_test(mail_without_a_stub_into_an_enabled_domain),
+        cmocka_unit_test(long_fields_matter_to_deposits_alone),
         cmocka_unit_test(refusals_do_not_outlive_their_message),
         cmocka_unit_test(steps_out_of_order_are_refused_for_now),
         cmocka_unit_test(too_many_recipients),
