@@ -19,6 +19,8 @@
 #include "store/store.h"
 
 #define BATCH 64         /* entries taken at a time: no more are under way */
+#define BATCH_BUSY 4     /* the same while letters are being deposited: their clients wait, the outbox can */
+#define BUSY_MS 250      /* after the last of them */
 #define GRACE_S 7200     /* longer than any sending may take: an entry under way is not given out again */
 #define LOOK_MS 1000     /* at least so often: the wall clock may jump */
 #define EXPIRE_S 10      /* between looks for tickets past their time */
@@ -33,6 +35,7 @@ struct lifecycle {
     pthread_cond_t changed;
     bool woken, stopping;
     unsigned under_way;
+    int64_t busy_until_mono_ms;
     int64_t expire_due_s, purge_due_s; /* clock thread alone */
 };
 
@@ -49,6 +52,12 @@ static bool is_stopping(struct lifecycle *l)
     return stopping;
 }
 
+/* Under the lock: how many may be under way. */
+static unsigned room_at_all(const struct lifecycle *l)
+{
+    return clock_mono_ms() < l->busy_until_mono_ms ? BATCH_BUSY : BATCH;
+}
+
 static void run_task(void *arg)
 {
     struct task *task = arg;
@@ -62,7 +71,7 @@ static void run_task(void *arg)
         notify_send(l->env, &task->work);
     free(task);
     pthread_mutex_lock(&l->lock);
-    if (--l->under_way <= BATCH / 2) {
+    if (--l->under_way <= room_at_all(l) / 2) {
         l->woken = true; /* there is room for more */
         pthread_cond_signal(&l->changed);
     }
@@ -96,7 +105,8 @@ static bool empty_outbox(struct lifecycle *l)
     size_t count = 0;
 
     pthread_mutex_lock(&l->lock);
-    size_t room = BATCH - l->under_way;
+    unsigned all = room_at_all(l);
+    size_t room = all > l->under_way ? all - l->under_way : 0;
     pthread_mutex_unlock(&l->lock);
     if (room == 0)
         return false;
@@ -154,8 +164,8 @@ static bool wait_a_while(struct lifecycle *l)
 {
     struct timespec until;
 
-    deadline_in(LOOK_MS, &until);
     pthread_mutex_lock(&l->lock);
+    deadline_in(clock_mono_ms() < l->busy_until_mono_ms ? BUSY_MS : LOOK_MS, &until);
     while (!l->woken && !l->stopping && pthread_cond_timedwait(&l->changed, &l->lock, &until) == 0)
         ;
     l->woken = false;
@@ -210,6 +220,15 @@ void lifecycle_wake(struct lifecycle *l)
     if (!l)
         return;
     pthread_mutex_lock(&l->lock);
+    l->woken = true;
+    pthread_cond_signal(&l->changed);
+    pthread_mutex_unlock(&l->lock);
+}
+
+void lifecycle_deposited(struct lifecycle *l)
+{
+    pthread_mutex_lock(&l->lock);
+    l->busy_until_mono_ms = clock_mono_ms() + BUSY_MS;
     l->woken = true;
     pthread_cond_signal(&l->changed);
     pthread_mutex_unlock(&l->lock);

@@ -18,6 +18,9 @@ struct lifecycle;
 enum err lifecycle_create(const struct env *env, struct lifecycle **out);
 /* The outbox may have something due now. Cheap, never blocks; NULL is fine. */
 void lifecycle_wake(struct lifecycle *l);
+/* The same, after a letter was deposited: while letters keep coming, few stubs are sent at once, so that the
+ * machine has time for those who wait for their 250. */
+void lifecycle_deposited(struct lifecycle *l);
 /* Takes nothing new, waits for what is under way, joins, frees. */
 void lifecycle_free(struct lifecycle *l);
 

@@ -248,7 +248,7 @@ static enum err commit(const struct env *env, struct deposit *d, struct buf *jso
     if ((e = store_deposit(env->store, &s)))
         goto out;
     log_tickets(d, &s);
-    lifecycle_wake(env->lifecycle);
+    lifecycle_deposited(env->lifecycle);
     e = format_answer(&s, json);
 out:
     if (keys) {
