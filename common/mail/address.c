@@ -205,6 +205,30 @@ bool address_equal_nocase(const struct address *a, const struct address *b)
            strcmp(a->domain, b->domain) == 0;
 }
 
+/* What a quoted local part says, when it can be said without quotes; else false. */
+static bool unquote(const char *local, char out[ADDRESS_LOCAL_MAX + 1])
+{
+    size_t len = 0, end = strlen(local);
+    if (end < 3 || local[0] != '"')
+        return false;
+    for (size_t i = 1; i + 1 < end; i++) {
+        if (local[i] == '\\')
+            i++;
+        out[len++] = local[i];
+    }
+    out[len] = '\0';
+    return dot_string_length(span_bytes(out, len)) == len;
+}
+
+void address_key(const struct address *a, char out[ADDRESS_TEXT_MAX])
+{
+    char bare[ADDRESS_LOCAL_MAX + 1];
+    snprintf(out, ADDRESS_TEXT_MAX, a->null ? "" : "%s@%s", unquote(a->local, bare) ? bare : a->local,
+             a->domain);
+    for (char *p = out; *p; p++)
+        *p = lower(*p);
+}
+
 void address_detail(const struct address *a, char separator, struct span *user, struct span *detail)
 {
     struct span local = span_of(a->local);

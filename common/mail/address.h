@@ -39,6 +39,10 @@ void address_text_given(const struct address *a, char out[ADDRESS_TEXT_MAX]);
 bool address_equal(const struct address *a, const struct address *b);
 /* As an administrator's table looks addresses up: domain as A-labels, local part without case (ASCII). */
 bool address_equal_nocase(const struct address *a, const struct address *b);
+/* The spelling under which something is kept about an address, and under which it is found again: lower case
+ * (ASCII), a quoted local part without its quotes where it needs none ("bob"@b.test is bob@b.test), the
+ * domain as A-labels; "" for the null path. */
+void address_key(const struct address *a, char out[ADDRESS_TEXT_MAX]);
 /* Splits "user+detail" at the first separator in an unquoted local part; *detail is empty without one.
  * Borrow. */
 void address_detail(const struct address *a, char separator, struct span *user, struct span *detail);

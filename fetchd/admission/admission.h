@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "admission/entry.h"
 #include "admission/reason.h"
 #include "base/buf.h"
 #include "base/netaddr.h"
@@ -119,10 +120,6 @@ enum err admission_policy(struct admission *a, const struct address *recipient, 
  * when it is too long, or no token's text. Pure but for the settings. */
 void admission_mailbox(const struct admission *a, const struct address *recipient,
                        char mailbox[ADDRESS_TEXT_MAX], char detail[POLICY_TOKEN_MAX + 1]);
-
-/* Whether an entry is about such a sender: what `allow` and `deny` admit or drop of what waits. Pure. */
-bool entry_matches(const struct entry *e, const char *identity, bool aligned, const char *author,
-                   const char *list_id, const char *verified);
 
 /* One line for the log and Authentication-Results: "spf=pass smtp.mailfrom=a.test; iprev=pass
  * policy.iprev=192.0.2.1"; bounded. */

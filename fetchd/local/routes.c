@@ -31,20 +31,6 @@ static const char *const route_words[] = {
     [ROUTE_PLAIN] = "plain",
 };
 
-static void lower(char *text)
-{
-    for (; *text; text++) {
-        if (*text >= 'A' && *text <= 'Z')
-            *text = (char)(*text - 'A' + 'a');
-    }
-}
-
-static void address_key(const struct address *a, char out[ADDRESS_TEXT_MAX])
-{
-    address_text(a, out);
-    lower(out);
-}
-
 /* The normal form of a pattern as it is looked up. */
 static enum err pattern_key(struct span pattern, char out[ADDRESS_TEXT_MAX])
 {

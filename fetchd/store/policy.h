@@ -63,11 +63,6 @@ struct entry {
     int64_t created_s, until_s; /* until_s 0: for ever */
     char note[POLICY_NOTE_MAX + 1];
 };
-/* "a@a.test", "a.test", ".a.test", "<dev.lists.test>" (or "list:dev.lists.test"), "envelope:a@a.test" into
- * kind and value, and back. ERR_SYNTAX with a reason in *why. Pure. */
-enum err entry_parse(const char *text, struct entry *out, struct buf *why);
-void entry_text(const struct entry *e, char out[STORE_ADDRESS_MAX + 16]);
-
 /* DURABLE. One entry a (mailbox, kind, value): allow replaces deny and the other way round. */
 enum err store_entry_put(struct store *s, const struct entry *e);
 enum err store_entry_remove(struct store *s, const char *mailbox, enum entry_kind kind, const char *value);

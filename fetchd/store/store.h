@@ -305,7 +305,8 @@ enum job_added { JOB_NEW, JOB_KNOWN, JOB_KNOWN_ENDED };
 enum err store_job_id(const struct job *j, uint8_t out[16]);
 /* DURABLE. A known stub has the same URL, keys, sender, recipient, envelope recipient and author: nothing is
  * stored; for an ended one its ack or nack becomes due again (JOB_KNOWN_ENDED). The same URL with anything of
- * these different is a job of its own. *j gets id and, when known, the stored state. */
+ * these different is a job of its own. A new job starts as JOB_WAITING, or where j->state says so as
+ * JOB_REFUSED: its nack with j->reason and j->text is due. *j gets id and, when known, the stored state. */
 enum err store_job_add(struct store *s, struct job *j, enum job_added *added);
 enum err store_job_get(struct store *s, const uint8_t id[16], struct job *out);
 /* Jobs in WAITING, DELIVERED, REFUSED that are due, oldest first; not given again for grace_s (in memory

@@ -215,15 +215,17 @@ static enum err job_add(struct change *c, void *arg)
         }
     } else if (err == ERR_NOT_FOUND) {
         w->added = JOB_NEW;
-        w->state = JOB_WAITING;
+        w->state = w->add->state == JOB_REFUSED ? JOB_REFUSED : JOB_WAITING;
         r->j = *w->add;
         memcpy(r->j.id, w->id, sizeof r->j.id);
-        r->j.state = JOB_WAITING;
+        r->j.state = w->state;
         r->j.changed_s = r->j.created_s;
         r->j.tries = r->j.corrupt = 0;
         memcpy(r->same, w->same, sizeof r->same);
+        if (w->state == JOB_REFUSED)
+            secret_wipe(r->j.kd, sizeof r->j.kd); /* nothing will be opened */
         due = record_key_time(r->j.due_s, r->j.id, JOB_ID_BYTES);
-        c->counts.jobs[JOB_WAITING]++;
+        c->counts.jobs[w->state]++;
         err = put_key(c, TABLE_JOB_DUE, &due);
         if (err == ERR_OK)
             err = job_put(c, r);

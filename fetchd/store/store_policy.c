@@ -7,18 +7,15 @@
  */
 #include "store/policy.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/kill.h"
-#include "mail/address.h"
 #include "store/policy_record.h"
 #include "store/store_policy.h"
 
 #define USE_REMEMBERED_S 86400
-#define LIST_ID_MAX 255
 
 /* ---- records ------------------------------------------------------------------------------------------- */
 
@@ -171,109 +168,6 @@ enum err store_policies(struct store *s, bool (*each)(void *arg, const char *nam
 }
 
 /* ---- entries ------------------------------------------------------------------------------------------- */
-
-static void lower(char *text)
-{
-    for (; *text != '\0'; text++)
-        *text = (char)tolower((unsigned char)*text);
-}
-
-static enum err parse_address(struct span text, enum entry_kind kind, struct entry *out, struct buf *why)
-{
-    struct address a;
-
-    if (address_parse(text, &a) != ERR_OK || a.null) {
-        buf_printf(why, "\"%.*s\" is no mail address", (int)text.len, text.ptr);
-        return ERR_SYNTAX;
-    }
-    out->kind = kind;
-    address_text(&a, out->value);
-    lower(out->value);
-    return ERR_OK;
-}
-
-static enum err parse_domain(struct span text, enum entry_kind kind, struct entry *out, struct buf *why)
-{
-    if (domain_normalise(text, out->value) != ERR_OK) {
-        buf_printf(why, "\"%.*s\" is no domain name", (int)text.len, text.ptr);
-        return ERR_SYNTAX;
-    }
-    out->kind = kind;
-    return ERR_OK;
-}
-
-/* RFC 2919 3: dot-atoms; the domain-like part need not be one that exists. */
-static enum err parse_list(struct span text, struct entry *out, struct buf *why)
-{
-    bool good = text.len > 0 && text.len <= LIST_ID_MAX && memchr(text.ptr, '.', text.len) != NULL &&
-                text.ptr[0] != '.' && text.ptr[text.len - 1] != '.';
-
-    for (size_t i = 0; i < text.len && good; i++)
-        good = (isalnum((unsigned char)text.ptr[i]) || strchr("!#$%&'*+-/=?^_`{|}~.", text.ptr[i]) != NULL) &&
-               text.ptr[i] != '\0' && !(text.ptr[i] == '.' && text.ptr[i + 1] == '.');
-    if (!good) {
-        buf_printf(why, "\"%.*s\" is no list identifier (as in List-Id, RFC 2919)", (int)text.len, text.ptr);
-        return ERR_SYNTAX;
-    }
-    out->kind = ENTRY_LIST;
-    memcpy(out->value, text.ptr, text.len);
-    out->value[text.len] = '\0';
-    lower(out->value);
-    return ERR_OK;
-}
-
-enum err entry_parse(const char *text, struct entry *out, struct buf *why)
-{
-    struct span s = span_trim(span_of(text));
-    struct entry e = *out;
-    enum err err;
-
-    e.domain[0] = '\0';
-    /* Shown in the reasons as it is: nothing of it may move a terminal's cursor. */
-    for (size_t i = 0; i < s.len; i++)
-        if (iscntrl((unsigned char)s.ptr[i])) {
-            buf_append_str(why, "a sender has no control characters");
-            return ERR_SYNTAX;
-        }
-    if (s.len == 0) {
-        buf_append_str(why, "a sender is missing: an address, domain, .domain or <list-id>");
-        return ERR_SYNTAX;
-    }
-    if (s.len > STORE_ADDRESS_MAX) {
-        buf_append_str(why, "the sender is too long");
-        return ERR_SYNTAX;
-    }
-    if (s.ptr[0] == '<' && s.ptr[s.len - 1] == '>' && memchr(s.ptr, '@', s.len) == NULL)
-        err = parse_list(span_bytes(s.ptr + 1, s.len - 2), &e, why);
-    else if (span_starts_nocase(s, "list:"))
-        err = parse_list(span_bytes(s.ptr + 5, s.len - 5), &e, why);
-    else if (span_starts_nocase(s, "envelope:"))
-        err = parse_address(span_bytes(s.ptr + 9, s.len - 9), ENTRY_ENVELOPE, &e, why);
-    else if (memchr(s.ptr, '@', s.len) != NULL)
-        err = parse_address(s, ENTRY_ADDRESS, &e, why);
-    else if (s.ptr[0] == '.')
-        err = parse_domain(span_bytes(s.ptr + 1, s.len - 1), ENTRY_SUBDOMAINS, &e, why);
-    else
-        err = parse_domain(s, ENTRY_DOMAIN, &e, why);
-    if (err == ERR_OK)
-        *out = e;
-    return err;
-}
-
-void entry_text(const struct entry *e, char out[STORE_ADDRESS_MAX + 16])
-{
-    static const struct {
-        const char *before, *behind;
-    } around[ENTRY_KIND_COUNT] = {
-        [ENTRY_ADDRESS] = {"", ""}, [ENTRY_ENVELOPE] = {"envelope:", ""},
-        [ENTRY_DOMAIN] = {"", ""},  [ENTRY_SUBDOMAINS] = {".", ""},
-        [ENTRY_LIST] = {"<", ">"},
-    };
-    const char *before = (unsigned)e->kind < ENTRY_KIND_COUNT ? around[e->kind].before : "";
-    const char *behind = (unsigned)e->kind < ENTRY_KIND_COUNT ? around[e->kind].behind : "";
-
-    snprintf(out, STORE_ADDRESS_MAX + 16, "%s%s%s", before, e->value, behind);
-}
 
 static enum err entry_key(const char *mailbox, enum entry_kind kind, const char *value,
                           struct record_key *out)

@@ -10,6 +10,7 @@
 
 #include "mail/address.h"
 
+#define U_UMLAUT "\xc3\xbc"
 #define U_BUECHER                                                                                            \
     "b\xc3\xbc"                                                                                              \
     "cher"
@@ -181,9 +182,36 @@ static void the_detail_is_split_off_at_the_first_separator(void **state)
     }
 }
 
+static const struct {
+    const char *address, *key;
+} keys[] = {
+    {"Bob@B.Example", "bob@b.example"},
+    {"<bob@b.example>", "bob@b.example"},
+    {"\"Bob\"@b.example", "bob@b.example"},
+    {"\"b\\ob.x\"@b.example", "bob.x@b.example"},
+    {"\"bob smith\"@b.example", "\"bob smith\"@b.example"},
+    {"\"a@x\"@b.example", "\"a@x\"@b.example"},
+    {"\"\"@b.example", "\"\"@b.example"},
+    {"B" U_UMLAUT "b@" U_BUECHER ".example", "b" U_UMLAUT "b@xn--bcher-kva.example"},
+    {"", ""},
+};
+
+static void spellings_of_one_address_have_one_key(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        struct address a;
+        char key[ADDRESS_TEXT_MAX];
+        assert_int_equal(address_parse(span_of(keys[i].address), &a), ERR_OK);
+        address_key(&a, key);
+        assert_string_equal(key, keys[i].key);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(spellings_of_one_address_have_one_key),
         cmocka_unit_test(addresses_are_read_as_mail_systems_give_them),
         cmocka_unit_test(the_null_path_is_known),
         cmocka_unit_test(parts_of_the_longest_length_fit_and_longer_ones_do_not),

@@ -217,9 +217,39 @@ static void authentication_results_name_their_server(void **state)
     }
 }
 
+static void a_list_id_is_what_stands_last_in_angle_brackets(void **state)
+{
+    static const struct {
+        const char *value, *id; /* NULL: none */
+    } cases[] = {
+        {" List Header Mailing List <list-header.nisto.com>", "list-header.nisto.com"},
+        {" <Commonspace-Users.List-Id.Within.COM>", "commonspace-users.list-id.within.com"},
+        {" \"a <b.c> d\"\r\n <dev.lists.test> ", "dev.lists.test"},
+        {" dev.lists.test", NULL},
+        {" <dev>", NULL},
+        {" <>", NULL},
+        {" <.dev.test>", NULL},
+        {" <dev..test>", NULL},
+        {" <dev.test.>", NULL},
+        {" <dev lists.test>", NULL},
+        {" <dev@lists.test>", NULL},
+        {" dev.lists.test>", NULL},
+        {" <dev.lists.test> (comment)", NULL},
+        {"", NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char id[HEADER_LIST_ID_MAX + 1] = "";
+        enum err e = header_list_id(span_of(cases[i].value), id);
+        if ((e == ERR_OK) != (cases[i].id != NULL) || (cases[i].id && strcmp(id, cases[i].id) != 0))
+            fail_msg("%s: %s %s", cases[i].value, err_name(e), id);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_list_id_is_what_stands_last_in_angle_brackets),
         cmocka_unit_test(a_header_is_walked_field_by_field_up_to_the_empty_line),
         cmocka_unit_test(values_are_unfolded_and_trimmed),
         cmocka_unit_test(from_gives_its_one_address),

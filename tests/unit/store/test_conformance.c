@@ -958,6 +958,26 @@ static size_t jobs_due(struct rig *r, int64_t now_s)
 
 static const uint8_t zero[32], digest7[32] = {7};
 
+static void a_job_may_start_as_refused(struct rig *r)
+{
+    struct job j = job("https://a.test/restante/1/x/y", RIG_NOW_S), got;
+    enum job_added added;
+
+    j.state = JOB_REFUSED;
+    strcpy(j.reason, "denied");
+    assert_err(ERR_OK, store_job_add(r->s, &j, &added));
+    assert_int_equal(added, JOB_NEW);
+    assert_int_equal(counts(r).jobs[JOB_REFUSED], 1);
+    assert_int_equal(jobs_due(r, RIG_NOW_S), 1); /* the nack */
+    got = job_get(r, &j);
+    assert_int_equal(got.state, JOB_REFUSED);
+    assert_string_equal(got.reason, "denied");
+    assert_memory_equal(got.kd, zero, 32);
+    assert_err(ERR_OK, store_job_add(r->s, &j, &added));
+    assert_int_equal(added, JOB_KNOWN);
+    assert_err(ERR_OK, store_job_end(r->s, j.id, JOB_NACKED, "", RIG_NOW_S + 1));
+}
+
 static void a_job_goes_its_way(struct rig *r)
 {
     struct job j = job("https://a.test/restante/1/x/y", RIG_NOW_S), got;
@@ -1430,6 +1450,7 @@ int main(void)
         CASE(tickets_are_listed_and_filtered),
         CASE(a_lease_that_is_over_reads_as_lapsed),
         CASE(domains_are_remembered),
+        CASE(a_job_may_start_as_refused),
         CASE(a_job_goes_its_way),
         CASE(a_repeated_stub_is_known),
         CASE(a_repeated_stub_of_a_refused_letter),

@@ -59,69 +59,6 @@ static void policies_are_kept_by_name(struct rig *r)
 
 /* ---- entries ------------------------------------------------------------------------------------------- */
 
-static void entries_are_read_and_written(struct rig *r)
-{
-    static const struct {
-        const char *text;
-        enum err err;
-        enum entry_kind kind;
-        const char *value, *again;
-    } row[] = {
-        {"Alice@A.Test", ERR_OK, ENTRY_ADDRESS, "alice@a.test", "alice@a.test"},
-        {" <alice@a.test> ", ERR_OK, ENTRY_ADDRESS, "alice@a.test", "alice@a.test"},
-        {"\"a b\"@a.test", ERR_OK, ENTRY_ADDRESS, "\"a b\"@a.test", "\"a b\"@a.test"},
-        {"a+b@a.test", ERR_OK, ENTRY_ADDRESS, "a+b@a.test", "a+b@a.test"},
-        {"x@m\xc3\xbcller.test", ERR_OK, ENTRY_ADDRESS, "x@xn--mller-kva.test", "x@xn--mller-kva.test"},
-        {"envelope:Bounce@a.test", ERR_OK, ENTRY_ENVELOPE, "bounce@a.test", "envelope:bounce@a.test"},
-        {"A.Test.", ERR_OK, ENTRY_DOMAIN, "a.test", "a.test"},
-        {".a.test", ERR_OK, ENTRY_SUBDOMAINS, "a.test", ".a.test"},
-        {"<Dev.Lists.test>", ERR_OK, ENTRY_LIST, "dev.lists.test", "<dev.lists.test>"},
-        {"list:dev_1.lists.test", ERR_OK, ENTRY_LIST, "dev_1.lists.test", "<dev_1.lists.test>"},
-        {.text = "", .err = ERR_SYNTAX},
-        {.text = "  ", .err = ERR_SYNTAX},
-        {.text = "<>", .err = ERR_SYNTAX},
-        {.text = "@", .err = ERR_SYNTAX},
-        {.text = "a@", .err = ERR_SYNTAX},
-        {.text = "@a.test", .err = ERR_SYNTAX},
-        {.text = "a@[192.0.2.1]", .err = ERR_SYNTAX},
-        {.text = "192.0.2.1", .err = ERR_SYNTAX},
-        {.text = ".", .err = ERR_SYNTAX},
-        {.text = "..a.test", .err = ERR_SYNTAX},
-        {.text = "a b.test", .err = ERR_SYNTAX},
-        {.text = "a\n@a.test", .err = ERR_SYNTAX},
-        {.text = "<no-dot>", .err = ERR_SYNTAX},
-        {.text = "<a..b>", .err = ERR_SYNTAX},
-        {.text = "<.a.b>", .err = ERR_SYNTAX},
-        {.text = "<a.b.>", .err = ERR_SYNTAX},
-        {.text = "<a b.c>", .err = ERR_SYNTAX},
-        {.text = "list:", .err = ERR_SYNTAX},
-        {.text = "envelope:a.test", .err = ERR_SYNTAX},
-    };
-
-    (void)r;
-    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
-        struct entry e = {.note = "stays", .domain = "goes.test"};
-        char text[STORE_ADDRESS_MAX + 16];
-        struct buf why;
-
-        buf_init(&why, 2000);
-        if (entry_parse(row[i].text, &e, &why) != row[i].err)
-            fail_msg("\"%s\": %s", row[i].text, buf_cstr(&why));
-        if (row[i].err == ERR_OK) {
-            assert_int_equal(e.kind, row[i].kind);
-            assert_string_equal(e.value, row[i].value);
-            assert_string_equal(e.domain, "");
-            entry_text(&e, text);
-            assert_string_equal(text, row[i].again);
-        } else {
-            assert_true(why.len > 0);
-            assert_string_equal(e.value, ""); /* untouched */
-        }
-        assert_string_equal(e.note, "stays");
-        buf_free(&why);
-    }
-}
-
 static bool count_entry(void *arg, const struct entry *e)
 {
     assert_true(e->value[0] != '\0');
@@ -433,7 +370,6 @@ int main(void)
 {
     static const struct rig_case cases[] = {
         CASE(policies_are_kept_by_name),
-        CASE(entries_are_read_and_written),
         CASE(an_entry_stands_for_one_sender),
         CASE(entries_are_listed_by_mailbox),
         CASE(whom_one_wrote_to_is_known_until_then),
