@@ -33,14 +33,10 @@ enum err report_boundary(char out[REPORT_BOUNDARY_MAX])
     return ERR_OK;
 }
 
-enum err report_explanation(const char *boundary, const char *text, struct buf *out)
+enum err report_text(const char *text, struct buf *out)
 {
     struct span rest = span_of(text), line;
-    enum err e =
-        buf_printf(out,
-                   "--%s\r\nContent-Description: Notification\r\nContent-Type: text/plain; charset=%s\r\n"
-                   "Content-Transfer-Encoding: 8bit\r\n\r\n",
-                   boundary, report_is_ascii(span_of(text)) ? "us-ascii" : "utf-8");
+    enum err e = ERR_OK;
     while (rest.len > 0 && e == ERR_OK) {
         span_cut(rest, '\n', &line, &rest);
         do {
@@ -55,6 +51,16 @@ enum err report_explanation(const char *boundary, const char *text, struct buf *
         } while (line.len > 0 && e == ERR_OK);
     }
     return e;
+}
+
+enum err report_explanation(const char *boundary, const char *text, struct buf *out)
+{
+    enum err e =
+        buf_printf(out,
+                   "--%s\r\nContent-Description: Notification\r\nContent-Type: text/plain; charset=%s\r\n"
+                   "Content-Transfer-Encoding: 8bit\r\n\r\n",
+                   boundary, report_is_ascii(span_of(text)) ? "us-ascii" : "utf-8");
+    return e == ERR_OK ? report_text(text, out) : e;
 }
 
 enum err report_field(struct buf *out, const char *name, const struct buf *value)

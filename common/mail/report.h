@@ -14,8 +14,10 @@
 
 /* A boundary that is in no message. */
 enum err report_boundary(char out[REPORT_BOUNDARY_MAX]);
-/* Appends the first part: plain sentences with LF line ends; over-long lines are broken, control characters
+/* Appends sentences for people, given with LF line ends: over-long lines are broken, control characters
  * become blanks. */
+enum err report_text(const char *text, struct buf *out);
+/* Appends the first part with such sentences. */
 enum err report_explanation(const char *boundary, const char *text, struct buf *out);
 /* Appends "name: value", folded; value in one line. A word of a thousand octets: nothing is appended, rather
  * than something broken. */

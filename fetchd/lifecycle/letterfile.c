@@ -97,3 +97,35 @@ ssize_t letterfile_read(struct letterfile *f, void *out, size_t max)
     buf_consume(&f->clear, len);
     return (ssize_t)len;
 }
+
+enum err letterfile_header(struct letterfile *f, struct buf *out)
+{
+    struct buf header;
+    enum err e = ERR_OK;
+    const char *end = NULL;
+    ssize_t got = 1;
+
+    buf_init(&header, LETTERFILE_HEADER_MAX);
+    while (!end && got > 0 && header.len + 16384 <= LETTERFILE_HEADER_MAX) {
+        char *to = buf_reserve(&header, 16384);
+        if (!to) {
+            e = ERR_NOMEM;
+            break;
+        }
+        got = letterfile_read(f, to, 16384);
+        if (got < 0)
+            e = ERR_IO;
+        else
+            buf_added(&header, (size_t)got);
+        end = memmem(buf_cstr(&header), header.len, "\r\n\r\n", 4);
+    }
+    size_t len = end ? (size_t)(end - header.data) + 2 : header.len;
+    if (!e && !end && got > 0) {
+        const char *line = memrchr(header.data, '\n', header.len);
+        len = line ? (size_t)(line - header.data) + 1 : 0;
+    }
+    if (!e)
+        e = buf_append(out, header.data, len);
+    buf_free(&header);
+    return e;
+}

@@ -16,5 +16,9 @@ enum err letterfile_open(struct store *store, const struct ticket *t, struct let
 void letterfile_close(struct letterfile *f); /* wipes */
 /* The next bytes in the clear; 0 at the end (all of it verified then), -1 on error. */
 ssize_t letterfile_read(struct letterfile *f, void *out, size_t max);
+/* In place of reading: the letter's header, with its last CRLF and without the empty line, appended; a longer
+ * one is cut between fields. ERR_IO when the letter is damaged. */
+#define LETTERFILE_HEADER_MAX (256 * 1024) /* bytes */
+enum err letterfile_header(struct letterfile *f, struct buf *out);
 
 #endif

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "env/env.h"
+#include "lifecycle/challenge_notice.h"
 #include "lifecycle/notify.h"
 #include "lifecycle/outbox.h"
 #include "pool/pool.h"
@@ -67,6 +68,8 @@ static void run_task(void *arg)
         ; /* the entry is due again after the next start */
     else if (task->work.kind == WORK_STUB)
         outbox_send_stub(l->env, &task->work);
+    else if (task->work.kind == WORK_CHALLENGE)
+        challenge_notice_send(l->env, &task->work);
     else
         notify_send(l->env, &task->work);
     free(task);

@@ -15,8 +15,6 @@
 #include "mail/dsn.h"
 
 #define NOTICE_MAX 65536 /* bytes of the notification without the letter */
-#define HEADER_MAX                                                                                           \
-    (256 * 1024) /* bytes of the letter's header that go along; longer ones are cut between fields */
 
 struct notification {
     struct buf front, back;
@@ -50,39 +48,6 @@ static const char *status_of(const struct ticket *t, char out[12], const char *f
     memcpy(out, status.ptr, status.len);
     out[status.len] = '\0';
     return out;
-}
-
-/* The letter's header, with its last CRLF and without the empty line. */
-static enum err append_header(struct letterfile *letter, struct buf *out)
-{
-    struct buf header;
-    enum err e = ERR_OK;
-    const char *end = NULL;
-    ssize_t got = 1;
-
-    buf_init(&header, HEADER_MAX);
-    while (!end && got > 0 && header.len + 16384 <= HEADER_MAX) {
-        char *to = buf_reserve(&header, 16384);
-        if (!to) {
-            e = ERR_NOMEM;
-            break;
-        }
-        got = letterfile_read(letter, to, 16384);
-        if (got < 0)
-            e = ERR_IO;
-        else
-            buf_added(&header, (size_t)got);
-        end = memmem(buf_cstr(&header), header.len, "\r\n\r\n", 4);
-    }
-    size_t len = end ? (size_t)(end - header.data) + 2 : header.len;
-    if (!e && !end && got > 0) {
-        const char *line = memrchr(header.data, '\n', header.len);
-        len = line ? (size_t)(line - header.data) + 1 : 0;
-    }
-    if (!e)
-        e = buf_append(out, header.data, len);
-    buf_free(&header);
-    return e;
 }
 
 /* When the letter is destroyed already: what the ticket knows of its header. */
@@ -153,7 +118,7 @@ static enum err open_letter(const struct env *env, const struct ticket *t, struc
 /* The letter's header into the front; what the ticket knows of it without the letter. */
 static enum err put_header_part(const struct ticket *t, struct notification *n)
 {
-    enum err e = n->letter ? append_header(n->letter, &n->front) : append_known_header(t, &n->front);
+    enum err e = n->letter ? letterfile_header(n->letter, &n->front) : append_known_header(t, &n->front);
 
     if (n->letter && e && e != ERR_NOMEM) {
         log_error("a letter is damaged: its sender is told without it");
@@ -216,7 +181,7 @@ enum err notification_open(const struct env *env, const struct ticket *t, const 
 
     if (!n)
         return ERR_NOMEM;
-    buf_init(&n->front, NOTICE_MAX + HEADER_MAX);
+    buf_init(&n->front, NOTICE_MAX + LETTERFILE_HEADER_MAX);
     buf_init(&n->back, 256);
     enum err e = compose(env, t, words, letter, n);
     if (e) {

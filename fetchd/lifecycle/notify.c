@@ -75,6 +75,21 @@ static void log_notification(const struct ticket *t, const struct work *work,
     log_line_end(&line, LOG_LEVEL_INFO);
 }
 
+enum err notify_record(const struct env *env, const struct ticket *t, const struct work *work,
+                       const struct smtp_result *result)
+{
+    char text[STORE_TEXT_MAX];
+
+    if (result->err == ERR_OK || result->err == ERR_SMTP_PERMANENT) {
+        /* A refused notification has nobody left to be told about. */
+        log_notification(t, work, result, result->err ? "notice-refused" : "notified");
+        return store_work_done(env->store, work, result->queue_id, clock_now_s());
+    }
+    log_notification(t, work, result, "notice-deferred");
+    smtp_result_text(result, text, sizeof text);
+    return store_work_later(env->store, work, outbox_next_try(env, work->tries, clock_now_s()), text);
+}
+
 /* To the MTA. *broken: the letter that was to go along is damaged, and nothing was sent. */
 static enum err hand_over(const struct env *env, const struct ticket *t, const struct notify_words *words,
                           bool letter, struct smtp_result *result, bool *broken)
@@ -105,19 +120,7 @@ static enum err send_notification(const struct env *env, const struct ticket *t,
         log_error("a letter is damaged: its sender is told without it");
         e = hand_over(env, t, words, false, &result, &broken);
     }
-    if (e)
-        return e;
-    if (result.err == ERR_OK || result.err == ERR_SMTP_PERMANENT) {
-        /* A refused notification has nobody left to be told about. */
-        log_notification(t, work, &result, result.err ? "notice-refused" : "notified");
-        e = store_work_done(env->store, work, result.queue_id, clock_now_s());
-    } else {
-        char text[STORE_TEXT_MAX];
-        log_notification(t, work, &result, "notice-deferred");
-        smtp_result_text(&result, text, sizeof text);
-        e = store_work_later(env->store, work, outbox_next_try(env, work->tries, clock_now_s()), text);
-    }
-    return e;
+    return e ? e : notify_record(env, t, work, &result);
 }
 
 void notify_send(const struct env *env, const struct work *work)
@@ -130,10 +133,6 @@ void notify_send(const struct env *env, const struct work *work)
         e = store_work_done(env->store, work, "", clock_now_s());
     else if (!e)
         e = send_notification(env, &t, work, &words);
-    if (e) {
-        log_error("a notification was not sent: %s", err_text(e));
-        e = store_work_later(env->store, work, outbox_next_try(env, work->tries, clock_now_s()), err_text(e));
-        if (e)
-            log_error("an entry of the outbox stays as it was: %s", err_text(e));
-    }
+    if (e)
+        outbox_put_off(env, work, e, "a notification");
 }

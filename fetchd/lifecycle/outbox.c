@@ -34,6 +34,29 @@ int64_t outbox_next_try(const struct env *env, uint32_t tries, int64_t now_s)
     return now_s + wait;
 }
 
+void outbox_put_off(const struct env *env, const struct work *work, enum err why, const char *what)
+{
+    log_error("%s was not sent: %s", what, err_text(why));
+    enum err e =
+        store_work_later(env->store, work, outbox_next_try(env, work->tries, clock_now_s()), err_text(why));
+
+    if (e)
+        log_error("an entry of the outbox stays as it was: %s", err_text(e));
+}
+
+ssize_t outbox_read(void *arg, void *out, size_t max)
+{
+    struct outbox_reading *r = arg;
+    size_t len = r->from->len - r->offset;
+
+    if (len > max)
+        len = max;
+    if (len)
+        memcpy(out, r->from->data + r->offset, len);
+    r->offset += len;
+    return (ssize_t)len;
+}
+
 /* ---- the message */
 
 static enum err fill_stub(const struct env *env, const struct ticket *t, struct stub *out)
@@ -136,30 +159,12 @@ static enum err original_recipient(const struct ticket *t, char out[STORE_PARAM_
 
 /* ---- sending */
 
-struct reading {
-    const struct buf *from;
-    size_t offset;
-};
-
-static ssize_t read_message(void *arg, void *out, size_t max)
-{
-    struct reading *r = arg;
-    size_t len = r->from->len - r->offset;
-
-    if (len > max)
-        len = max;
-    if (len)
-        memcpy(out, r->from->data + r->offset, len);
-    r->offset += len;
-    return (ssize_t)len;
-}
-
 static enum err hand_over(const struct env *env, const struct ticket *t, const struct buf *message,
                           struct smtp_result *result)
 {
     enum err e;
     struct stub_envelope own = {.orcpt = ""};
-    struct reading reading = {.from = message};
+    struct outbox_reading reading = {.from = message};
 
     if ((e = reverse_path(env, t, own.sender)) || (e = original_recipient(t, own.orcpt)))
         return e;
@@ -174,7 +179,7 @@ static enum err hand_over(const struct env *env, const struct ticket *t, const s
                                      .smtputf8 = t->smtputf8 && (!ascii || !is_ascii(span_of(t->recipient))),
                                      .size_bytes = message->len};
     KILL_POINT("stub-send-before");
-    smtp_send(env->stubs_out, &envelope, read_message, &reading, result);
+    smtp_send(env->stubs_out, &envelope, outbox_read, &reading, result);
     KILL_POINT("stub-send-after");
     return ERR_OK;
 }
@@ -235,10 +240,6 @@ void outbox_send_stub(const struct env *env, const struct work *work)
         e = store_work_done(env->store, work, "", clock_now_s()); /* its life went on without this stub */
     else if (!e)
         e = send_stub(env, &t, work);
-    if (e) {
-        log_error("a stub was not sent: %s", err_text(e));
-        e = store_work_later(env->store, work, outbox_next_try(env, work->tries, clock_now_s()), err_text(e));
-        if (e)
-            log_error("an entry of the outbox stays as it was: %s", err_text(e));
-    }
+    if (e)
+        outbox_put_off(env, work, e, "a stub");
 }

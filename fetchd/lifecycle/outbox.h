@@ -6,6 +6,8 @@
 #ifndef LIFECYCLE_OUTBOX_H
 #define LIFECYCLE_OUTBOX_H
 
+#include <sys/types.h>
+
 #include "env/env.h"
 #include "store/store.h"
 
@@ -14,5 +16,13 @@ void outbox_send_stub(const struct env *env, const struct work *work);
 /* When to try again: doubles from outbox_retry_min to outbox_retry_max, with up to a quarter more at random.
  */
 int64_t outbox_next_try(const struct env *env, uint32_t tries, int64_t now_s);
+/* An smtp_read of a message in memory; arg is a struct outbox_reading. */
+struct outbox_reading {
+    const struct buf *from;
+    size_t offset;
+};
+ssize_t outbox_read(void *arg, void *out, size_t max);
+/* An entry could not be done for a reason of our own: says so in the log, and puts it off. what: "a stub". */
+void outbox_put_off(const struct env *env, const struct work *work, enum err why, const char *what);
 
 #endif

@@ -4,14 +4,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/kill.h"
 #include "base/secret.h"
+#include "dns/designation.h"
+#include "lifecycle/lifecycle.h"
+#include "public/challenge_link.h"
 #include "public/public.h"
 #include "public/visit.h"
-#include "lifecycle/lifecycle.h"
+#include "settings/settings.h"
 #include "ticket/fields.h"
 
-#define URL_MAX 512 /* bytes */
+#define DESIGNATION_MS 5000
 
 /* The store's word is said: log the change and let the lifecycle look at what became due. */
 static void changed(struct visit *v, const struct ticket *t, const char *status, const char *detail)
@@ -99,32 +103,63 @@ out:
     buf_free(&text);
 }
 
-/* An https URL of visible ASCII. */
-static bool url_take(struct span s, char out[URL_MAX + 1])
+/* The URL is on a link host of the recipient's domain, so that nobody can have our user sent anywhere else.
+ * ERR_FORBIDDEN: it is not; ERR_DNS_TEMPORARY and the like while it cannot be told. */
+static enum err link_is_theirs(const struct visit *v, const struct challenge_link *link)
 {
-    if (s.len > URL_MAX || !span_starts_nocase(s, "https://"))
-        return false;
-    for (size_t i = 0; i < s.len; i++)
-        if (s.ptr[i] <= 0x20 || s.ptr[i] >= 0x7f)
-            return false;
-    memcpy(out, s.ptr, s.len);
-    out[s.len] = '\0';
-    return true;
+    const struct config_list *proxies = &v->env->settings->trusted_proxies;
+    struct address recipient;
+    struct designation d;
+    if (address_parse(span_of(v->ticket.recipient), &recipient) != ERR_OK)
+        return ERR_FORBIDDEN;
+    enum err e = designation_lookup(v->env->resolver, recipient.domain, clock_mono_ms() + DESIGNATION_MS, &d);
+    if (e != ERR_OK)
+        return e;
+    return d.present && designation_has_host(&d, link->host, link->port, (const char *const *)proxies->item,
+                                             proxies->count)
+               ? ERR_OK
+               : ERR_FORBIDDEN;
+}
+
+/* What the fields say. *state: held also where a challenge's URL may not be shown: then *detail says so. */
+static enum err read_status(const struct visit *v, enum ticket_state *state, struct challenge_link *link,
+                            const char **detail)
+{
+    struct span word = http_field(v->x, FIELD_STATUS);
+    bool has_url = http_has_field(v->x, FIELD_CHALLENGE);
+    *state = TICKET_HELD;
+    *detail = "waits at the recipient's site";
+    if (span_is(word, FIELD_STATUS_HELD))
+        return has_url ? ERR_SYNTAX : ERR_OK;
+    if (!span_is(word, FIELD_STATUS_CHALLENGE) || !has_url)
+        return ERR_SYNTAX;
+    enum err e = challenge_link_parse(http_field(v->x, FIELD_CHALLENGE), link);
+    if (e == ERR_OK && !ticket_state_ended(v->ticket.state))
+        e = link_is_theirs(v, link);
+    if (e == ERR_FORBIDDEN) {
+        *detail = "a challenge that is not on a link host of the recipient's domain is not shown";
+        link->url[0] = '\0';
+        return ERR_OK;
+    }
+    if (e == ERR_OK) {
+        *state = TICKET_CHALLENGED;
+        *detail = "the recipient's site asks the sender to prove himself";
+    }
+    return e;
 }
 
 void confirm_status(struct visit *v)
 {
     struct ticket t = v->ticket;
-    char url[URL_MAX + 1] = "";
-    struct span word = http_field(v->x, FIELD_STATUS);
-    bool held = span_is(word, FIELD_STATUS_HELD), challenge = span_is(word, FIELD_STATUS_CHALLENGE);
-    bool has_url = http_has_field(v->x, FIELD_CHALLENGE);
-    if (!(held && !has_url) && !(challenge && has_url && url_take(http_field(v->x, FIELD_CHALLENGE), url))) {
-        visit_refuse(v, ERR_SYNTAX, 0);
+    struct challenge_link link = {.url = ""};
+    enum ticket_state state;
+    const char *detail;
+    enum err e = read_status(v, &state, &link, &detail);
+    if (e != ERR_OK) {
+        visit_refuse(v, e, 0);
         return;
     }
-    enum err e =
-        store_status(v->env->store, v->key, held ? TICKET_HELD : TICKET_CHALLENGED, url, v->now_s, &t);
+    e = store_status(v->env->store, v->key, state, link.url, v->now_s, &t);
     if (e == ERR_LEASED) {
         http_answer(v->x, 409);
         return;
@@ -133,7 +168,7 @@ void confirm_status(struct visit *v)
         refuse(v, e, &t);
         return;
     }
-    changed(v, &t, ticket_state_name(t.state), "waits at the recipient's site");
+    changed(v, &t, ticket_state_name(t.state), detail);
     KILL_POINT("status-answer-before");
     http_answer(v->x, 204);
 }
