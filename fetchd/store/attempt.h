@@ -3,7 +3,9 @@
  * admitted (yet). What waits are jobs in JOB_HELD; a row a (mailbox, sender) counts them.
  *
  * A mailbox has at most rows_max rows: a new sender takes the place of the one heard of longest ago, whose
- * jobs end as JOB_FAILED. A row keeps the newest ATTEMPT_WAITING_MAX jobs; older ones end the same way. All
+ * jobs are forgotten with it. A row keeps the newest ATTEMPT_WAITING_MAX jobs; older ones are forgotten too.
+ * So a flood leaves nothing behind that outlives its rows, and a stub that was forgotten is an attempt anew
+ * when its sender repeats it. A row in which nothing waits any more stays as a count for tombstone_s. All
  * text from the network is sealed under the site key. Thread-safe. Errors as in store.h.
  */
 #ifndef STORE_ATTEMPT_H
@@ -41,18 +43,22 @@ struct attempt {
 
 /*
  * DURABLE: j becomes a job in JOB_HELD, and *facts (its first part, down to `legacy`) the newest of its row.
- * A stub known already: JOB_KNOWN and nothing counted, but a held one's j->tell becomes due again.
+ * A stub known already: JOB_KNOWN and nothing counted, but a held one's j->tell becomes due again; an ended
+ * one's ack or nack does, as in store_job_add. *j gets id, state, and mailbox and attempt from *facts. A held
+ * job is due (store_jobs_due) at once while j->tell says something, else at its expires_s, to be ended.
  */
 enum err store_attempt_add(struct store *s, const struct attempt *facts, struct job *j, uint32_t rows_max,
                            enum job_added *added);
 
 /* A legacy message kept whole: the same, with its sealed payload (store_payload_begin...), which is taken
- * whatever the result. j->kept is set; j->payload_id, letter_bytes and the DEK as in a deposit. The payload
- * goes with the job's end. */
+ * whatever the result. j->kept and j->payload_id are set; j->size_bytes and j->digest (SHA-256 of the letter)
+ * are the caller's. The payload goes with the job's end. The same bytes from the same sender to the same
+ * recipient again (a 250 that was lost): nothing is stored, unless the earlier one has ended as JOB_FAILED.
+ */
 enum err store_attempt_keep(struct store *s, const struct attempt *facts, struct job *j,
                             struct store_payload *payload, const uint8_t dek[SEAL_DEK_BYTES],
                             uint32_t rows_max);
-/* Sealed bytes and DEK of a kept job. ERR_NOT_FOUND. */
+/* Sealed bytes and DEK of a kept job. ERR_NOT_FOUND, also when it has ended. Close with store_body_close. */
 enum err store_kept_open(struct store *s, const struct job *j, struct store_body *out,
                          uint8_t dek[SEAL_DEK_BYTES]);
 
@@ -61,16 +67,19 @@ enum err store_attempt_get(struct store *s, const char *mailbox, const char *sen
 enum err store_attempts(struct store *s, const char *mailbox, size_t limit,
                         bool (*each)(void *arg, const struct attempt *a), void *arg);
 
-/* DURABLE: all that waits in the row becomes due to be pulled (or, kept, injected) now; the row goes. */
+/* DURABLE: all that waits in the row becomes due to be pulled (or, kept, injected) now; the row goes. *count:
+ * how many. ERR_NOT_FOUND. */
 enum err store_attempt_admit(struct store *s, const char *mailbox, const char *sender, int64_t now_s,
                              uint32_t *count);
 /* DURABLE: all that waits ends, the row goes. told: the sender gets a nack (JOB_REFUSED with this reason and
- * text), else nothing (JOB_FAILED). */
+ * text), else nothing (JOB_FAILED); of kept messages nobody is told. The stubs stay known, so that repeating
+ * them changes nothing. ERR_NOT_FOUND. */
 enum err store_attempt_drop(struct store *s, const char *mailbox, const char *sender, bool told,
                             const char *reason, const char *text, int64_t now_s, uint32_t *count);
 
 /* DURABLE: the sender's site was told of a held job (or this failed for good): nothing more is due but its
- * end. The certificate's facts go to the row too. */
+ * end. The certificate's facts ("" or NULL: none) go to the row too. Not held any more: only these facts.
+ * ERR_GONE: it has ended. */
 enum err store_job_told(struct store *s, const uint8_t id[16], const char *certificate_issuer,
                         const char *certificate_serial, int64_t now_s);
 

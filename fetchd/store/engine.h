@@ -38,7 +38,10 @@
     X(CORRESPONDENT, "correspondent", false) /* mailbox, address -> since, until */                          \
     X(TOKEN, "token", false)                 /* mailbox, token -> token */                                   \
     X(SEEN, "seen", false)                   /* organisational domain -> since */                            \
-    X(SPENT, "spent", false)                 /* hash -> until when it is spent */
+    X(SPENT, "spent", false)                 /* hash -> until when it is spent */                            \
+    X(ATTEMPT, "attempt", false)             /* mailbox, sender -> row of contact attempts */                \
+    X(ATTEMPT_TIME, "attempttime", false)    /* time, row: of all; and mailbox, time, row: the rings */      \
+    X(ATTEMPT_BOX, "attemptbox", false)      /* mailbox -> how many rows */
 enum engine_table {
 #define ENGINE_TABLE_ENUM(name, file, secret) TABLE_##name,
     ENGINE_TABLES(ENGINE_TABLE_ENUM)

@@ -15,6 +15,7 @@
 #define TIME_BYTES 8
 
 #define TICKET(type, m) CODEC_FIELD(type, 1, struct ticket_record, m)
+#define TICKET_2(type, m) CODEC_FIELD(type, 2, struct ticket_record, m)
 static const struct codec_field ticket_field[] = {
     TICKET(CODEC_BYTES, t.a),
     TICKET(CODEC_BYTES, t.ka_hash),
@@ -59,6 +60,11 @@ static const struct codec_field ticket_field[] = {
     TICKET(CODEC_S64, notify_due_s),
     TICKET(CODEC_U32, notify_tries),
     CODEC_FIELD_BLOB(1, struct ticket_record, sealed),
+    TICKET_2(CODEC_BOOL, t.bulk),
+    TICKET_2(CODEC_TEXT, t.list_id),
+    TICKET_2(CODEC_TEXT, t.challenge_url),
+    TICKET_2(CODEC_S64, challenge_due_s),
+    TICKET_2(CODEC_U32, challenge_tries),
 };
 
 static const struct codec_field ticket_private_field[] = {
@@ -76,6 +82,7 @@ static const struct codec_field payload_field[] = {
 };
 
 #define JOB(type, m) CODEC_FIELD(type, 1, struct job_record, m)
+#define JOB_2(type, m) CODEC_FIELD(type, 2, struct job_record, m)
 static const struct codec_field job_field[] = {
     CODEC_FIELD_ENUM(1, struct job_record, j.state, JOB_STATE_COUNT),
     JOB(CODEC_S64, j.created_s),
@@ -90,18 +97,71 @@ static const struct codec_field job_field[] = {
 };
 
 static const struct codec_field job_private_field[] = {
-    JOB(CODEC_TEXT, j.url),           JOB(CODEC_BYTES, j.ka),
-    JOB(CODEC_BYTES, j.kd),           JOB(CODEC_BYTES, j.lease_token),
-    JOB(CODEC_TEXT, j.stub_from),     JOB(CODEC_TEXT, j.stub_to),
-    JOB(CODEC_TEXT, j.envelope_from), JOB(CODEC_TEXT, j.recipient),
-    JOB(CODEC_TEXT, j.author),        JOB(CODEC_TEXT, j.notify),
-    JOB(CODEC_TEXT, j.orcpt),         JOB(CODEC_TEXT, j.ret),
-    JOB(CODEC_TEXT, j.envid),         JOB(CODEC_TEXT, j.client_address),
-    JOB(CODEC_TEXT, j.client_name),   JOB(CODEC_TEXT, j.client_helo),
-    JOB(CODEC_TEXT, j.queue_id),      JOB(CODEC_TEXT, j.message_id),
-    JOB(CODEC_BOOL, j.smtputf8),      JOB(CODEC_U64, j.size_bytes),
-    JOB(CODEC_BYTES, j.digest),       JOB(CODEC_TEXT, j.mta_queue_id),
-    JOB(CODEC_TEXT, j.reason),        JOB(CODEC_TEXT, j.text),
+    JOB(CODEC_TEXT, j.url),
+    JOB(CODEC_BYTES, j.ka),
+    JOB(CODEC_BYTES, j.kd),
+    JOB(CODEC_BYTES, j.lease_token),
+    JOB(CODEC_TEXT, j.stub_from),
+    JOB(CODEC_TEXT, j.stub_to),
+    JOB(CODEC_TEXT, j.envelope_from),
+    JOB(CODEC_TEXT, j.recipient),
+    JOB(CODEC_TEXT, j.author),
+    JOB(CODEC_TEXT, j.notify),
+    JOB(CODEC_TEXT, j.orcpt),
+    JOB(CODEC_TEXT, j.ret),
+    JOB(CODEC_TEXT, j.envid),
+    JOB(CODEC_TEXT, j.client_address),
+    JOB(CODEC_TEXT, j.client_name),
+    JOB(CODEC_TEXT, j.client_helo),
+    JOB(CODEC_TEXT, j.queue_id),
+    JOB(CODEC_TEXT, j.message_id),
+    JOB(CODEC_BOOL, j.smtputf8),
+    JOB(CODEC_U64, j.size_bytes),
+    JOB(CODEC_BYTES, j.digest),
+    JOB(CODEC_TEXT, j.mta_queue_id),
+    JOB(CODEC_TEXT, j.reason),
+    JOB(CODEC_TEXT, j.text),
+    JOB_2(CODEC_TEXT, j.mailbox),
+    JOB_2(CODEC_TEXT, j.attempt),
+    JOB_2(CODEC_TEXT, j.verified),
+    JOB_2(CODEC_TEXT, j.admission),
+    JOB_2(CODEC_TEXT, j.proof),
+    JOB_2(CODEC_TEXT, j.list_id),
+    JOB_2(CODEC_TEXT, j.token),
+    JOB_2(CODEC_TEXT, j.organisation),
+    CODEC_FIELD_ENUM(2, struct job_record, j.tell, JOB_TELL_COUNT),
+    JOB_2(CODEC_TEXT, j.challenge_url),
+    JOB_2(CODEC_TEXT, j.certificate_issuer),
+    JOB_2(CODEC_TEXT, j.certificate_serial),
+    JOB_2(CODEC_BOOL, j.kept),
+    JOB_2(CODEC_BYTES, j.payload_id),
+};
+
+#define ATTEMPT(type, m) CODEC_FIELD(type, 1, struct attempt_record, m)
+static const struct codec_field attempt_field[] = {
+    ATTEMPT(CODEC_S64, a.first_s),
+    ATTEMPT(CODEC_S64, a.last_s),
+    ATTEMPT(CODEC_U32, a.count),
+    CODEC_FIELD_BLOB(1, struct attempt_record, jobs),
+    CODEC_FIELD_BLOB(1, struct attempt_record, sealed),
+};
+
+static const struct codec_field attempt_private_field[] = {
+    ATTEMPT(CODEC_TEXT, a.mailbox),
+    ATTEMPT(CODEC_TEXT, a.sender),
+    ATTEMPT(CODEC_BOOL, a.aligned),
+    ATTEMPT(CODEC_TEXT, a.author),
+    ATTEMPT(CODEC_TEXT, a.name),
+    ATTEMPT(CODEC_TEXT, a.subject),
+    ATTEMPT(CODEC_TEXT, a.list_id),
+    ATTEMPT(CODEC_TEXT, a.verified),
+    ATTEMPT(CODEC_TEXT, a.link_host),
+    ATTEMPT(CODEC_TEXT, a.certificate_issuer),
+    ATTEMPT(CODEC_TEXT, a.certificate_serial),
+    ATTEMPT(CODEC_TEXT, a.client_address),
+    ATTEMPT(CODEC_TEXT, a.client_name),
+    ATTEMPT(CODEC_TEXT, a.reason),
+    ATTEMPT(CODEC_BOOL, a.legacy),
 };
 
 static const struct codec_field dedupe_field[] = {
@@ -118,11 +178,17 @@ static const struct codec_field domain_field[] = {
     {                                                                                                        \
         version, field, sizeof(field) / sizeof *(field)                                                      \
     }
-static const struct codec ticket_codec = CODEC(1, ticket_field);
+/* Version 2 of tickets and jobs came with admission. An older program that meets one refuses the store at
+ * opening: it would not know a held job from a damaged one, nor that a kept message's payload has its job. It
+ * passes over the tables that it does not know (policies, entries, tokens, attempts): without a record of
+ * version 2 nothing of what it does itself depends on them. So the store's own version stays. */
+static const struct codec ticket_codec = CODEC(2, ticket_field);
 static const struct codec ticket_private_codec = CODEC(1, ticket_private_field);
 static const struct codec payload_codec = CODEC(1, payload_field);
-static const struct codec job_codec = CODEC(1, job_field);
-static const struct codec job_private_codec = CODEC(1, job_private_field);
+static const struct codec job_codec = CODEC(2, job_field);
+static const struct codec job_private_codec = CODEC(2, job_private_field);
+static const struct codec attempt_codec = CODEC(1, attempt_field);
+static const struct codec attempt_private_codec = CODEC(1, attempt_private_field);
 static const struct codec dedupe_codec = CODEC(1, dedupe_field);
 static const struct codec domain_codec = CODEC(1, domain_field);
 
@@ -182,6 +248,7 @@ uint16_t sealed_epoch(const uint8_t *data)
 #define TICKET_LABEL "store-ticket"
 #define JOB_LABEL "store-job"
 #define DEK_LABEL "store-dek"
+#define ATTEMPT_LABEL "store-attempt"
 
 enum err ticket_record_encode(const struct ticket_record *r, struct buf *out)
 {
@@ -193,6 +260,18 @@ enum err ticket_record_decode(struct span bytes, const uint8_t key[TICKET_STORE_
 {
     memcpy(r->t.key, key, TICKET_STORE_KEY_BYTES);
     return codec_decode(&ticket_codec, bytes, r);
+}
+
+int64_t *ticket_record_due(struct ticket_record *r, enum work_kind kind)
+{
+    return kind == WORK_STUB ? &r->stub_due_s : kind == WORK_NOTIFY ? &r->notify_due_s : &r->challenge_due_s;
+}
+
+uint32_t *ticket_record_tries(struct ticket_record *r, enum work_kind kind)
+{
+    return kind == WORK_STUB     ? &r->t.stub_tries
+           : kind == WORK_NOTIFY ? &r->notify_tries
+                                 : &r->challenge_tries;
 }
 
 enum err ticket_record_seal(const struct site_keys *keys, struct ticket_record *r)
@@ -286,6 +365,35 @@ void job_record_free(struct job_record *r)
     if (r != NULL)
         secret_wipe(r, sizeof *r);
     free(r);
+}
+
+enum err attempt_record_encode(const struct attempt_record *r, struct buf *out)
+{
+    return codec_encode(&attempt_codec, r, out);
+}
+
+enum err attempt_record_decode(struct span bytes, struct attempt_record *r)
+{
+    enum err err = codec_decode(&attempt_codec, bytes, r);
+
+    if (err == ERR_OK && r->jobs.len % JOB_ID_BYTES != 0)
+        err = ERR_STORE;
+    if (err == ERR_OK) {
+        r->a.waiting = r->jobs.len / JOB_ID_BYTES;
+        memcpy(r->a.job, r->jobs.data, r->jobs.len);
+    }
+    return err;
+}
+
+enum err attempt_record_seal(const struct site_keys *keys, struct span id, struct attempt_record *r)
+{
+    return private_seal(keys, ATTEMPT_LABEL, id, &attempt_private_codec, r, &r->sealed.len, r->sealed.data,
+                        sizeof r->sealed.data);
+}
+
+enum err attempt_record_open(const struct site_keys *keys, struct span id, struct attempt_record *r)
+{
+    return private_open(keys, ATTEMPT_LABEL, id, &attempt_private_codec, r, r->sealed.data, r->sealed.len);
 }
 
 enum err dedupe_record_encode(const struct dedupe_record *r, struct buf *out)
@@ -385,5 +493,5 @@ bool record_key_work_parse(struct span key, struct work *out)
                                                &out->due_s, out->key))
         return false;
     out->kind = (enum work_kind)key.ptr[key.len - 1];
-    return out->kind == WORK_STUB || out->kind == WORK_NOTIFY;
+    return out->kind == WORK_STUB || out->kind == WORK_NOTIFY || out->kind == WORK_CHALLENGE;
 }

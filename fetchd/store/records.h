@@ -9,7 +9,10 @@
 
 #include "store/codec.h"
 #include "store/engine.h"
+#include "store/attempt.h"
 #include "store/store.h"
+
+#define JOB_ID_BYTES 16
 
 /* A ticket and what only the store knows of it. */
 struct ticket_record {
@@ -20,6 +23,8 @@ struct ticket_record {
     int64_t stub_due_s;   /* its entries in WORK_DUE; 0: none */
     int64_t notify_due_s;
     uint32_t notify_tries;
+    int64_t challenge_due_s;
+    uint32_t challenge_tries;
     struct {
         uint16_t len;
         uint8_t data[2200];
@@ -44,8 +49,21 @@ struct job_record {
     int64_t timer_s;  /* ended: its entry in TIMER */
     struct {
         uint16_t len;
-        uint8_t data[8192];
+        uint8_t data[12288];
     } sealed;
+};
+
+/* A row of contact attempts. Its jobs' ids are in `jobs`, oldest first; a.job and a.waiting say the same. */
+struct attempt_record {
+    struct attempt a;
+    struct {
+        uint16_t len;
+        uint8_t data[ATTEMPT_WAITING_MAX * JOB_ID_BYTES];
+    } jobs;
+    struct {
+        uint16_t len;
+        uint8_t data[5000];
+    } sealed; /* all that is text: see attempt_record_open */
 };
 
 struct dedupe_record {
@@ -57,6 +75,9 @@ struct dedupe_record {
 enum err ticket_record_encode(const struct ticket_record *r, struct buf *out);
 enum err ticket_record_decode(struct span bytes, const uint8_t key[TICKET_STORE_KEY_BYTES],
                               struct ticket_record *r);
+/* Where a ticket keeps when an entry of the outbox is due, and how often it was tried. */
+int64_t *ticket_record_due(struct ticket_record *r, enum work_kind kind);
+uint32_t *ticket_record_tries(struct ticket_record *r, enum work_kind kind);
 /* Seals from_field and subject into r->sealed; opens them again. ERR_STORE: not sealed by these keys. */
 enum err ticket_record_seal(const struct site_keys *keys, struct ticket_record *r);
 enum err ticket_record_open(const struct site_keys *keys, struct ticket_record *r);
@@ -75,6 +96,11 @@ enum err job_record_decode(const struct site_keys *keys, struct span bytes, cons
 /* Only state and times, nothing opened. */
 enum err job_record_peek(struct span bytes, struct job_record *r);
 void job_record_free(struct job_record *r);
+/* id: the row's key in ATTEMPT. As with tickets, what is private is carried along unopened. */
+enum err attempt_record_encode(const struct attempt_record *r, struct buf *out);
+enum err attempt_record_decode(struct span bytes, struct attempt_record *r);
+enum err attempt_record_seal(const struct site_keys *keys, struct span id, struct attempt_record *r);
+enum err attempt_record_open(const struct site_keys *keys, struct span id, struct attempt_record *r);
 /* The epoch of the site key that sealed bytes were made with. */
 uint16_t sealed_epoch(const uint8_t *data);
 

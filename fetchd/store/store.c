@@ -21,11 +21,13 @@
 #include "base/kill.h"
 #include "base/log.h"
 #include "store/store_internal.h"
+#include "store/store_job.h"
 #include "store/store_policy.h"
 
 #define CHANGE_TRIES_MAX 200
 #define CHANGE_PAUSE_MAX_US 4000
 #define WALK_PAGE 256
+#define BLOBS_MAX 1000 /* that one change gives up */
 
 /* ---- opening ------------------------------------------------------------------------------------------- */
 
@@ -108,6 +110,7 @@ static void counts_add(struct store *s, const struct store_counts *d)
     s->counts.payloads += d->payloads;
     s->counts.payload_bytes += d->payload_bytes;
     s->counts.work += d->work;
+    s->counts.attempts += d->attempts;
     pthread_mutex_unlock(&s->count_mutex);
 }
 
@@ -129,11 +132,12 @@ static enum err run_change(struct store *s, change_body body, void *arg, bool fl
     bool committed = false;
 
     buf_init(&c.value, STORE_VALUE_MAX);
+    buf_init(&c.blobs, BLOBS_MAX * ENGINE_BLOB_ID_BYTES);
     for (unsigned tries = 0; tries < CHANGE_TRIES_MAX && err == ERR_BUSY; tries++) {
         if (tries > 0)
             pause_after_collision(tries);
         c.s = s;
-        c.drop_blob = false;
+        buf_clear(&c.blobs);
         c.state.entered = false;
         memset(&c.counts, 0, sizeof c.counts);
         if ((err = ops->begin(s->engine, &c.txn)) != ERR_OK)
@@ -149,7 +153,8 @@ static enum err run_change(struct store *s, change_body body, void *arg, bool fl
     buf_free(&c.value);
     if (err == ERR_BUSY) {
         log_warning("store: a change collided %u times and was given up", CHANGE_TRIES_MAX);
-        return ERR_STORE;
+        err = ERR_STORE;
+        goto out;
     }
     if (committed) {
         counts_add(s, &c.counts);
@@ -157,14 +162,18 @@ static enum err run_change(struct store *s, change_body body, void *arg, bool fl
     }
     /* A crash here loses the change, and nobody was told of it yet. */
     KILL_POINT("store-flush-before");
-    if (flush && (flushed = ops->flush(s->engine)) != ERR_OK)
-        return flushed;
-    /* Only now is it sure that nothing refers to the blob. A crash before leaves it to the sweep at the
-     * start. */
-    if (committed && c.drop_blob) {
-        KILL_POINT("payload-unlink-before");
-        ops->blob_remove(s->engine, c.blob);
+    if (flush && (flushed = ops->flush(s->engine)) != ERR_OK) {
+        err = flushed;
+        goto out;
     }
+    /* Only now is it sure that nothing refers to the blobs. A crash before leaves them to the sweep at the
+     * start. */
+    for (size_t at = 0; committed && at < c.blobs.len; at += ENGINE_BLOB_ID_BYTES) {
+        KILL_POINT("payload-unlink-before");
+        ops->blob_remove(s->engine, (const uint8_t *)c.blobs.data + at);
+    }
+out:
+    buf_free(&c.blobs);
     return err;
 }
 
@@ -394,6 +403,8 @@ enum err store_purge(struct store *s, int64_t now_s, size_t max, size_t *count)
 
     for (size_t i = 0; i < sizeof purge_row / sizeof *purge_row && err == ERR_OK; i++)
         err = purge_kind(s, &purge_row[i], now_s, max, &n);
+    if (err == ERR_OK)
+        err = store_attempts_purge(s, now_s, max, &n);
     *count = n;
     return err;
 }

@@ -289,8 +289,7 @@ struct job {
     char admission[32];              /* the reason code of the verdict */
     char proof[256];                 /* what else Authentication-Results will say: "spf=pass ..." */
     char list_id[256];
-    char token[65]; /* used by this letter: counted when a new job is added; ERR_FORBIDDEN, and no job,
-                       when it admits nobody any more */
+    char token[65];         /* used by this letter: see store_job_add */
     char organisation[256]; /* of the verified domain: a token is bound to it */
     enum job_tell tell;     /* HELD: due next */
     char challenge_url[512];
@@ -304,13 +303,16 @@ enum job_added { JOB_NEW, JOB_KNOWN, JOB_KNOWN_ENDED };
 /* The id that a job of this stub has or would have; pure. */
 enum err store_job_id(const struct job *j, uint8_t out[16]);
 /* DURABLE. A known stub has the same URL, keys, sender, recipient, envelope recipient and author: nothing is
- * stored; for an ended one its ack or nack becomes due again (JOB_KNOWN_ENDED). The same URL with anything of
- * these different is a job of its own. A new job starts as JOB_WAITING, or where j->state says so as
- * JOB_REFUSED: its nack with j->reason and j->text is due. *j gets id and, when known, the stored state. */
+ * stored; for an ended one its ack or nack becomes due again (JOB_KNOWN_ENDED), and a held one is admitted by
+ * this: it becomes JOB_WAITING, due now, with j's admission, proof and token (JOB_KNOWN). The same URL with
+ * anything of these different is a job of its own. A new job starts (and a held one goes on) as JOB_WAITING,
+ * or where j->state says so as JOB_REFUSED: its nack with j->reason and j->text is due. *j gets id and, when
+ * known, the stored state. j->token is used up by a job that is new or was held; ERR_FORBIDDEN: it admits
+ * nobody (any more), nothing is stored. */
 enum err store_job_add(struct store *s, struct job *j, enum job_added *added);
 enum err store_job_get(struct store *s, const uint8_t id[16], struct job *out);
-/* Jobs in WAITING, DELIVERED, REFUSED that are due, oldest first; not given again for grace_s (in memory
- * only). */
+/* Jobs in WAITING, DELIVERED, REFUSED, HELD that are due, oldest first; not given again for grace_s (in
+ * memory only). A held one: at once while its `tell` says something, else at its expires_s, to be ended. */
 enum err store_jobs_due(struct store *s, int64_t now_s, int64_t grace_s, uint8_t (*ids)[16], size_t max,
                         size_t *count);
 enum err store_jobs_next(struct store *s, int64_t *due_s);
@@ -344,13 +346,15 @@ struct store_domain {
 enum err store_domain_get(struct store *s, const char *domain, struct store_domain *out); /* ERR_NOT_FOUND */
 enum err store_domain_put(struct store *s, const char *domain, const struct store_domain *d);
 
-/* Removes tombstones, ended jobs, spent things and correspondents whose time is over, at most max. */
+/* Removes tombstones, ended jobs, rows of attempts in which nothing waits, spent things and correspondents
+ * whose time is over, at most max. */
 enum err store_purge(struct store *s, int64_t now_s, size_t max, size_t *count);
 
 struct store_counts {
     uint64_t tickets[TICKET_STATE_COUNT];
     uint64_t jobs[JOB_STATE_COUNT];
     uint64_t payloads, payload_bytes, work;
+    uint64_t attempts; /* rows */
     uint64_t disk_free_bytes, disk_total_bytes;
 };
 /* Kept in memory, counted once at opening: cheap. */

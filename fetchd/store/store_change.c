@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "store/store_internal.h"
+#include "store/store_payload.h"
 #include "store/ticket_state.h"
 
 static const struct engine_ops *ops(const struct change *c)
@@ -42,7 +42,7 @@ enum err change_ticket_put(struct change *c, const struct ticket_record *r)
 
 enum err change_work_set(struct change *c, struct ticket_record *r, enum work_kind kind, int64_t due_s)
 {
-    int64_t *at = kind == WORK_STUB ? &r->stub_due_s : &r->notify_due_s;
+    int64_t *at = ticket_record_due(r, kind);
     struct record_key key;
     enum err err = ERR_OK;
 
@@ -57,6 +57,22 @@ enum err change_work_set(struct change *c, struct ticket_record *r, enum work_ki
         c->counts.work++;
     }
     *at = due_s;
+    return err;
+}
+
+enum err change_payload_put(struct change *c, const struct store_payload *p, const struct payload_record *r)
+{
+    struct span id = span_bytes(p->id, sizeof p->id);
+    enum err err;
+
+    buf_clear(&c->value);
+    err = payload_record_encode(r, &c->value);
+    if (err == ERR_OK)
+        err = ops(c)->put(c->txn, TABLE_PAYLOAD, id, buf_span(&c->value));
+    if (err == ERR_OK && !r->in_blob)
+        err = ops(c)->put(c->txn, TABLE_SEALED, id, buf_span(&p->bytes));
+    c->counts.payloads++;
+    c->counts.payload_bytes += r->size;
     return err;
 }
 
@@ -83,8 +99,7 @@ enum err change_payload_release(struct change *c, const uint8_t id[SEAL_PAYLOAD_
     if (err == ERR_OK && !p.in_blob)
         err = absent_is_fine(ops(c)->del(c->txn, TABLE_SEALED, key));
     if (err == ERR_OK && p.in_blob) {
-        c->drop_blob = true;
-        memcpy(c->blob, id, sizeof c->blob);
+        err = buf_append(&c->blobs, id, ENGINE_BLOB_ID_BYTES);
     }
     c->counts.payloads--;
     c->counts.payload_bytes -= p.size;
@@ -126,6 +141,9 @@ enum err change_ticket_enter(struct change *c, struct ticket_record *r, enum tic
         else if (err == ERR_OK)
             err = change_payload_release(c, r->t.payload_id);
     }
+    /* Claimed or held: there is no challenge in its way any more. */
+    if (err == ERR_OK && to != TICKET_CHALLENGED)
+        err = change_work_set(c, r, WORK_CHALLENGE, 0);
     if (err != ERR_OK)
         return err;
     c->counts.tickets[r->t.state]--;

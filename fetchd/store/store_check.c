@@ -21,6 +21,7 @@ struct check {
     struct ticket_record ticket;
     struct payload_record payload;
     struct job_record job;
+    struct attempt_record attempt;
     union {
         struct policy_record policy;
         struct entry entry;
@@ -161,7 +162,8 @@ static enum err count_ticket(struct check *k, struct span key, struct span value
     err = ticket_record_decode(value, (const uint8_t *)key.ptr, &k->ticket);
     if (err == ERR_OK) {
         n->tickets[k->ticket.t.state]++;
-        n->work += (uint64_t)(k->ticket.stub_due_s != 0) + (uint64_t)(k->ticket.notify_due_s != 0);
+        n->work += (uint64_t)(k->ticket.stub_due_s != 0) + (uint64_t)(k->ticket.notify_due_s != 0) +
+                   (uint64_t)(k->ticket.challenge_due_s != 0);
         use_epoch(k, k->ticket.t.a);
         if (k->ticket.sealed.len >= 2)
             use_epoch(k, k->ticket.sealed.data);
@@ -199,6 +201,21 @@ static enum err count_job(struct check *k, struct span key, struct span value)
         k->s->counts.jobs[k->job.j.state]++;
         if (k->job.sealed.len >= 2)
             use_epoch(k, k->job.sealed.data);
+    }
+    return err;
+}
+
+static enum err count_attempt(struct check *k, struct span key, struct span value)
+{
+    enum err err;
+
+    (void)key;
+    memset(&k->attempt, 0, sizeof k->attempt);
+    err = attempt_record_decode(value, &k->attempt);
+    if (err == ERR_OK) {
+        k->s->counts.attempts++;
+        if (k->attempt.sealed.len >= 2)
+            use_epoch(k, k->attempt.sealed.data);
     }
     return err;
 }
@@ -271,6 +288,7 @@ enum err store_check(struct store *s, struct buf *why)
         (err = count_table(k, TABLE_TICKET, count_ticket)) != ERR_OK ||
         (err = count_table(k, TABLE_PAYLOAD, count_payload)) != ERR_OK ||
         (err = count_table(k, TABLE_JOB, count_job)) != ERR_OK ||
+        (err = count_table(k, TABLE_ATTEMPT, count_attempt)) != ERR_OK ||
         (err = count_table(k, TABLE_POLICY, check_policy)) != ERR_OK ||
         (err = count_table(k, TABLE_ENTRY, check_policy)) != ERR_OK ||
         (err = count_table(k, TABLE_TOKEN, check_policy)) != ERR_OK || (err = check_used_epochs(k)) != ERR_OK)

@@ -151,25 +151,6 @@ static enum err put_item(struct change *c, struct deposit_item *it)
     return err;
 }
 
-static enum err put_payload(struct change *c, struct deposit *x)
-{
-    const struct engine_ops *ops = c->s->engine->ops;
-    const struct store_payload *p = x->d->payload;
-    struct span id = span_bytes(p->id, sizeof p->id);
-    enum err err;
-
-    x->payload.references = (uint32_t)x->fresh;
-    buf_clear(&c->value);
-    err = payload_record_encode(&x->payload, &c->value);
-    if (err == ERR_OK)
-        err = ops->put(c->txn, TABLE_PAYLOAD, id, buf_span(&c->value));
-    if (err == ERR_OK && !x->payload.in_blob)
-        err = ops->put(c->txn, TABLE_SEALED, id, buf_span(&p->bytes));
-    c->counts.payloads++;
-    c->counts.payload_bytes += x->payload.size;
-    return err;
-}
-
 static enum err deposit(struct change *c, void *arg)
 {
     struct deposit *x = arg;
@@ -183,8 +164,9 @@ static enum err deposit(struct change *c, void *arg)
             x->fresh++;
         }
     }
+    x->payload.references = (uint32_t)x->fresh;
     if (err == ERR_OK && x->fresh > 0)
-        err = put_payload(c, x);
+        err = change_payload_put(c, x->d->payload, &x->payload);
     /* A crash here leaves nothing but, perhaps, a blob for the sweep: the sender was told nothing yet. */
     if (err == ERR_OK)
         KILL_POINT("deposit-commit-before");
@@ -204,10 +186,7 @@ static enum err prepare(struct store *s, struct deposit *x)
         return ERR_INTERNAL;
     if ((x->item = calloc(d->count, sizeof *x->item)) == NULL)
         return ERR_NOMEM;
-    x->payload.in_blob = p->blob != NULL;
-    x->payload.size = p->size;
-    x->payload.created_s = d->item[0].ticket.created_s;
-    err = payload_record_seal_dek(s->keys, p->id, d->dek, &x->payload);
+    err = store_payload_record(p, d->dek, d->item[0].ticket.created_s, &x->payload);
     if (err == ERR_OK)
         err = store_payload_digest(p, sealed_digest);
     for (size_t i = 0; i < d->count && err == ERR_OK; i++) {
@@ -243,41 +222,24 @@ static enum err give(struct store *s, struct deposit *x)
     return ERR_OK;
 }
 
-/* The same letter again, or an error: nobody needs the blob, unless its record is there after all (committed,
- * and then the flush failed). When that cannot be told now, the sweep at the next start can. */
-static void remove_unneeded(struct store *s, const uint8_t id[SEAL_PAYLOAD_ID_BYTES])
-{
-    struct buf value;
-
-    buf_init(&value, STORE_VALUE_MAX);
-    if (store_read(s, TABLE_PAYLOAD, span_bytes(id, SEAL_PAYLOAD_ID_BYTES), &value) == ERR_NOT_FOUND)
-        s->engine->ops->blob_remove(s->engine, id);
-    buf_free(&value);
-}
-
 enum err store_deposit(struct store *s, struct store_deposit *d)
 {
-    const struct engine_ops *ops = s->engine->ops;
     struct store_payload *p = d->payload;
     struct deposit x = {.d = d};
-    struct engine_blob *blob;
     bool kept = false;
     enum err err = store_disk_floor(s);
 
     if (err == ERR_OK)
         err = prepare(s, &x);
-    if (err == ERR_OK && p->blob != NULL) {
-        /* The bytes are on disk under their name before any record speaks of them. */
-        blob = p->blob;
-        p->blob = NULL;
-        err = ops->blob_keep(blob, p->id);
-        kept = err == ERR_OK;
+    if (err == ERR_OK) {
+        err = store_payload_keep(p);
+        kept = err == ERR_OK && x.payload.in_blob;
     }
     if (err == ERR_OK)
         err = store_change(s, deposit, &x);
     KILL_POINT("deposit-commit-after");
     if (kept && (err != ERR_OK || x.fresh == 0))
-        remove_unneeded(s, p->id);
+        store_payload_unneeded(s, p->id);
     if (err == ERR_OK)
         err = give(s, &x);
     free_items(&x);

@@ -36,9 +36,8 @@ struct change {
     struct engine_txn *txn;
     struct buf value;           /* scratch of the last read */
     struct store_counts counts; /* differences, in modular arithmetic */
-    bool drop_blob;             /* after the commit; one change touches one payload */
-    uint8_t blob[ENGINE_BLOB_ID_BYTES];
-    struct { /* for the log, after the commit */
+    struct buf blobs;           /* ids of blobs to remove after the commit */
+    struct {                    /* for the log, after the commit */
         bool entered;
         uint8_t a[TICKET_A_BYTES];
         enum ticket_state from, to;
@@ -69,6 +68,9 @@ enum err change_ticket_enter(struct change *c, struct ticket_record *r, enum tic
 enum err change_ticket_settle(struct change *c, struct ticket_record *r, int64_t now_s, int64_t live_until_s);
 /* Sets, moves or (0) removes an entry of the outbox; the ticket must be put afterwards. */
 enum err change_work_set(struct change *c, struct ticket_record *r, enum work_kind kind, int64_t due_s);
+/* A new payload's record and, unless it is a blob, its bytes; r->references is set. */
+struct store_payload;
+enum err change_payload_put(struct change *c, const struct store_payload *p, const struct payload_record *r);
 /* One reference less; with the last one the payload, its sealed DEK and its blob go. */
 enum err change_payload_release(struct change *c, const uint8_t id[SEAL_PAYLOAD_ID_BYTES]);
 /* Everything of an ended ticket. */

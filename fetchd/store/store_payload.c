@@ -122,21 +122,22 @@ enum err store_payload_digest(struct store_payload *p, uint8_t out[CRYPT_SHA256_
     return err;
 }
 
-static enum err read_payload(struct store *s, const struct ticket *t, struct payload_record *r)
+static enum err read_payload(struct store *s, const uint8_t id[SEAL_PAYLOAD_ID_BYTES],
+                             struct payload_record *r)
 {
     struct buf value;
     enum err err;
 
     buf_init(&value, STORE_VALUE_MAX);
     memset(r, 0, sizeof *r);
-    err = store_read(s, TABLE_PAYLOAD, span_bytes(t->payload_id, sizeof t->payload_id), &value);
+    err = store_read(s, TABLE_PAYLOAD, span_bytes(id, SEAL_PAYLOAD_ID_BYTES), &value);
     if (err == ERR_OK)
         err = payload_record_decode(buf_span(&value), r);
     buf_free(&value);
     return err;
 }
 
-enum err store_body_open(struct store *s, const struct ticket *t, struct store_body *out)
+enum err store_payload_open(struct store *s, const uint8_t id[SEAL_PAYLOAD_ID_BYTES], struct store_body *out)
 {
     struct payload_record r;
     struct buf bytes;
@@ -145,16 +146,16 @@ enum err store_body_open(struct store *s, const struct ticket *t, struct store_b
     enum err err;
 
     buf_init(&bytes, STORE_VALUE_MAX);
-    if ((err = read_payload(s, t, &r)) != ERR_OK)
+    if ((err = read_payload(s, id, &r)) != ERR_OK)
         return err;
     if (r.in_blob) {
-        err = s->engine->ops->blob_open(s->engine, t->payload_id, &fd, &size);
+        err = s->engine->ops->blob_open(s->engine, id, &fd, &size);
     } else {
-        err = store_read(s, TABLE_SEALED, span_bytes(t->payload_id, sizeof t->payload_id), &bytes);
+        err = store_read(s, TABLE_SEALED, span_bytes(id, SEAL_PAYLOAD_ID_BYTES), &bytes);
         size = bytes.len;
     }
     /* The record says that it is there. It may have gone since (the ticket ended); otherwise it is lost. */
-    if (err == ERR_NOT_FOUND && read_payload(s, t, &r) == ERR_OK)
+    if (err == ERR_NOT_FOUND && read_payload(s, id, &r) == ERR_OK)
         err = ERR_STORE;
     if (err == ERR_OK && size != r.size)
         err = ERR_STORE;
@@ -170,6 +171,11 @@ enum err store_body_open(struct store *s, const struct ticket *t, struct store_b
     return ERR_OK;
 }
 
+enum err store_body_open(struct store *s, const struct ticket *t, struct store_body *out)
+{
+    return store_payload_open(s, t->payload_id, out);
+}
+
 void store_body_close(struct store_body *b)
 {
     if (b->fd >= 0)
@@ -178,13 +184,51 @@ void store_body_close(struct store_body *b)
     buf_free(&b->bytes);
 }
 
-enum err store_payload_dek(struct store *s, const struct ticket *t, uint8_t dek[SEAL_DEK_BYTES])
+enum err store_payload_open_dek(struct store *s, const uint8_t id[SEAL_PAYLOAD_ID_BYTES],
+                                uint8_t dek[SEAL_DEK_BYTES])
 {
     struct payload_record r;
-    enum err err = read_payload(s, t, &r);
+    enum err err = read_payload(s, id, &r);
 
     if (err == ERR_OK)
-        err = payload_record_open_dek(s->keys, t->payload_id, &r, dek);
+        err = payload_record_open_dek(s->keys, id, &r, dek);
     secret_wipe(&r, sizeof r);
     return err;
+}
+
+enum err store_payload_dek(struct store *s, const struct ticket *t, uint8_t dek[SEAL_DEK_BYTES])
+{
+    return store_payload_open_dek(s, t->payload_id, dek);
+}
+
+/* ---- keeping ------------------------------------------------------------------------------------------- */
+
+enum err store_payload_record(const struct store_payload *p, const uint8_t dek[SEAL_DEK_BYTES],
+                              int64_t created_s, struct payload_record *out)
+{
+    memset(out, 0, sizeof *out);
+    out->in_blob = p->blob != NULL;
+    out->size = p->size;
+    out->created_s = created_s;
+    return payload_record_seal_dek(p->s->keys, p->id, dek, out);
+}
+
+enum err store_payload_keep(struct store_payload *p)
+{
+    struct engine_blob *blob = p->blob;
+
+    if (blob == NULL)
+        return ERR_OK;
+    p->blob = NULL;
+    return p->s->engine->ops->blob_keep(blob, p->id);
+}
+
+void store_payload_unneeded(struct store *s, const uint8_t id[SEAL_PAYLOAD_ID_BYTES])
+{
+    struct buf value;
+
+    buf_init(&value, STORE_VALUE_MAX);
+    if (store_read(s, TABLE_PAYLOAD, span_bytes(id, SEAL_PAYLOAD_ID_BYTES), &value) == ERR_NOT_FOUND)
+        s->engine->ops->blob_remove(s->engine, id);
+    buf_free(&value);
 }

@@ -1,6 +1,6 @@
 /*
- * store_work.c - the outbox: stubs to send and notifications to write. An entry is a key in WORK_DUE, ordered
- * by time, and the same time in its ticket; the two change in one commit.
+ * store_work.c - the outbox: stubs to send, notifications and challenges to write. An entry is a key in
+ * WORK_DUE, ordered by time, and the same time in its ticket; the two change in one commit.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -38,8 +38,8 @@ static enum err look_again(struct store *s, struct work *w, struct ticket_record
         err = ticket_record_decode(buf_span(value), w->key, r);
     if (err != ERR_OK)
         return err;
-    w->tries = w->kind == WORK_STUB ? r->t.stub_tries : r->notify_tries;
-    return w->due_s == (w->kind == WORK_STUB ? r->stub_due_s : r->notify_due_s) ? ERR_OK : ERR_NOT_FOUND;
+    w->tries = *ticket_record_tries(r, w->kind);
+    return w->due_s == *ticket_record_due(r, w->kind) ? ERR_OK : ERR_NOT_FOUND;
 }
 
 enum err store_work_due(struct store *s, int64_t now_s, int64_t grace_s, struct work *out, size_t max,
@@ -142,7 +142,7 @@ static enum err outcome_get(struct change *c, struct outcome *o)
 
     memset(o->r, 0, sizeof *o->r);
     err = change_ticket_get(c, o->w->key, o->r);
-    if (err == ERR_OK && (o->w->kind == WORK_STUB ? o->r->stub_due_s : o->r->notify_due_s) == 0)
+    if (err == ERR_OK && *ticket_record_due(o->r, o->w->kind) == 0)
         err = ERR_NOT_FOUND;
     return err;
 }
@@ -208,13 +208,9 @@ static enum err work_later(struct change *c, void *arg)
         err = change_work_set(c, r, o->w->kind, o->time_s);
     if (err != ERR_OK)
         return err;
-    if (o->w->kind == WORK_STUB) {
-        r->t.stub_tries++;
-        if (r->t.state == TICKET_WAITING)
-            store_text(r->t.remote_text, sizeof r->t.remote_text, o->text);
-    } else {
-        r->notify_tries++;
-    }
+    ++*ticket_record_tries(r, o->w->kind);
+    if (o->w->kind == WORK_STUB && r->t.state == TICKET_WAITING)
+        store_text(r->t.remote_text, sizeof r->t.remote_text, o->text);
     err = change_ticket_put(c, r);
     if (err == ERR_OK)
         KILL_POINT("work-later-commit-before");

@@ -102,8 +102,9 @@ MILTER_B = {
 PLAN = {("a", "fetchd"): FETCHD_A, ("a", "milter"): MILTER_A, ("b", "fetchd"): FETCHD_B, ("b", "milter"): MILTER_B}
 
 _walk = []
-# The words of owners and the administrator, which no letter passes: tests/unit/store/test_crash.c dies at each of these.
-STORE_ALONE = {f"{word}-commit-{when}" for word in ("policy", "spend", "token-use") for when in ("before", "after")}
+# What owners and the administrator say and what waits for their word: tests/unit/store/test_crash.c dies at each of these.
+STORE_ALONE = {f"{word}-commit-{when}" for when in ("before", "after") for word in (
+    "policy", "spend", "token-use", "attempt-add", "attempt-admit", "attempt-drop", "job-told")}
 
 
 def walk_of(bed):

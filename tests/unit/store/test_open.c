@@ -160,7 +160,7 @@ static void another_format_is_refused(struct rig *r)
 
 static void a_record_of_a_later_version_is_refused(struct rig *r)
 {
-    uint8_t key[32] = {1}, record[] = {0, 2, 0};
+    uint8_t key[32] = {1}, record[] = {0, 3, 0};
     char why[200];
 
     rig_close(r);

@@ -1,0 +1,779 @@
+/*
+ * store_attempt.c - the words of attempt.h: held jobs and the rows that count them.
+ *
+ * A row stands in ATTEMPT under its mailbox and sender, and twice in ATTEMPT_TIME by when it was heard of
+ * last: among all rows, and in its mailbox's ring, whose length is in ATTEMPT_BOX. A held job names its row
+ * (mailbox, attempt) and the row names its jobs; both change in one commit. A transaction cannot scan: which
+ * rows a new one takes the place of is looked up before it, looked at again inside, and when others were
+ * faster, all begins anew.
+ */
+#include "store/attempt.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/kill.h"
+#include "base/secret.h"
+#include "store/policy_record.h"
+#include "store/store_job.h"
+#include "store/store_payload.h"
+
+#define ROW_KEY_BYTES (2 * KEY_HASH_BYTES) /* mailbox, sender */
+#define EVICT_MAX 4                        /* rows that one new row takes the place of, at most */
+#define LOOKS_MAX 50
+
+static const struct engine_ops *ops(const struct change *c)
+{
+    return c->s->engine->ops;
+}
+
+static enum err absent_is_fine(enum err err)
+{
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+/* ---- rows ---------------------------------------------------------------------------------------------- */
+
+enum index { RING = 'm', ALL = 'a' };
+
+static enum err row_key(const char *mailbox, const char *sender, struct record_key *out)
+{
+    return key_in_box(mailbox, 0, sender, out);
+}
+
+/* RING: kind, mailbox, time, sender; ALL: kind, time, mailbox, sender. */
+static struct record_key index_key(enum index kind, const uint8_t row[ROW_KEY_BYTES], int64_t last_s)
+{
+    struct record_key k = {.data = {(uint8_t)kind}, .len = 1};
+    size_t before = kind == RING ? KEY_HASH_BYTES : 0;
+
+    memcpy(k.data + k.len, row, before);
+    k.len += before;
+    codec_put_be64(k.data + k.len, last_s < 0 ? 0 : (uint64_t)last_s);
+    k.len += 8;
+    memcpy(k.data + k.len, row + before, ROW_KEY_BYTES - before);
+    k.len += ROW_KEY_BYTES - before;
+    return k;
+}
+
+static bool index_key_parse(struct span key, uint8_t row[ROW_KEY_BYTES], int64_t *last_s)
+{
+    const uint8_t *at = (const uint8_t *)key.ptr + 1;
+    size_t before;
+
+    if (key.len != 1 + 8 + ROW_KEY_BYTES)
+        return false;
+    before = key.ptr[0] == RING ? KEY_HASH_BYTES : 0;
+    memcpy(row, at, before);
+    *last_s = (int64_t)codec_get_be64(at + before);
+    memcpy(row + before, at + before + 8, ROW_KEY_BYTES - before);
+    return true;
+}
+
+/* Rows of one mailbox, or of all. */
+static void index_range(const struct record_key *box, struct record_key *from, struct record_key *until)
+{
+    struct record_key prefix = {.data = {box == NULL ? ALL : RING}, .len = 1};
+
+    if (box != NULL) {
+        memcpy(prefix.data + 1, box->data, box->len);
+        prefix.len += box->len;
+    }
+    key_box_range(&prefix, from, until);
+}
+
+static enum err index_put(struct change *c, const uint8_t row[ROW_KEY_BYTES], int64_t last_s)
+{
+    struct record_key ring = index_key(RING, row, last_s), all = index_key(ALL, row, last_s);
+    enum err err = ops(c)->put(c->txn, TABLE_ATTEMPT_TIME, record_key_span(&ring), span_bytes(NULL, 0));
+
+    return err == ERR_OK ? ops(c)->put(c->txn, TABLE_ATTEMPT_TIME, record_key_span(&all), span_bytes(NULL, 0))
+                         : err;
+}
+
+static enum err index_del(struct change *c, const uint8_t row[ROW_KEY_BYTES], int64_t last_s)
+{
+    struct record_key ring = index_key(RING, row, last_s), all = index_key(ALL, row, last_s);
+    enum err err = absent_is_fine(ops(c)->del(c->txn, TABLE_ATTEMPT_TIME, record_key_span(&ring)));
+
+    return err == ERR_OK ? absent_is_fine(ops(c)->del(c->txn, TABLE_ATTEMPT_TIME, record_key_span(&all)))
+                         : err;
+}
+
+/* How many rows a mailbox has. A damaged count begins anew: the ring is too long then for a while. */
+static enum err box_get(struct change *c, const uint8_t row[ROW_KEY_BYTES], uint64_t *rows)
+{
+    enum err err = ops(c)->get(c->txn, TABLE_ATTEMPT_BOX, span_bytes(row, KEY_HASH_BYTES), true, &c->value);
+
+    *rows = err == ERR_OK && c->value.len == 8 ? codec_get_be64((const uint8_t *)c->value.data) : 0;
+    return absent_is_fine(err);
+}
+
+static enum err box_put(struct change *c, const uint8_t row[ROW_KEY_BYTES], uint64_t rows)
+{
+    struct span key = span_bytes(row, KEY_HASH_BYTES);
+    uint8_t be[8];
+
+    codec_put_be64(be, rows);
+    return rows > 0 ? ops(c)->put(c->txn, TABLE_ATTEMPT_BOX, key, span_bytes(be, sizeof be))
+                    : absent_is_fine(ops(c)->del(c->txn, TABLE_ATTEMPT_BOX, key));
+}
+
+static enum err row_get(struct change *c, const uint8_t row[ROW_KEY_BYTES], struct attempt_record *r)
+{
+    enum err err = ops(c)->get(c->txn, TABLE_ATTEMPT, span_bytes(row, ROW_KEY_BYTES), true, &c->value);
+
+    memset(r, 0, sizeof *r);
+    return err == ERR_OK ? attempt_record_decode(buf_span(&c->value), r) : err;
+}
+
+static enum err row_put(struct change *c, const uint8_t row[ROW_KEY_BYTES], const struct attempt_record *r)
+{
+    enum err err;
+
+    buf_clear(&c->value);
+    err = attempt_record_encode(r, &c->value);
+    return err == ERR_OK
+               ? ops(c)->put(c->txn, TABLE_ATTEMPT, span_bytes(row, ROW_KEY_BYTES), buf_span(&c->value))
+               : err;
+}
+
+static enum err row_del(struct change *c, const uint8_t row[ROW_KEY_BYTES], int64_t last_s)
+{
+    uint64_t rows;
+    enum err err = box_get(c, row, &rows);
+
+    if (err == ERR_OK && rows > 0)
+        err = box_put(c, row, rows - 1);
+    if (err == ERR_OK)
+        err = index_del(c, row, last_s);
+    if (err == ERR_OK)
+        err = ops(c)->del(c->txn, TABLE_ATTEMPT, span_bytes(row, ROW_KEY_BYTES));
+    if (err == ERR_OK)
+        c->counts.attempts--;
+    return err;
+}
+
+static size_t jobs_find(const struct attempt_record *r, const uint8_t id[JOB_ID_BYTES])
+{
+    size_t at = 0;
+
+    while (at < r->jobs.len && memcmp(r->jobs.data + at, id, JOB_ID_BYTES) != 0)
+        at += JOB_ID_BYTES;
+    return at;
+}
+
+static void jobs_remove(struct attempt_record *r, size_t at)
+{
+    r->jobs.len = (uint16_t)(r->jobs.len - JOB_ID_BYTES);
+    memmove(r->jobs.data + at, r->jobs.data + at + JOB_ID_BYTES, r->jobs.len - at);
+}
+
+enum err change_attempt_leave(struct change *c, const struct job *j)
+{
+    struct attempt_record *r;
+    struct record_key key;
+    size_t at;
+    enum err err;
+
+    if (j->attempt[0] == '\0' || (err = row_key(j->mailbox, j->attempt, &key)) != ERR_OK)
+        return ERR_OK;
+    if ((r = malloc(sizeof *r)) == NULL)
+        return ERR_NOMEM;
+    err = row_get(c, key.data, r);
+    if (err == ERR_OK && (at = jobs_find(r, j->id)) < r->jobs.len) {
+        jobs_remove(r, at);
+        err = row_put(c, key.data, r);
+    } else if (err == ERR_NOT_FOUND || err == ERR_STORE) {
+        err = ERR_OK; /* the row goes in this same change, or is damaged: no reason to keep the job */
+    }
+    free(r);
+    return err;
+}
+
+/* A job of a row that gives way: as if its stub had never come, so that the same stub, when its sender sends
+ * it again, is an attempt anew; and a flood leaves nothing behind. */
+static enum err forget_job(struct change *c, const uint8_t id[JOB_ID_BYTES], struct job_record *r)
+{
+    enum err err = change_job_get(c, id, r);
+
+    if (err == ERR_OK && r->j.state == JOB_HELD)
+        err = change_job_forget(c, r);
+    return err == ERR_NOT_FOUND || err == ERR_STORE ? ERR_OK : err;
+}
+
+/* ---- a word -------------------------------------------------------------------------------------------- */
+
+struct attempt_word {
+    /* add and keep */
+    const struct attempt *facts;
+    struct job *add;
+    uint8_t same[CRYPT_SHA256_BYTES];
+    const struct store_payload *payload; /* keep */
+    struct payload_record payload_record;
+    uint32_t rows_max;
+    size_t oldest_count; /* of the mailbox's ring, oldest first */
+    struct oldest {
+        uint8_t row[ROW_KEY_BYTES];
+        int64_t last_s;
+    } oldest[EVICT_MAX];
+    int looks;
+    bool look_again;
+    enum job_added added;
+    enum job_state state;
+    /* all */
+    struct record_key key;          /* the row's */
+    struct job_record *r;           /* scratch, owned */
+    struct attempt_record *row;     /* the row, owned */
+    struct attempt_record *evicted; /* scratch, owned */
+    int64_t now_s;
+    bool admit, told;
+    const char *reason, *text;
+    const uint8_t *id;
+    const char *issuer, *serial;
+    uint8_t job[ATTEMPT_WAITING_MAX][JOB_ID_BYTES]; /* that changed: due anew, whoever has it in hand */
+    size_t job_count;
+};
+
+static enum err word_run(struct store *s, change_body body, struct attempt_word *w)
+{
+    enum err err = ERR_NOMEM;
+
+    w->r = calloc(1, sizeof *w->r);
+    w->row = calloc(1, sizeof *w->row);
+    w->evicted = calloc(1, sizeof *w->evicted);
+    if (w->r != NULL && w->row != NULL && w->evicted != NULL)
+        err = store_change(s, body, w);
+    job_record_free(w->r);
+    free(w->row);
+    free(w->evicted);
+    for (size_t i = 0; i < w->job_count && err == ERR_OK; i++)
+        grace_give_back(s->job_grace, span_bytes(w->job[i], JOB_ID_BYTES));
+    return err;
+}
+
+static void changed(struct attempt_word *w, const uint8_t id[JOB_ID_BYTES])
+{
+    if (w->job_count < ATTEMPT_WAITING_MAX)
+        memcpy(w->job[w->job_count++], id, JOB_ID_BYTES);
+}
+
+/* ---- add ----------------------------------------------------------------------------------------------- */
+
+/* The oldest rows give way until there is room for one more. */
+static enum err make_room(struct change *c, struct attempt_word *w)
+{
+    uint32_t rows_max = w->rows_max == 0 ? 1 : w->rows_max;
+    uint64_t rows;
+    enum err err = box_get(c, w->key.data, &rows);
+
+    /* Looked so often, and there never is a row: the count is wrong. */
+    if (w->oldest_count == 0 && w->looks > LOOKS_MAX / 2)
+        rows = 0;
+    for (size_t i = 0; i < EVICT_MAX && err == ERR_OK && rows >= rows_max; i++, rows--) {
+        struct attempt_record *r = w->evicted;
+
+        if (i == w->oldest_count) {
+            w->look_again = i == 0; /* when the maximum came down, the next new row takes more away */
+            break;
+        }
+        err = row_get(c, w->oldest[i].row, r);
+        if (err == ERR_NOT_FOUND || (err == ERR_OK && r->a.last_s != w->oldest[i].last_s)) {
+            w->look_again = true;
+            return ERR_OK;
+        }
+        if (err == ERR_STORE)
+            err = ERR_OK; /* damaged: it goes all the same, and its jobs end at their time */
+        for (size_t at = 0; at < r->jobs.len && err == ERR_OK; at += JOB_ID_BYTES)
+            err = forget_job(c, r->jobs.data + at, w->r);
+        if (err == ERR_OK)
+            err = row_del(c, w->oldest[i].row, w->oldest[i].last_s);
+    }
+    if (err == ERR_OK && !w->look_again) {
+        err = box_put(c, w->key.data, rows + 1);
+        c->counts.attempts++;
+    }
+    return err;
+}
+
+/* The newest facts; what its host showed stays as long as it is the same host. */
+static void take_facts(struct attempt *a, const struct attempt *facts)
+{
+    struct attempt old = *a;
+    bool same_host = strcmp(old.link_host, facts->link_host) == 0;
+
+    *a = *facts;
+    if (same_host) {
+        memcpy(a->certificate_issuer, old.certificate_issuer, sizeof a->certificate_issuer);
+        memcpy(a->certificate_serial, old.certificate_serial, sizeof a->certificate_serial);
+    }
+    for (char *p = a->mailbox; *p != '\0'; p++)
+        *p = (char)tolower((unsigned char)*p);
+    for (char *p = a->sender; *p != '\0'; p++)
+        *p = (char)tolower((unsigned char)*p);
+    a->first_s = old.first_s;
+    a->last_s = old.last_s;
+    a->count = old.count;
+}
+
+static enum err add_to_row(struct change *c, struct attempt_word *w)
+{
+    struct span key = record_key_span(&w->key);
+    struct attempt_record *row = w->row;
+    enum err err = row_get(c, w->key.data, row);
+
+    if (err == ERR_OK) {
+        err = attempt_record_open(c->s->keys, key, row);
+        if (err == ERR_OK)
+            err = index_del(c, w->key.data, row->a.last_s);
+    } else if (err == ERR_NOT_FOUND) {
+        row->a.first_s = w->add->created_s;
+        err = make_room(c, w);
+    }
+    if (err != ERR_OK || w->look_again)
+        return err;
+    take_facts(&row->a, w->facts);
+    row->a.count++;
+    if (w->add->created_s > row->a.last_s)
+        row->a.last_s = w->add->created_s;
+    if (row->jobs.len == sizeof row->jobs.data) {
+        err = forget_job(c, row->jobs.data, w->r);
+        jobs_remove(row, 0);
+    }
+    memcpy(row->jobs.data + row->jobs.len, w->same, JOB_ID_BYTES);
+    row->jobs.len = (uint16_t)(row->jobs.len + JOB_ID_BYTES);
+    if (err == ERR_OK)
+        err = attempt_record_seal(c->s->keys, key, row);
+    if (err == ERR_OK)
+        err = index_put(c, w->key.data, row->a.last_s);
+    return err == ERR_OK ? row_put(c, w->key.data, row) : err;
+}
+
+static enum err add_new(struct change *c, struct attempt_word *w)
+{
+    enum err err = add_to_row(c, w);
+
+    if (err != ERR_OK || w->look_again)
+        return err;
+    w->added = JOB_NEW;
+    w->state = JOB_HELD;
+    err = change_job_new(c, w->r, w->add, w->same, JOB_HELD, job_held_due(w->add, w->add->created_s));
+    if (err == ERR_OK && w->payload != NULL) {
+        w->payload_record.references = 1;
+        err = change_payload_put(c, w->payload, &w->payload_record);
+    }
+    return err;
+}
+
+static enum err add_known(struct change *c, struct attempt_word *w)
+{
+    struct job_record *r = w->r;
+    enum err err;
+
+    w->state = r->j.state;
+    w->added = job_state_ended(r->j.state) ? JOB_KNOWN_ENDED : JOB_KNOWN;
+    if (w->added == JOB_KNOWN_ENDED)
+        return change_job_revive(c, r, w->add);
+    if (r->j.state != JOB_HELD || w->add->tell == JOB_TELL_NOTHING)
+        return ERR_OK;
+    /* Its sender asks again: he may not have heard it. */
+    r->j.tell = w->add->tell;
+    store_text(r->j.challenge_url, sizeof r->j.challenge_url, w->add->challenge_url);
+    if ((err = change_job_due(c, r, w->add->created_s)) != ERR_OK)
+        return err;
+    changed(w, r->j.id);
+    return change_job_put(c, r);
+}
+
+static enum err attempt_add(struct change *c, void *arg)
+{
+    struct attempt_word *w = arg;
+    enum err err = change_job_get(c, w->same, w->r);
+
+    w->look_again = false;
+    w->job_count = 0;
+    /* A kept message that was dropped, and comes again: nobody has it, so it is kept anew. */
+    if (err == ERR_OK && w->payload != NULL && w->r->j.state == JOB_FAILED) {
+        err = change_job_forget(c, w->r);
+        if (err == ERR_OK)
+            err = ERR_NOT_FOUND;
+    }
+    if (err == ERR_OK)
+        err = add_known(c, w);
+    else if (err == ERR_NOT_FOUND)
+        err = add_new(c, w);
+    if (err == ERR_OK && w->look_again)
+        err = ERR_CANCELLED; /* nothing of it is done */
+    if (err == ERR_OK)
+        KILL_POINT("attempt-add-commit-before");
+    return err;
+}
+
+/* The rows that would give way, if there are too many. */
+static enum err find_oldest(struct store *s, struct attempt_word *w)
+{
+    struct record_key box = {.len = KEY_HASH_BYTES}, from, until;
+    struct span key, value;
+    struct walk walk;
+    enum err err = ERR_OK;
+
+    w->oldest_count = 0;
+    memcpy(box.data, w->key.data, KEY_HASH_BYTES);
+    index_range(&box, &from, &until);
+    walk_init(&walk, s, TABLE_ATTEMPT_TIME, from, until, false);
+    walk.page = EVICT_MAX;
+    while (w->oldest_count < EVICT_MAX && (err = walk_next(&walk, &key, &value)) == ERR_OK) {
+        struct oldest *o = &w->oldest[w->oldest_count];
+
+        if (!index_key_parse(key, o->row, &o->last_s)) {
+            err = ERR_STORE;
+            break;
+        }
+        w->oldest_count++;
+    }
+    walk_free(&walk);
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+static enum err add(struct store *s, struct attempt_word *w, enum job_added *added)
+{
+    struct job *j = w->add;
+    enum err err = ERR_CANCELLED;
+
+    if (w->facts->mailbox[0] == '\0' || w->facts->sender[0] == '\0')
+        return ERR_SYNTAX;
+    store_text(j->mailbox, sizeof j->mailbox, w->facts->mailbox);
+    store_text(j->attempt, sizeof j->attempt, w->facts->sender);
+    if ((err = row_key(j->mailbox, j->attempt, &w->key)) != ERR_OK ||
+        (err = job_same_hash(j, w->same)) != ERR_OK)
+        return err;
+    err = ERR_CANCELLED;
+    for (w->looks = 0; w->looks < LOOKS_MAX && err == ERR_CANCELLED; w->looks++) {
+        err = find_oldest(s, w);
+        if (err == ERR_OK)
+            err = word_run(s, attempt_add, w);
+    }
+    KILL_POINT("attempt-add-commit-after");
+    if (err == ERR_CANCELLED)
+        err = ERR_STORE;
+    if (err == ERR_OK) {
+        memcpy(j->id, w->same, sizeof j->id);
+        j->state = w->state;
+        *added = w->added;
+    }
+    return err;
+}
+
+enum err store_attempt_add(struct store *s, const struct attempt *facts, struct job *j, uint32_t rows_max,
+                           enum job_added *added)
+{
+    struct attempt_word w = {.facts = facts, .add = j, .rows_max = rows_max};
+
+    j->kept = false;
+    return add(s, &w, added);
+}
+
+enum err store_attempt_keep(struct store *s, const struct attempt *facts, struct job *j,
+                            struct store_payload *payload, const uint8_t dek[SEAL_DEK_BYTES],
+                            uint32_t rows_max)
+{
+    struct attempt_word w = {.facts = facts, .add = j, .rows_max = rows_max, .payload = payload};
+    enum job_added added = JOB_KNOWN;
+    bool kept = false;
+    enum err err = store_disk_floor(s);
+
+    j->kept = true;
+    memcpy(j->payload_id, payload->id, sizeof j->payload_id);
+    if (err == ERR_OK)
+        err = store_payload_record(payload, dek, j->created_s, &w.payload_record);
+    if (err == ERR_OK) {
+        err = store_payload_keep(payload);
+        kept = err == ERR_OK && w.payload_record.in_blob;
+    }
+    if (err == ERR_OK)
+        err = add(s, &w, &added);
+    if (kept && (err != ERR_OK || added != JOB_NEW))
+        store_payload_unneeded(s, payload->id);
+    secret_wipe(&w.payload_record, sizeof w.payload_record);
+    store_payload_abort(payload);
+    return err;
+}
+
+enum err store_kept_open(struct store *s, const struct job *j, struct store_body *out,
+                         uint8_t dek[SEAL_DEK_BYTES])
+{
+    enum err err = j->kept ? store_payload_open_dek(s, j->payload_id, dek) : ERR_NOT_FOUND;
+
+    if (err == ERR_OK && (err = store_payload_open(s, j->payload_id, out)) != ERR_OK)
+        secret_wipe(dek, SEAL_DEK_BYTES);
+    return err;
+}
+
+/* ---- admit, drop --------------------------------------------------------------------------------------- */
+
+static enum err let_go(struct change *c, struct attempt_word *w, const uint8_t id[JOB_ID_BYTES])
+{
+    struct job_record *r = w->r;
+    enum job_state to;
+    enum err err = change_job_get(c, id, r);
+
+    if (err != ERR_OK || r->j.state != JOB_HELD)
+        return err == ERR_STORE ? ERR_OK : absent_is_fine(err);
+    /* Nobody is told of a dropped message: there is no ticket to say it to. */
+    to = w->admit ? JOB_WAITING : w->told && !r->j.kept ? JOB_REFUSED : JOB_FAILED;
+    err = change_job_enter(c, r, to, w->now_s);
+    if (err == ERR_OK && !w->admit) {
+        store_text(r->j.reason, sizeof r->j.reason, w->reason);
+        store_text(r->j.text, sizeof r->j.text, w->text);
+    }
+    if (err == ERR_OK)
+        err = change_job_put(c, r);
+    if (err == ERR_OK)
+        changed(w, id);
+    return err;
+}
+
+static enum err end_row(struct change *c, struct attempt_word *w)
+{
+    enum err err = row_get(c, w->key.data, w->row);
+
+    w->job_count = 0;
+    /* The row first: its jobs need not leave it one by one then. */
+    if (err == ERR_OK)
+        err = row_del(c, w->key.data, w->row->a.last_s);
+    for (size_t at = 0; at < w->row->jobs.len && err == ERR_OK; at += JOB_ID_BYTES)
+        err = let_go(c, w, w->row->jobs.data + at);
+    return err;
+}
+
+static enum err attempt_admit(struct change *c, void *arg)
+{
+    enum err err = end_row(c, arg);
+
+    if (err == ERR_OK)
+        KILL_POINT("attempt-admit-commit-before");
+    return err;
+}
+
+enum err store_attempt_admit(struct store *s, const char *mailbox, const char *sender, int64_t now_s,
+                             uint32_t *count)
+{
+    struct attempt_word w = {.admit = true, .now_s = now_s};
+    enum err err = row_key(mailbox, sender, &w.key);
+
+    if (err == ERR_OK)
+        err = word_run(s, attempt_admit, &w);
+    KILL_POINT("attempt-admit-commit-after");
+    if (err == ERR_OK)
+        *count = (uint32_t)w.job_count;
+    return err;
+}
+
+static enum err attempt_drop(struct change *c, void *arg)
+{
+    enum err err = end_row(c, arg);
+
+    if (err == ERR_OK)
+        KILL_POINT("attempt-drop-commit-before");
+    return err;
+}
+
+enum err store_attempt_drop(struct store *s, const char *mailbox, const char *sender, bool told,
+                            const char *reason, const char *text, int64_t now_s, uint32_t *count)
+{
+    struct attempt_word w = {.told = told, .reason = reason, .text = text, .now_s = now_s};
+    enum err err = row_key(mailbox, sender, &w.key);
+
+    if (err == ERR_OK)
+        err = word_run(s, attempt_drop, &w);
+    KILL_POINT("attempt-drop-commit-after");
+    if (err == ERR_OK)
+        *count = (uint32_t)w.job_count;
+    return err;
+}
+
+/* ---- told ---------------------------------------------------------------------------------------------- */
+
+static void set_certificate(char issuer[256], char serial[64], const struct attempt_word *w)
+{
+    if (w->issuer == NULL || w->issuer[0] == '\0')
+        return;
+    store_text(issuer, 256, w->issuer);
+    store_text(serial, 64, w->serial);
+}
+
+/* The host's certificate, in the row whose newest stub this is. */
+static enum err tell_row(struct change *c, struct attempt_word *w, const struct job *j)
+{
+    struct attempt_record *row = w->row;
+    enum err err = row_key(j->mailbox, j->attempt, &w->key);
+
+    if (err == ERR_OK)
+        err = row_get(c, w->key.data, row);
+    if (err == ERR_OK && jobs_find(row, j->id) + JOB_ID_BYTES == row->jobs.len) {
+        err = attempt_record_open(c->s->keys, record_key_span(&w->key), row);
+        set_certificate(row->a.certificate_issuer, row->a.certificate_serial, w);
+        if (err == ERR_OK)
+            err = attempt_record_seal(c->s->keys, record_key_span(&w->key), row);
+        if (err == ERR_OK)
+            err = row_put(c, w->key.data, row);
+    }
+    return err == ERR_STORE ? ERR_OK : absent_is_fine(err);
+}
+
+static enum err job_told(struct change *c, void *arg)
+{
+    struct attempt_word *w = arg;
+    struct job *j = &w->r->j;
+    enum err err = change_job_get(c, w->id, w->r);
+
+    w->job_count = 0;
+    if (err == ERR_OK && job_state_ended(j->state))
+        err = ERR_GONE;
+    if (err != ERR_OK)
+        return err;
+    set_certificate(j->certificate_issuer, j->certificate_serial, w);
+    if (j->state == JOB_HELD) {
+        j->tell = JOB_TELL_NOTHING;
+        j->tries = 0;
+        err = change_job_due(c, w->r, job_held_due(j, w->now_s));
+        if (err == ERR_OK)
+            err = tell_row(c, w, j);
+        changed(w, j->id);
+    }
+    if (err == ERR_OK)
+        err = change_job_put(c, w->r);
+    if (err == ERR_OK)
+        KILL_POINT("job-told-commit-before");
+    return err;
+}
+
+enum err store_job_told(struct store *s, const uint8_t id[16], const char *certificate_issuer,
+                        const char *certificate_serial, int64_t now_s)
+{
+    struct attempt_word w = {
+        .id = id, .issuer = certificate_issuer, .serial = certificate_serial, .now_s = now_s};
+    enum err err = word_run(s, job_told, &w);
+
+    if (err == ERR_NOT_FOUND || err == ERR_GONE)
+        grace_give_back(s->job_grace, span_bytes(id, JOB_ID_BYTES));
+    KILL_POINT("job-told-commit-after");
+    return err;
+}
+
+/* ---- looking ------------------------------------------------------------------------------------------- */
+
+static enum err read_row(struct store *s, struct span key, struct attempt_record *r)
+{
+    struct buf value;
+    enum err err;
+
+    buf_init(&value, STORE_VALUE_MAX);
+    memset(r, 0, sizeof *r);
+    err = store_read(s, TABLE_ATTEMPT, key, &value);
+    if (err == ERR_OK)
+        err = attempt_record_decode(buf_span(&value), r);
+    if (err == ERR_OK)
+        err = attempt_record_open(s->keys, key, r);
+    buf_free(&value);
+    return err;
+}
+
+enum err store_attempt_get(struct store *s, const char *mailbox, const char *sender, struct attempt *out)
+{
+    struct attempt_record *r = malloc(sizeof *r);
+    struct record_key key;
+    enum err err;
+
+    if (r == NULL)
+        return ERR_NOMEM;
+    err = row_key(mailbox, sender, &key);
+    if (err == ERR_OK)
+        err = read_row(s, record_key_span(&key), r);
+    if (err == ERR_OK)
+        *out = r->a;
+    free(r);
+    return err;
+}
+
+enum err store_attempts(struct store *s, const char *mailbox, size_t limit,
+                        bool (*each)(void *arg, const struct attempt *a), void *arg)
+{
+    struct attempt_record *r = malloc(sizeof *r);
+    struct record_key box, from, until;
+    uint8_t row[ROW_KEY_BYTES];
+    struct span key, value;
+    struct walk walk;
+    int64_t last_s;
+    enum err err = ERR_OK;
+
+    if (r == NULL)
+        return ERR_NOMEM;
+    if (mailbox != NULL && (err = key_box(mailbox, &box)) != ERR_OK) {
+        free(r);
+        return err;
+    }
+    index_range(mailbox == NULL ? NULL : &box, &from, &until);
+    walk_init(&walk, s, TABLE_ATTEMPT_TIME, from, until, true);
+    while (limit > 0 && (err = walk_next(&walk, &key, &value)) == ERR_OK) {
+        if (!index_key_parse(key, row, &last_s)) {
+            err = ERR_STORE;
+            break;
+        }
+        err = read_row(s, span_bytes(row, sizeof row), r);
+        /* Gone or moved meanwhile: a row is given once. Damaged: said so at opening. */
+        if (err == ERR_NOT_FOUND || err == ERR_STORE || (err == ERR_OK && r->a.last_s != last_s))
+            continue;
+        if (err != ERR_OK)
+            break;
+        limit--;
+        if (!each(arg, &r->a))
+            break;
+    }
+    walk_free(&walk);
+    free(r);
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+/* ---- purge --------------------------------------------------------------------------------------------- */
+
+static enum err purge_row(struct change *c, void *arg)
+{
+    struct attempt_word *w = arg;
+    enum err err = row_get(c, w->key.data, w->row);
+
+    if (err == ERR_OK && (w->row->jobs.len > 0 || w->row->a.last_s != w->now_s))
+        err = ERR_NOT_FOUND;
+    return err == ERR_OK ? row_del(c, w->key.data, w->now_s) : err;
+}
+
+enum err store_attempts_purge(struct store *s, int64_t now_s, size_t max, size_t *count)
+{
+    struct attempt_word w = {.row = malloc(sizeof *w.row)};
+    uint8_t nothing[ROW_KEY_BYTES] = {0};
+    struct record_key from = index_key(ALL, nothing, 0),
+                      until = index_key(ALL, nothing, now_s - s->tombstone_s + 1);
+    struct span key, value;
+    struct walk walk;
+    enum err err = ERR_OK;
+
+    if (w.row == NULL)
+        return ERR_NOMEM;
+    w.key.len = ROW_KEY_BYTES;
+    walk_init(&walk, s, TABLE_ATTEMPT_TIME, from, until, false);
+    while (*count < max && (err = walk_next(&walk, &key, &value)) == ERR_OK) {
+        if (!index_key_parse(key, w.key.data, &w.now_s)) {
+            err = ERR_STORE;
+            break;
+        }
+        err = store_change_lazy(s, purge_row, &w);
+        if (err == ERR_OK)
+            ++*count;
+        else if (err != ERR_NOT_FOUND && err != ERR_STORE)
+            break;
+    }
+    walk_free(&walk);
+    free(w.row);
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}

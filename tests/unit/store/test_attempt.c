@@ -1,0 +1,792 @@
+/*
+ * test_attempt.c - what attempt.h promises, and what store.h does of held and kept jobs, on every engine.
+ */
+#include "rig.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "store/attempt.h"
+
+#define DAY_S 86400
+#define BOB "bob@b.test"
+#define ALICE "alice@a.test"
+#define ROWS 10
+
+static struct store_counts counts(struct rig *r)
+{
+    struct store_counts c;
+
+    assert_err(ERR_OK, store_count(r->s, &c));
+    return c;
+}
+
+/* Stub `n` of a sender, at a time. */
+static struct job stub(int n, int64_t now_s)
+{
+    struct job j;
+
+    memset(&j, 0, sizeof j);
+    snprintf(j.url, sizeof j.url, "https://a.test/restante/1/%d", n);
+    memset(j.ka, 'a', sizeof j.ka);
+    memset(j.kd, 'd', sizeof j.kd);
+    strcpy(j.recipient, BOB);
+    strcpy(j.organisation, "a.test");
+    j.tell = JOB_TELL_HELD;
+    j.created_s = j.due_s = now_s;
+    j.expires_s = now_s + 7 * DAY_S;
+    return j;
+}
+
+static struct attempt facts(const char *mailbox, const char *sender)
+{
+    struct attempt a;
+
+    memset(&a, 0, sizeof a);
+    strcpy(a.mailbox, mailbox);
+    strcpy(a.sender, sender);
+    strcpy(a.author, sender);
+    strcpy(a.verified, "a.test");
+    strcpy(a.link_host, "pull.a.test");
+    strcpy(a.reason, "known");
+    return a;
+}
+
+static struct job hold(struct rig *r, const char *mailbox, const char *sender, int n, int64_t now_s)
+{
+    struct attempt a = facts(mailbox, sender);
+    struct job j = stub(n, now_s);
+    enum job_added added = JOB_KNOWN_ENDED;
+
+    assert_err(ERR_OK, store_attempt_add(r->s, &a, &j, ROWS, &added));
+    assert_int_equal(added, JOB_NEW);
+    assert_int_equal(j.state, JOB_HELD);
+    return j;
+}
+
+static struct attempt row(struct rig *r, const char *sender)
+{
+    struct attempt a;
+
+    assert_err(ERR_OK, store_attempt_get(r->s, BOB, sender, &a));
+    return a;
+}
+
+static struct job job(struct rig *r, const uint8_t id[16])
+{
+    struct job j;
+
+    assert_err(ERR_OK, store_job_get(r->s, id, &j));
+    return j;
+}
+
+static size_t due(struct rig *r, int64_t now_s, uint8_t (*ids)[16], size_t max)
+{
+    size_t n = 99;
+
+    assert_err(ERR_OK, store_jobs_due(r->s, now_s, 60, ids, max, &n));
+    return n;
+}
+
+struct senders {
+    size_t count;
+    char name[50][40];
+};
+
+static bool list(void *arg, const struct attempt *a)
+{
+    struct senders *s = arg;
+
+    snprintf(s->name[s->count++], sizeof s->name[0], "%.39s", a->sender);
+    return s->count < 50;
+}
+
+static struct senders senders(struct rig *r, const char *mailbox, size_t limit)
+{
+    struct senders s = {.count = 0};
+
+    assert_err(ERR_OK, store_attempts(r->s, mailbox, limit, list, &s));
+    return s;
+}
+
+/* ---- rows ---------------------------------------------------------------------------------------------- */
+
+static void a_stranger_is_a_line_in_the_list(struct rig *r)
+{
+    struct attempt a = facts("Bob@B.test", "Alice@A.test"), got;
+    struct job j = stub(1, RIG_NOW_S), stored;
+    enum job_added added;
+
+    strcpy(a.name, "A\x1b[31m");
+    strcpy(a.subject, "Hello");
+    strcpy(a.list_id, "dev.lists.test");
+    strcpy(a.client_address, "192.0.2.1");
+    strcpy(a.client_name, "mx.a.test");
+    a.aligned = true;
+    a.count = 77; /* the store's own part is not the caller's */
+    strcpy(j.admission, "known");
+    strcpy(j.proof, "spf=pass");
+    assert_err(ERR_OK, store_attempt_add(r->s, &a, &j, ROWS, &added));
+    assert_int_equal(added, JOB_NEW);
+    assert_err(ERR_OK, store_attempt_get(r->s, BOB, ALICE, &got));
+    assert_string_equal(got.mailbox, BOB);
+    assert_string_equal(got.sender, ALICE);
+    assert_string_equal(got.author, "Alice@A.test");
+    assert_string_equal(got.name, a.name);
+    assert_string_equal(got.subject, "Hello");
+    assert_string_equal(got.list_id, "dev.lists.test");
+    assert_string_equal(got.client_name, "mx.a.test");
+    assert_true(got.aligned);
+    assert_int_equal(got.first_s, RIG_NOW_S);
+    assert_int_equal(got.last_s, RIG_NOW_S);
+    assert_int_equal(got.count, 1);
+    assert_int_equal(got.waiting, 1);
+    assert_memory_equal(got.job[0], j.id, 16);
+    stored = job(r, j.id);
+    assert_int_equal(stored.state, JOB_HELD);
+    assert_int_equal(stored.tell, JOB_TELL_HELD);
+    assert_string_equal(stored.admission, "known");
+    assert_string_equal(stored.proof, "spf=pass");
+    assert_memory_equal(stored.ka, j.ka, 32);
+    assert_memory_equal(stored.kd, j.kd, 32);
+    assert_int_equal(counts(r).jobs[JOB_HELD], 1);
+    assert_int_equal(counts(r).attempts, 1);
+
+    /* The second letter: the same row, with the newest facts. */
+    strcpy(a.subject, "Hello again");
+    a.legacy = true;
+    j = stub(2, RIG_NOW_S + 10);
+    assert_err(ERR_OK, store_attempt_add(r->s, &a, &j, ROWS, &added));
+    got = row(r, ALICE);
+    assert_string_equal(got.subject, "Hello again");
+    assert_true(got.legacy);
+    assert_int_equal(got.count, 2);
+    assert_int_equal(got.waiting, 2);
+    assert_int_equal(got.first_s, RIG_NOW_S);
+    assert_int_equal(got.last_s, RIG_NOW_S + 10);
+    assert_int_equal(counts(r).attempts, 1);
+    assert_err(ERR_NOT_FOUND, store_attempt_get(r->s, BOB, "carol@a.test", &got));
+    assert_err(ERR_NOT_FOUND, store_attempt_get(r->s, "rob@b.test", ALICE, &got));
+}
+
+static void a_repeated_stub_counts_once_and_is_told_again(struct rig *r)
+{
+    struct job j = hold(r, BOB, ALICE, 1, RIG_NOW_S), again;
+    struct attempt a = facts(BOB, ALICE);
+    enum job_added added;
+    uint8_t ids[9][16];
+
+    assert_int_equal(due(r, RIG_NOW_S, ids, 9), 1);
+    assert_err(ERR_OK, store_job_told(r->s, j.id, "CN=Issuer", "01ab", RIG_NOW_S));
+    assert_int_equal(due(r, RIG_NOW_S + 100, ids, 9), 0);
+    again = stub(1, RIG_NOW_S + 200);
+    assert_err(ERR_OK, store_attempt_add(r->s, &a, &again, ROWS, &added));
+    assert_int_equal(added, JOB_KNOWN);
+    assert_int_equal(again.state, JOB_HELD);
+    assert_memory_equal(again.id, j.id, 16);
+    assert_int_equal(row(r, ALICE).count, 1);
+    assert_int_equal(row(r, ALICE).waiting, 1);
+    assert_int_equal(due(r, RIG_NOW_S + 199, ids, 9), 0);
+    assert_int_equal(due(r, RIG_NOW_S + 200, ids, 9), 1);
+    /* Told of a challenge this time. */
+    again = stub(1, RIG_NOW_S + 210);
+    again.tell = JOB_TELL_CHALLENGE;
+    strcpy(again.challenge_url, "https://b.test/challenge/1");
+    assert_err(ERR_OK, store_attempt_add(r->s, &a, &again, ROWS, &added));
+    assert_int_equal(due(r, RIG_NOW_S + 210, ids, 9), 1); /* although somebody had it in hand */
+    j = job(r, j.id);
+    assert_int_equal(j.tell, JOB_TELL_CHALLENGE);
+    assert_string_equal(j.challenge_url, "https://b.test/challenge/1");
+    /* Nothing to tell: nothing changes. */
+    again.tell = JOB_TELL_NOTHING;
+    assert_err(ERR_OK, store_attempt_add(r->s, &a, &again, ROWS, &added));
+    assert_int_equal(job(r, j.id).tell, JOB_TELL_CHALLENGE);
+}
+
+static void what_was_told_is_due_at_its_end(struct rig *r)
+{
+    struct job j = hold(r, BOB, ALICE, 1, RIG_NOW_S), quiet = stub(2, RIG_NOW_S);
+    struct attempt a = facts(BOB, ALICE), got;
+    uint8_t ids[9][16], none[16] = {0};
+    enum job_added added;
+    int64_t next_s;
+
+    assert_err(ERR_OK, store_job_later(r->s, j.id, RIG_NOW_S + 50, false, "not now"));
+    j = job(r, j.id);
+    assert_int_equal(j.state, JOB_HELD);
+    assert_int_equal(j.tries, 1);
+    assert_err(ERR_OK, store_jobs_next(r->s, &next_s));
+    assert_int_equal(next_s, RIG_NOW_S + 50);
+    assert_err(ERR_OK, store_job_told(r->s, j.id, "CN=Issuer", "01ab", RIG_NOW_S + 50));
+    got = row(r, ALICE);
+    assert_string_equal(got.certificate_issuer, "CN=Issuer");
+    assert_string_equal(got.certificate_serial, "01ab");
+    assert_string_equal(job(r, j.id).certificate_serial, "01ab");
+    assert_err(ERR_OK, store_jobs_next(r->s, &next_s));
+    assert_int_equal(next_s, j.expires_s);
+
+    quiet.tell = JOB_TELL_NOTHING;
+    quiet.expires_s = RIG_NOW_S + DAY_S;
+    assert_err(ERR_OK, store_attempt_add(r->s, &a, &quiet, ROWS, &added));
+    assert_string_equal(row(r, ALICE).certificate_issuer, "CN=Issuer"); /* the same host */
+    assert_int_equal(due(r, RIG_NOW_S + DAY_S - 1, ids, 9), 0);
+    assert_int_equal(due(r, RIG_NOW_S + DAY_S, ids, 9), 1);
+    assert_memory_equal(ids[0], quiet.id, 16);
+    assert_err(ERR_OK, store_job_end(r->s, quiet.id, JOB_FAILED, "expired", RIG_NOW_S + DAY_S));
+    assert_int_equal(row(r, ALICE).waiting, 1);
+    assert_memory_equal(row(r, ALICE).job[0], j.id, 16);
+    /* Told of what has ended or never was. */
+    assert_err(ERR_GONE, store_job_told(r->s, quiet.id, "", "", RIG_NOW_S));
+    assert_err(ERR_NOT_FOUND, store_job_told(r->s, none, "", "", RIG_NOW_S));
+    /* Another host: the certificate was not its. */
+    strcpy(a.link_host, "other.a.test");
+    quiet = stub(3, RIG_NOW_S + 60);
+    assert_err(ERR_OK, store_attempt_add(r->s, &a, &quiet, ROWS, &added));
+    assert_string_equal(row(r, ALICE).certificate_issuer, "");
+    assert_err(ERR_OK, store_job_told(r->s, j.id, "CN=Old", "1", RIG_NOW_S + 60));
+    assert_string_equal(row(r, ALICE).certificate_issuer, "");
+    assert_err(ERR_OK, store_job_told(r->s, quiet.id, "CN=New", "2", RIG_NOW_S + 60));
+    assert_string_equal(row(r, ALICE).certificate_issuer, "CN=New");
+}
+
+static void a_ring_keeps_the_newest_senders(struct rig *r)
+{
+    char sender[40];
+    struct job first = {.due_s = 0}, j;
+    struct senders s;
+    uint8_t ids[9][16];
+
+    for (int i = 0; i < ROWS; i++) {
+        snprintf(sender, sizeof sender, "s%d@a.test", i);
+        j = hold(r, BOB, sender, i, RIG_NOW_S + i);
+        if (i == 1)
+            first = j;
+    }
+    hold(r, "rob@b.test", ALICE, 100, RIG_NOW_S);   /* another ring */
+    hold(r, BOB, "s0@a.test", 101, RIG_NOW_S + 50); /* heard of again: s1 is the oldest now */
+    assert_int_equal(counts(r).attempts, ROWS + 1);
+    assert_int_equal(due(r, RIG_NOW_S + 1, ids, 9), 3); /* one of the evicted is in somebody's hands */
+
+    hold(r, BOB, "new@a.test", 102, RIG_NOW_S + 60);
+    s = senders(r, BOB, 100);
+    assert_int_equal(s.count, ROWS);
+    assert_string_equal(s.name[0], "new@a.test");
+    assert_string_equal(s.name[1], "s0@a.test");
+    assert_string_equal(s.name[2], "s9@a.test");
+    assert_string_equal(s.name[ROWS - 1], "s2@a.test");
+    /* It left nothing behind. */
+    assert_err(ERR_NOT_FOUND, store_job_get(r->s, first.id, &j));
+    assert_err(ERR_NOT_FOUND, store_job_told(r->s, first.id, "", "", RIG_NOW_S));
+    assert_err(ERR_NOT_FOUND, store_job_later(r->s, first.id, RIG_NOW_S, false, ""));
+    assert_int_equal(counts(r).jobs[JOB_HELD], ROWS + 2);
+    assert_int_equal(counts(r).attempts, ROWS + 1);
+    /* Its stub again is an attempt anew. */
+    hold(r, BOB, "s1@a.test", 1, RIG_NOW_S + 70);
+    assert_int_equal(row(r, "s1@a.test").count, 1);
+
+    s = senders(r, NULL, 100);
+    assert_int_equal(s.count, ROWS + 1);
+    assert_string_equal(s.name[0], "s1@a.test");
+    assert_string_equal(s.name[ROWS], ALICE);
+    assert_int_equal(senders(r, BOB, 3).count, 3);
+    assert_int_equal(senders(r, "nobody@b.test", 3).count, 0);
+}
+
+static void a_smaller_maximum_is_reached_in_steps(struct rig *r)
+{
+    char sender[40];
+    struct attempt a;
+    enum job_added added;
+
+    for (int i = 0; i < ROWS; i++) {
+        snprintf(sender, sizeof sender, "s%d@a.test", i);
+        hold(r, BOB, sender, i, RIG_NOW_S + i);
+    }
+    for (int i = 20; i < 25; i++) {
+        struct job j = stub(i, RIG_NOW_S + i);
+
+        snprintf(sender, sizeof sender, "s%d@a.test", i);
+        a = facts(BOB, sender);
+        assert_err(ERR_OK, store_attempt_add(r->s, &a, &j, i == 24 ? 0 : 3, &added));
+    }
+    assert_true(senders(r, BOB, 50).count <= 3);
+    assert_int_equal(counts(r).attempts, senders(r, BOB, 50).count);
+    assert_int_equal(counts(r).jobs[JOB_HELD], senders(r, BOB, 50).count);
+}
+
+static void a_row_keeps_the_newest_twenty(struct rig *r)
+{
+    struct job first = hold(r, BOB, ALICE, 0, RIG_NOW_S), j;
+    struct attempt a;
+    uint32_t count;
+
+    for (int i = 1; i <= ATTEMPT_WAITING_MAX + 4; i++)
+        j = hold(r, BOB, ALICE, i, RIG_NOW_S + i);
+    a = row(r, ALICE);
+    assert_int_equal(a.count, ATTEMPT_WAITING_MAX + 5);
+    assert_int_equal(a.waiting, ATTEMPT_WAITING_MAX);
+    assert_memory_equal(a.job[ATTEMPT_WAITING_MAX - 1], j.id, 16);
+    assert_int_equal(counts(r).jobs[JOB_HELD], ATTEMPT_WAITING_MAX);
+    assert_err(ERR_NOT_FOUND, store_job_get(r->s, first.id, &j));
+    assert_err(ERR_OK, store_attempt_admit(r->s, BOB, ALICE, RIG_NOW_S + 100, &count));
+    assert_int_equal(count, ATTEMPT_WAITING_MAX);
+}
+
+/* ---- admitted, dropped --------------------------------------------------------------------------------- */
+
+static void an_admitted_sender_s_letters_are_pulled_at_once(struct rig *r)
+{
+    struct job a = hold(r, BOB, ALICE, 1, RIG_NOW_S), b = hold(r, BOB, ALICE, 2, RIG_NOW_S + 1),
+               other = hold(r, BOB, "carol@a.test", 3, RIG_NOW_S), got;
+    struct attempt gone;
+    uint8_t ids[9][16], digest[32] = {7};
+    uint32_t count = 0;
+
+    assert_int_equal(due(r, RIG_NOW_S + 1, ids, 9), 3); /* all in hand, to be told */
+    assert_err(ERR_OK, store_attempt_admit(r->s, "Bob@b.test", "Alice@a.test", RIG_NOW_S + 5, &count));
+    assert_int_equal(count, 2);
+    assert_int_equal(due(r, RIG_NOW_S + 5, ids, 9), 2);
+    got = job(r, a.id);
+    assert_int_equal(got.state, JOB_WAITING);
+    assert_int_equal(got.due_s, RIG_NOW_S + 5);
+    assert_int_equal(got.tell, JOB_TELL_NOTHING);
+    assert_memory_equal(got.ka, a.ka, 32);
+    assert_memory_equal(got.kd, a.kd, 32);
+    assert_int_equal(job(r, other.id).state, JOB_HELD);
+    assert_err(ERR_NOT_FOUND, store_attempt_get(r->s, BOB, ALICE, &gone));
+    assert_err(ERR_NOT_FOUND, store_attempt_admit(r->s, BOB, ALICE, RIG_NOW_S, &count));
+    assert_int_equal(counts(r).attempts, 1);
+    /* And goes its way as any job. */
+    assert_err(ERR_OK, store_job_told(r->s, b.id, "CN=I", "1", RIG_NOW_S + 6)); /* said too late: no harm */
+    assert_int_equal(job(r, b.id).state, JOB_WAITING);
+    assert_err(ERR_OK, store_job_called(r->s, b.id, "CN=J", "2"));
+    assert_string_equal(job(r, b.id).certificate_issuer, "CN=J");
+    assert_err(ERR_OK, store_job_delivered(r->s, b.id, digest, 9, "4b", "250", RIG_NOW_S + 7));
+    assert_err(ERR_OK, store_job_end(r->s, b.id, JOB_ACKED, "", RIG_NOW_S + 8));
+    assert_err(ERR_NOT_FOUND, store_job_called(r->s, digest, "CN=J", "2"));
+}
+
+static void a_dropped_sender_is_told_or_not(struct rig *r)
+{
+    struct job a = hold(r, BOB, ALICE, 1, RIG_NOW_S), b = hold(r, BOB, "carol@a.test", 2, RIG_NOW_S), got;
+    struct attempt f = facts(BOB, ALICE);
+    uint8_t ids[9][16];
+    enum job_added added;
+    uint32_t count = 0;
+
+    assert_err(ERR_OK, store_attempt_drop(r->s, BOB, ALICE, true, "denied", "no", RIG_NOW_S + 5, &count));
+    assert_int_equal(count, 1);
+    got = job(r, a.id);
+    assert_int_equal(got.state, JOB_REFUSED);
+    assert_string_equal(got.reason, "denied");
+    assert_string_equal(got.text, "no");
+    assert_memory_equal(got.ka, a.ka, 32);
+    assert_err(ERR_OK,
+               store_attempt_drop(r->s, BOB, "carol@a.test", false, "denied", "", RIG_NOW_S + 5, &count));
+    assert_int_equal(job(r, b.id).state, JOB_FAILED);
+    assert_int_equal(counts(r).attempts, 0);
+    assert_int_equal(due(r, RIG_NOW_S + 5, ids, 9), 1);
+    assert_memory_equal(ids[0], a.id, 16);
+    /* The same stubs again change nothing. */
+    got = stub(2, RIG_NOW_S + 9);
+    strcpy(f.sender, "carol@a.test");
+    assert_err(ERR_OK, store_attempt_add(r->s, &f, &got, ROWS, &added));
+    assert_int_equal(added, JOB_KNOWN_ENDED);
+    assert_int_equal(got.state, JOB_FAILED);
+    assert_int_equal(counts(r).attempts, 0);
+    assert_err(ERR_OK, store_job_end(r->s, a.id, JOB_NACKED, "", RIG_NOW_S + 10));
+    got = stub(1, RIG_NOW_S + 11);
+    assert_err(ERR_OK, store_attempt_add(r->s, &f, &got, ROWS, &added));
+    assert_int_equal(added, JOB_KNOWN_ENDED);
+    assert_int_equal(job(r, a.id).state, JOB_REFUSED); /* its nack is due again */
+}
+
+static void any_end_leaves_the_row(struct rig *r)
+{
+    struct job a = hold(r, BOB, ALICE, 1, RIG_NOW_S), b = hold(r, BOB, ALICE, 2, RIG_NOW_S),
+               c = hold(r, BOB, ALICE, 3, RIG_NOW_S);
+    enum job_added added;
+    size_t n;
+
+    assert_err(ERR_OK, store_job_end(r->s, b.id, JOB_FAILED, "gone there", RIG_NOW_S + 1));
+    assert_int_equal(row(r, ALICE).waiting, 2);
+    assert_err(ERR_OK, store_job_refused(r->s, a.id, "denied", "", RIG_NOW_S + 1));
+    assert_int_equal(row(r, ALICE).waiting, 1);
+    assert_memory_equal(row(r, ALICE).job[0], c.id, 16);
+    /* The stub comes again, and is admitted by now. */
+    c = stub(3, RIG_NOW_S + 9);
+    strcpy(c.admission, "allowed");
+    assert_err(ERR_OK, store_job_add(r->s, &c, &added));
+    assert_int_equal(added, JOB_KNOWN);
+    assert_int_equal(c.state, JOB_WAITING);
+    c = job(r, c.id);
+    assert_int_equal(c.state, JOB_WAITING);
+    assert_int_equal(c.due_s, RIG_NOW_S + 9);
+    assert_string_equal(c.admission, "allowed");
+    assert_int_equal(c.kd[0], 'd');
+    /* Or denied by now. */
+    a = hold(r, BOB, ALICE, 5, RIG_NOW_S);
+    assert_int_equal(row(r, ALICE).waiting, 1);
+    a = stub(5, RIG_NOW_S + 9);
+    a.state = JOB_REFUSED;
+    strcpy(a.reason, "denied");
+    assert_err(ERR_OK, store_job_add(r->s, &a, &added));
+    assert_int_equal(a.state, JOB_REFUSED);
+    assert_string_equal(job(r, a.id).reason, "denied");
+    assert_int_equal(job(r, a.id).kd[0], 0);
+    /* A count is left, for a while. */
+    assert_int_equal(row(r, ALICE).waiting, 0);
+    assert_int_equal(row(r, ALICE).count, 4);
+    hold(r, BOB, "carol@a.test", 4, RIG_NOW_S);
+    assert_err(ERR_OK, store_purge(r->s, RIG_NOW_S + r->options.tombstone_s - 1, 100, &n));
+    assert_int_equal(senders(r, NULL, 9).count, 2);
+    assert_err(ERR_OK, store_purge(r->s, RIG_NOW_S + r->options.tombstone_s, 100, &n));
+    assert_int_equal(senders(r, NULL, 9).count, 1); /* in which something waits stays */
+    assert_string_equal(senders(r, BOB, 9).name[0], "carol@a.test");
+    assert_int_equal(counts(r).attempts, 1);
+}
+
+static void a_job_that_waits_is_no_attempt(struct rig *r)
+{
+    struct attempt a = facts(BOB, ALICE), got;
+    struct job j = stub(1, RIG_NOW_S);
+    enum job_added added;
+
+    assert_err(ERR_OK, store_job_add(r->s, &j, &added));
+    j = stub(1, RIG_NOW_S + 1);
+    assert_err(ERR_OK, store_attempt_add(r->s, &a, &j, ROWS, &added));
+    assert_int_equal(added, JOB_KNOWN);
+    assert_int_equal(j.state, JOB_WAITING);
+    assert_err(ERR_NOT_FOUND, store_attempt_get(r->s, BOB, ALICE, &got));
+    a.sender[0] = '\0';
+    assert_err(ERR_SYNTAX, store_attempt_add(r->s, &a, &j, ROWS, &added));
+}
+
+/* ---- tokens -------------------------------------------------------------------------------------------- */
+
+static enum err add_by_token(struct rig *r, int n, const char *token, enum job_added *added)
+{
+    struct job j = stub(n, RIG_NOW_S);
+
+    strcpy(j.mailbox, BOB);
+    strcpy(j.token, token);
+    return store_job_add(r->s, &j, added);
+}
+
+static uint32_t used(struct rig *r)
+{
+    struct token t;
+
+    assert_err(ERR_OK, store_token_get(r->s, BOB, "shop", &t));
+    return t.letters_used;
+}
+
+static void a_stub_uses_its_token_once(struct rig *r)
+{
+    struct token t = {.mailbox = BOB, .token = "shop", .letters_max = 2, .bind = true};
+    struct attempt a = facts(BOB, ALICE);
+    enum job_added added;
+    struct job j;
+
+    assert_err(ERR_OK, store_token_add(r->s, &t));
+    assert_err(ERR_FORBIDDEN, add_by_token(r, 1, "none", &added));
+    assert_err(ERR_OK, add_by_token(r, 1, "shop", &added));
+    assert_int_equal(added, JOB_NEW);
+    assert_err(ERR_OK, add_by_token(r, 1, "shop", &added));
+    assert_int_equal(added, JOB_KNOWN);
+    assert_int_equal(used(r), 1);
+    /* It was held before there was the token, and is admitted by it: one letter. */
+    j = stub(2, RIG_NOW_S);
+    assert_err(ERR_OK, store_attempt_add(r->s, &a, &j, ROWS, &added));
+    assert_err(ERR_OK, add_by_token(r, 2, "shop", &added));
+    assert_int_equal(added, JOB_KNOWN);
+    assert_int_equal(job(r, j.id).state, JOB_WAITING);
+    assert_string_equal(job(r, j.id).token, "shop");
+    assert_int_equal(used(r), 2);
+    /* The third finds it used up: no job, and what is held stays held. */
+    assert_err(ERR_FORBIDDEN, add_by_token(r, 3, "shop", &added));
+    assert_int_equal(counts(r).jobs[JOB_WAITING], 2);
+    j = stub(4, RIG_NOW_S);
+    assert_err(ERR_OK, store_attempt_add(r->s, &a, &j, ROWS, &added));
+    assert_err(ERR_FORBIDDEN, add_by_token(r, 4, "shop", &added));
+    assert_int_equal(job(r, j.id).state, JOB_HELD);
+    assert_err(ERR_OK, add_by_token(r, 1, "shop", &added)); /* known: uses nothing */
+    assert_int_equal(used(r), 2);
+}
+
+/* ---- kept messages ------------------------------------------------------------------------------------- */
+
+static enum err keep(struct rig *r, const char *sender, int n, size_t size, struct job *out)
+{
+    uint8_t header[SEAL_HEADER_BYTES] = {0}, digest[32];
+    struct attempt a = facts(BOB, sender);
+    struct store_payload *p;
+    struct sealer *sealer;
+    struct buf sealed;
+    struct job j;
+    char *letter = malloc(size);
+    enum err err;
+
+    assert_non_null(letter);
+    memset(letter, 'a' + n, size);
+    memset(&j, 0, sizeof j);
+    strcpy(j.envelope_from, sender);
+    strcpy(j.recipient, BOB);
+    j.created_s = RIG_NOW_S + n;
+    j.expires_s = RIG_NOW_S + n + 14 * DAY_S;
+    a.legacy = true;
+    buf_init(&sealed, 1 << 20);
+    assert_err(ERR_OK, sealer_create(1, &sealer));
+    assert_err(ERR_OK, store_payload_begin(r->s, sealer_payload_id(sealer), &p));
+    assert_err(ERR_OK, store_payload_write(p, header, sizeof header));
+    assert_err(ERR_OK, sealer_update(sealer, letter, size, &sealed));
+    assert_err(ERR_OK, sealer_finish(sealer, &sealed, header, digest, &j.size_bytes));
+    assert_err(ERR_OK, store_payload_write(p, sealed.data, sealed.len));
+    assert_err(ERR_OK, store_payload_patch(p, header, sizeof header));
+    memcpy(j.digest, digest, sizeof digest);
+    err = store_attempt_keep(r->s, &a, &j, p, sealer_dek(sealer), ROWS);
+    sealer_free(sealer);
+    buf_free(&sealed);
+    free(letter);
+    *out = j;
+    return err;
+}
+
+static void check_kept(struct rig *r, const struct job *j, int n, size_t size)
+{
+    uint8_t dek[SEAL_DEK_BYTES], digest[32];
+    struct store_body body;
+    struct opener *opener;
+    struct buf letter;
+    uint64_t letter_bytes;
+    char *sealed;
+
+    assert_err(ERR_OK, store_kept_open(r->s, j, &body, dek));
+    assert_non_null(sealed = malloc(body.size));
+    if (body.fd >= 0)
+        assert_int_equal(pread(body.fd, sealed, body.size, 0), body.size);
+    else
+        memcpy(sealed, body.bytes.data, body.size);
+    buf_init(&letter, 8 << 20);
+    assert_err(ERR_OK, opener_create(dek, body.size, &opener));
+    assert_err(ERR_OK, opener_update(opener, sealed, body.size, &letter));
+    assert_err(ERR_OK, opener_finish(opener, digest, &letter_bytes));
+    assert_int_equal(letter.len, size);
+    assert_int_equal(letter.data[size - 1], 'a' + n);
+    assert_memory_equal(digest, j->digest, 32);
+    opener_free(opener);
+    free(sealed);
+    buf_free(&letter);
+    store_body_close(&body);
+}
+
+static size_t files(struct rig *r)
+{
+    return r->options.engine == STORE_BDB ? rig_file_count(r->directory, "payload") : 0;
+}
+
+static void a_kept_message_waits_and_is_released(struct rig *r)
+{
+    size_t large = r->options.engine == STORE_BDB ? 1 : 0;
+    struct job small, big, got;
+    struct store_body body;
+    uint8_t ids[9][16], dek[32];
+    uint32_t count;
+
+    assert_err(ERR_OK, keep(r, ALICE, 1, 3000, &small));
+    assert_err(ERR_OK, keep(r, ALICE, 2, 150000, &big));
+    assert_int_equal(counts(r).payloads, 2);
+    assert_int_equal(files(r), large);
+    assert_int_equal(row(r, ALICE).waiting, 2);
+    assert_true(row(r, ALICE).legacy);
+    assert_int_equal(due(r, RIG_NOW_S + DAY_S, ids, 9), 0);
+    if (r->options.engine == STORE_BDB) {
+        rig_close(r);
+        rig_open(r);
+        assert_int_equal(counts(r).payloads, 2);
+        assert_int_equal(files(r), large);
+    }
+    got = job(r, small.id);
+    assert_true(got.kept);
+    assert_int_equal(got.size_bytes, 3000);
+    check_kept(r, &got, 1, 3000);
+    got = job(r, big.id);
+    check_kept(r, &got, 2, 150000);
+    assert_err(ERR_OK, store_attempt_admit(r->s, BOB, ALICE, RIG_NOW_S + 5, &count));
+    assert_int_equal(count, 2);
+    assert_int_equal(due(r, RIG_NOW_S + 5, ids, 9), 2);
+    assert_err(ERR_OK, store_job_delivered(r->s, big.id, big.digest, 150000, "4b", "250", RIG_NOW_S + 6));
+    check_kept(r, &got, 2, 150000); /* until the end */
+    assert_err(ERR_OK, store_job_end(r->s, big.id, JOB_ACKED, "", RIG_NOW_S + 6));
+    assert_int_equal(counts(r).payloads, 1);
+    assert_int_equal(files(r), 0);
+    assert_err(ERR_NOT_FOUND, store_kept_open(r->s, &got, &body, dek));
+    assert_err(ERR_OK, store_job_end(r->s, small.id, JOB_FAILED, "mta", RIG_NOW_S + 6));
+    assert_int_equal(counts(r).payloads, 0);
+    assert_int_equal(counts(r).payload_bytes, 0);
+    got = stub(1, RIG_NOW_S);
+    assert_err(ERR_NOT_FOUND, store_kept_open(r->s, &got, &body, dek));
+}
+
+static void the_same_message_again_is_kept_once(struct rig *r)
+{
+    struct job a, b;
+    uint32_t count;
+
+    assert_err(ERR_OK, keep(r, ALICE, 1, 150000, &a));
+    assert_err(ERR_OK, keep(r, ALICE, 1, 150000, &b)); /* a lost 250 */
+    assert_memory_equal(a.id, b.id, 16);
+    assert_int_equal(counts(r).payloads, 1);
+    assert_true(files(r) <= 1);
+    assert_int_equal(row(r, ALICE).count, 1);
+    assert_err(ERR_OK, keep(r, ALICE, 2, 150000, &b));
+    assert_int_equal(counts(r).payloads, 2);
+    /* Dropped: nobody is told, and the same again is kept anew. */
+    assert_err(ERR_OK, store_attempt_drop(r->s, BOB, ALICE, true, "denied", "", RIG_NOW_S + 5, &count));
+    assert_int_equal(count, 2);
+    assert_int_equal(job(r, a.id).state, JOB_FAILED);
+    assert_int_equal(counts(r).payloads, 0);
+    assert_int_equal(files(r), 0);
+    assert_err(ERR_OK, keep(r, ALICE, 1, 150000, &a));
+    assert_int_equal(job(r, a.id).state, JOB_HELD);
+    check_kept(r, &a, 1, 150000);
+    assert_int_equal(counts(r).jobs[JOB_FAILED], 1);
+    /* Delivered: it was no other. */
+    assert_err(ERR_OK, store_attempt_admit(r->s, BOB, ALICE, RIG_NOW_S + 6, &count));
+    assert_err(ERR_OK, store_job_delivered(r->s, a.id, a.digest, 150000, "4b", "250", RIG_NOW_S + 7));
+    assert_err(ERR_OK, store_job_end(r->s, a.id, JOB_ACKED, "", RIG_NOW_S + 7));
+    assert_err(ERR_OK, keep(r, ALICE, 1, 150000, &a));
+    assert_int_equal(a.state, JOB_ACKED);
+    assert_int_equal(job(r, a.id).state, JOB_ACKED);
+    assert_int_equal(counts(r).payloads, 0);
+    assert_int_equal(files(r), 0);
+}
+
+static void what_gives_way_takes_its_payloads_along(struct rig *r)
+{
+    char sender[40];
+    struct job j;
+
+    for (int n = 0; n < 22; n++) /* two over the twenty of one row */
+        assert_err(ERR_OK, keep(r, ALICE, n, n % 5 == 0 ? 100000 : 1000, &j));
+    assert_int_equal(counts(r).payloads, 20);
+    for (int n = 30; n < 30 + ROWS; n++) {
+        snprintf(sender, sizeof sender, "s%d@a.test", n);
+        assert_err(ERR_OK, keep(r, sender, n, 70000, &j));
+    }
+    assert_int_equal(counts(r).payloads, ROWS);
+    assert_int_equal(counts(r).jobs[JOB_HELD], ROWS);
+    assert_int_equal(files(r), r->options.engine == STORE_BDB ? ROWS : 0);
+}
+
+/* ---- sizes, crowds ------------------------------------------------------------------------------------- */
+
+#define FILL(field) memset(field, 'x', sizeof(field) - 1)
+
+static void longest_facts_fit(struct rig *r)
+{
+    struct attempt a = facts("", ""), got;
+    struct job j = stub(1, RIG_NOW_S), stored;
+    enum job_added added;
+
+    FILL(a.mailbox), FILL(a.sender), FILL(a.author), FILL(a.name), FILL(a.subject), FILL(a.list_id);
+    FILL(a.verified), FILL(a.link_host), FILL(a.certificate_issuer), FILL(a.certificate_serial);
+    FILL(a.client_address), FILL(a.client_name), FILL(a.reason);
+    FILL(j.url), FILL(j.stub_from), FILL(j.stub_to), FILL(j.envelope_from), FILL(j.recipient), FILL(j.author);
+    FILL(j.notify), FILL(j.orcpt), FILL(j.ret), FILL(j.envid), FILL(j.client_address), FILL(j.client_name);
+    FILL(j.client_helo), FILL(j.queue_id), FILL(j.message_id), FILL(j.mta_queue_id), FILL(j.reason);
+    FILL(j.text), FILL(j.verified), FILL(j.admission), FILL(j.proof), FILL(j.list_id), FILL(j.token);
+    FILL(j.organisation), FILL(j.challenge_url), FILL(j.certificate_issuer), FILL(j.certificate_serial);
+    assert_err(ERR_OK, store_attempt_add(r->s, &a, &j, ROWS, &added));
+    stored = job(r, j.id);
+    assert_string_equal(stored.proof, j.proof);
+    assert_string_equal(stored.challenge_url, j.challenge_url);
+    assert_string_equal(stored.organisation, j.organisation);
+    assert_string_equal(stored.attempt, a.sender);
+    assert_err(ERR_OK, store_attempt_get(r->s, a.mailbox, a.sender, &got));
+    assert_string_equal(got.reason, a.reason);
+    assert_string_equal(got.client_name, a.client_name);
+}
+
+struct stranger {
+    struct rig *r;
+    int from;
+};
+
+static void *stranger_worker(void *arg)
+{
+    const struct stranger *x = arg;
+
+    for (int i = 0; i < 60; i++) {
+        struct attempt a = facts(BOB, ALICE);
+        struct job j = stub(x->from + i, RIG_NOW_S + i);
+        enum job_added added;
+        uint32_t count;
+
+        if (i % 3 != 0)
+            snprintf(a.sender, sizeof a.sender, "s%d@a.test", x->from + i);
+        assert_err(ERR_OK, store_attempt_add(x->r->s, &a, &j, ROWS, &added));
+        if (i % 10 == 9) {
+            enum err err = store_attempt_admit(x->r->s, BOB, a.sender, RIG_NOW_S + i, &count);
+
+            assert_true(err == ERR_OK || err == ERR_NOT_FOUND);
+        }
+    }
+    return NULL;
+}
+
+static bool sum(void *arg, const struct attempt *a)
+{
+    *(uint64_t *)arg += a->waiting;
+    return true;
+}
+
+static void eight_strangers_at_once_stay_in_the_ring(struct rig *r)
+{
+    struct stranger x[8];
+    pthread_t thread[8];
+    uint64_t waiting = 0;
+
+    for (int i = 0; i < 8; i++) {
+        x[i] = (struct stranger){r, i * 1000};
+        assert_int_equal(pthread_create(&thread[i], NULL, stranger_worker, &x[i]), 0);
+    }
+    for (int i = 0; i < 8; i++)
+        pthread_join(thread[i], NULL);
+    assert_true(senders(r, BOB, 50).count <= ROWS);
+    assert_int_equal(senders(r, NULL, 50).count, senders(r, BOB, 50).count);
+    assert_int_equal(counts(r).attempts, senders(r, BOB, 50).count);
+    assert_err(ERR_OK, store_attempts(r->s, NULL, 99, sum, &waiting));
+    assert_int_equal(counts(r).jobs[JOB_HELD], waiting);
+}
+
+int main(void)
+{
+#define CASE(name)                                                                                           \
+    {                                                                                                        \
+#name, name                                                                                          \
+    }
+    static const struct rig_case cases[] = {
+        CASE(a_stranger_is_a_line_in_the_list),
+        CASE(a_repeated_stub_counts_once_and_is_told_again),
+        CASE(what_was_told_is_due_at_its_end),
+        CASE(a_ring_keeps_the_newest_senders),
+        CASE(a_smaller_maximum_is_reached_in_steps),
+        CASE(a_row_keeps_the_newest_twenty),
+        CASE(an_admitted_sender_s_letters_are_pulled_at_once),
+        CASE(a_dropped_sender_is_told_or_not),
+        CASE(any_end_leaves_the_row),
+        CASE(a_job_that_waits_is_no_attempt),
+        CASE(a_stub_uses_its_token_once),
+        CASE(a_kept_message_waits_and_is_released),
+        CASE(the_same_message_again_is_kept_once),
+        CASE(what_gives_way_takes_its_payloads_along),
+        CASE(longest_facts_fit),
+        CASE(eight_strangers_at_once_stay_in_the_ring),
+    };
+
+    return rig_run("store attempts", cases, sizeof cases / sizeof *cases, true, true);
+}
