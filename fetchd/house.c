@@ -190,6 +190,7 @@ static enum err open_server(struct house *h, struct buf *why)
 
     if ((e = pool_create("work", (unsigned)s->work_threads, QUEUE_MAX, &h->env.work)) ||
         (e = pool_create("lookup", (unsigned)s->lookup_threads, QUEUE_MAX, &h->env.lookup)) ||
+        (e = pool_create("notices", GATE_THREADS, QUEUE_MAX, &h->env.notices)) ||
         (e = pool_create("serve", (unsigned)s->work_threads, QUEUE_MAX, &h->env.serve)))
         return e;
     const struct http_options options = {
@@ -341,7 +342,8 @@ enum err house_start(struct house *h, struct buf *why)
 {
     enum err e;
 
-    if ((e = open_store(h, why)) || (e = open_clients(h, why)) || (e = gate_create(&h->env.gate)) ||
+    if ((e = open_store(h, why)) || (e = open_clients(h, why)) ||
+        (e = gate_create(h->env.resolver, &h->env.gate)) ||
         (e = public_create(h->settings, &h->env.public)) ||
         (e = lifecycle_create(&h->env, &h->env.lifecycle)) || (e = puller_create(&h->env, &h->env.puller)) ||
         (e = listen_local(h, why)))
@@ -379,6 +381,7 @@ void house_close(struct house *h)
     puller_free(h->env.puller);
     lifecycle_free(h->env.lifecycle);
     pool_free(h->env.lookup);
+    pool_free(h->env.notices);
     pool_free(h->env.work);
     pool_free(h->env.serve);
     http_server_free(h->server);

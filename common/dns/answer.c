@@ -77,6 +77,32 @@ struct dns_answer *answer_copy(const struct dns_answer *a)
     return copy;
 }
 
+static size_t record_bytes(enum dns_type type, const struct dns_record *r)
+{
+    switch (type) {
+    case DNS_A:
+    case DNS_AAAA:
+        return sizeof *r;
+    case DNS_MX:
+        return sizeof *r + strlen(r->mx.host) + 1;
+    case DNS_PTR:
+        return sizeof *r + strlen(r->host) + 1;
+    case DNS_TXT:
+        return sizeof *r + r->txt.len;
+    case DNS_TLSA:
+        return sizeof *r + r->tlsa.len;
+    }
+    return sizeof *r;
+}
+
+size_t answer_bytes(const struct dns_answer *a)
+{
+    size_t bytes = sizeof *a;
+    for (size_t i = 0; i < a->count; i++)
+        bytes += record_bytes(a->type, &a->record[i]);
+    return bytes;
+}
+
 void dns_answer_free(struct dns_answer *a)
 {
     if (a == NULL)

@@ -13,5 +13,6 @@ struct dns_answer *answer_create(enum dns_type type);
 struct dns_record *answer_add(struct dns_answer *a);
 /* A deep copy; the caller owns it. NULL when out of memory. */
 struct dns_answer *answer_copy(const struct dns_answer *a);
+size_t answer_bytes(const struct dns_answer *a); /* the memory that it takes, nearly */
 
 #endif

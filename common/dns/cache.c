@@ -15,6 +15,9 @@ struct kept {
     enum dns_type type;
     struct dns_answer *answer;
     int64_t expires_mono_ms;
+    int64_t stale_ms; /* how long it is given out after that */
+    bool asked_anew;
+    size_t bytes;
     struct kept *newer, *older;
     char name[]; /* with a final NUL */
 };
@@ -23,7 +26,7 @@ struct cache {
     pthread_mutex_t lock;
     void *tree; /* of struct kept, by name and type */
     struct kept *newest, *oldest;
-    size_t count, max;
+    size_t count, max, bytes;
 };
 
 enum err cache_create(size_t entries_max, struct cache **out)
@@ -83,10 +86,11 @@ static void drop(struct cache *c, struct kept *e)
     unlink_entry(c, e);
     tdelete(e, &c->tree, by_name_and_type);
     c->count--;
+    c->bytes -= e->bytes;
     entry_free(e);
 }
 
-/* The live entry, or NULL; one that has expired is dropped. With the lock held. */
+/* The entry, or NULL; one that is too old is dropped. With the lock held. */
 static struct kept *find(struct cache *c, const char *name, enum dns_type type, int64_t now_mono_ms)
 {
     struct kept *key = entry_create(name, type);
@@ -95,24 +99,29 @@ static struct kept *find(struct cache *c, const char *name, enum dns_type type, 
     struct kept **found = tfind(key, &c->tree, by_name_and_type);
     struct kept *e = found != NULL ? *found : NULL;
     entry_free(key);
-    if (e != NULL && e->expires_mono_ms <= now_mono_ms) {
+    if (e != NULL && e->expires_mono_ms + e->stale_ms <= now_mono_ms) {
         drop(c, e);
         e = NULL;
     }
     return e;
 }
 
-struct dns_answer *cache_get(struct cache *c, const char *name, enum dns_type type, int64_t now_mono_ms)
+struct dns_answer *cache_get(struct cache *c, const char *name, enum dns_type type, int64_t now_mono_ms,
+                             bool *again)
 {
     struct dns_answer *copy = NULL;
+    *again = false;
     pthread_mutex_lock(&c->lock);
     struct kept *e = find(c, name, type, now_mono_ms);
     if (e != NULL) {
         unlink_entry(c, e);
         push_newest(c, e);
         copy = answer_copy(e->answer);
+        int64_t left_ms = e->expires_mono_ms - now_mono_ms;
         if (copy != NULL)
-            copy->ttl_s = (uint32_t)((e->expires_mono_ms - now_mono_ms + 999) / 1000);
+            copy->ttl_s = left_ms > 0 ? (uint32_t)((left_ms + 999) / 1000) : 0;
+        *again = left_ms <= 0 && !e->asked_anew;
+        e->asked_anew = e->asked_anew || *again;
     }
     pthread_mutex_unlock(&c->lock);
     return copy;
@@ -126,6 +135,12 @@ bool cache_has(struct cache *c, const char *name, enum dns_type type, int64_t no
     return has;
 }
 
+static int64_t stale_ms(const struct dns_answer *a)
+{
+    int64_t ms = (int64_t)a->ttl_s * 100;
+    return ms < CACHE_STALE_MAX_MS ? ms : CACHE_STALE_MAX_MS;
+}
+
 void cache_put(struct cache *c, const char *name, const struct dns_answer *a, int64_t now_mono_ms)
 {
     if (a->ttl_s == 0 || c->max == 0)
@@ -136,15 +151,22 @@ void cache_put(struct cache *c, const char *name, const struct dns_answer *a, in
         return;
     }
     e->expires_mono_ms = now_mono_ms + (int64_t)a->ttl_s * 1000;
+    e->stale_ms = stale_ms(a);
+    e->bytes = sizeof *e + strlen(name) + 1 + answer_bytes(a);
     pthread_mutex_lock(&c->lock);
     struct kept *old = find(c, name, a->type, now_mono_ms);
-    if (old != NULL)
+    if (old != NULL) {
+        /* What the resolver gave out of its own cache tells little of the record's TTL. */
+        if (old->stale_ms > e->stale_ms)
+            e->stale_ms = old->stale_ms;
         drop(c, old);
-    while (c->count >= c->max)
+    }
+    while (c->count > 0 && (c->count >= c->max || c->bytes + e->bytes > c->max * CACHE_ENTRY_BYTES))
         drop(c, c->oldest);
     if (tsearch(e, &c->tree, by_name_and_type) != NULL) {
         push_newest(c, e);
         c->count++;
+        c->bytes += e->bytes;
         e = NULL;
     }
     pthread_mutex_unlock(&c->lock);

@@ -3,7 +3,9 @@
  * builds and reads the packets. ID, question and source are checked, TCP on truncation, EDNS0 with DO, AD
  * requested.
  *
- * Answers (negative ones too) are cached by TTL, at most cache_max entries. All functions are thread-safe and
+ * Answers (negative ones too) are cached by TTL, at most cache_max entries of 1 KB on average. One that is
+ * asked for up to a tenth of its TTL (at most 10 s) after its end is given out once more and asked anew
+ * meanwhile. Several that ask the same at once wait for one look-up. All functions are thread-safe; queries
  * may block until their deadline.
  */
 #ifndef DNS_RESOLVER_H
@@ -57,7 +59,9 @@ struct resolver_options {
     uint32_t ttl_max_s; /* longer TTLs are cut, e.g. 86400 */
     uint32_t negative_ttl_max_s; /* e.g. 300 */
 };
-/* ERR_CONFIG for a server that is no address, ERR_NOMEM. Makes no connection. */
+/* ERR_CONFIG for a server that is no address, ERR_NOMEM, ERR_UNAVAILABLE. Starts a thread; makes no
+ * connection.
+ */
 enum err resolver_create(const struct resolver_options *o, struct resolver **out);
 void resolver_free(struct resolver *r); /* when no thread uses it */
 
@@ -76,6 +80,23 @@ enum err resolver_query(struct resolver *r, const char *name, enum dns_type type
  * printable ASCII and blanks, and the hosts of MX records too. */
 enum err resolver_query_any(struct resolver *r, const char *name, enum dns_type type,
                             int64_t deadline_mono_ms, struct dns_answer **out);
+
+/*
+ * The waiting of one thread, so that another can put an end to it: between resolver_wait_begin and
+ * resolver_wait_over all queries of the thread, in whatever they are made, wait as w.
+ */
+struct dns_wait {
+    char vain[DNS_NAME_MAX + 1]; /* the last question that got no answer, "" for none; the thread's own */
+    /* the resolver's */
+    bool ended;
+    void *asleep;
+};
+void resolver_wait_begin(struct dns_wait *w); /* borrows w until resolver_wait_over */
+void resolver_wait_over(void);
+/* From any thread, while w lives: a query that waits as w gets ERR_DNS_TEMPORARY at once, and so do all later
+ * ones whose answers are not in the cache. The question itself goes on, and its answer will be kept. */
+void resolver_wait_end(struct resolver *r, struct dns_wait *w);
+
 /* Whether the answer is in the cache (a query would not wait). */
 bool resolver_cached(struct resolver *r, const char *name, enum dns_type type);
 void dns_answer_free(struct dns_answer *a);

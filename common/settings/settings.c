@@ -128,7 +128,7 @@ const struct config_row settings_rows[] = {
      "The validating resolver of this site, as address or address:port. Empty: the first nameserver of /etc/resolv.conf. "
      "It must be trusted: its word on DNSSEC is taken.", F | O},
     {"dns_cache_max", CONFIG_NUMBER, AT(dns_cache_max), "10000", 100, 10000000, NULL, "answers",
-     "How many DNS answers are remembered.", F},
+     "How many DNS answers are remembered, in as many KB of memory.", F},
     {"notice_dns_timeout", CONFIG_DURATION, AT(notice_dns_timeout_s), "5s", 1, MINUTE, NONE,
      "How long an arriving stub may wait for DNS answers before its sender is asked to come again later.", F},
     /* admission */
@@ -231,7 +231,7 @@ const struct config_row settings_rows[] = {
     {"work_threads", CONFIG_NUMBER, AT(work_threads), "16", 1, 256, NONE,
      "Threads that wait for the store: so many for this site's own mail, and as many for pullers.", F},
     {"lookup_threads", CONFIG_NUMBER, AT(lookup_threads), "32", 1, 256, NONE,
-     "Threads that wait for DNS answers.", F},
+     "Threads on which this site's own work waits for DNS answers. Arriving stubs have their own.", F},
     {"store_cache", CONFIG_SIZE, AT(store_cache_bytes), "32m", MB, 65536 * MB, NULL, "bytes",
      "The memory for the database's pages.", F},
     /* milter */

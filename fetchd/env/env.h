@@ -31,9 +31,11 @@ struct env {
     struct trust *trust;
     struct smtp_client *letters_in; /* injection of letters and notifications */
     struct smtp_client *stubs_out;
-    struct pool *work;   /* store commits, handlers */
-    struct pool *lookup; /* work that waits on DNS */
-    struct pool *serve;  /* what pullers ask: it waits on their DNS, and must not keep our own mail waiting */
+    struct pool *work;    /* store commits, handlers */
+    struct pool *lookup;  /* our own work that waits on DNS: plans, pulls */
+    struct pool *notices; /* arriving stubs that wait on DNS: one thread for each place at the gate and more,
+                             so that strangers never keep our own work waiting */
+    struct pool *serve; /* what pullers ask: it waits on their DNS, and must not keep our own mail waiting */
     const struct routes *routes;
     struct gate *gate;
     struct puller *puller;

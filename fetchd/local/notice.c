@@ -115,20 +115,20 @@ static bool designation_is_cached(const struct env *env, const char *domain)
 static enum err ask_designation(const struct env *env, const struct api_envelope *envelope,
                                 const char *domain, struct designation *out)
 {
-    int place;
+    struct gate_pass pass;
     struct netaddr client = {.family = 0};
-    int64_t deadline = clock_mono_ms() + env->settings->notice_dns_timeout_s * 1000;
+    int64_t timeout_ms = env->settings->notice_dns_timeout_s * 1000;
 
     if (designation_is_cached(env, domain))
-        return designation_lookup(env->resolver, domain, deadline, out);
+        return designation_lookup(env->resolver, domain, clock_mono_ms() + timeout_ms, out);
     if (envelope->client_address && netaddr_parse(span_of(envelope->client_address), &client))
         client.family = 0;
-    enum err e = gate_enter(env->gate, &client, domain, &place);
+    enum err e = gate_enter(env->gate, &client, domain, timeout_ms, &pass);
     if (e)
         return e;
-    e = designation_lookup(env->resolver, domain, deadline, out);
-    gate_leave(env->gate, place);
-    return e;
+    e = designation_lookup(env->resolver, domain, pass.deadline_mono_ms, out);
+    gate_leave(env->gate, &pass);
+    return pass.gave_way && e ? ERR_BUSY : e;
 }
 
 /* ---- the job */
@@ -290,7 +290,7 @@ static void answer_notice(const struct env *env, struct http_exchange *x, const 
     answer_reply(x, &reply);
 }
 
-/* On env->lookup. */
+/* On env->notices. */
 static void notice_handle_waiting(void *env, struct http_exchange *x)
 {
     struct api_notice request;
@@ -317,7 +317,7 @@ void notice_handle(void *env_, struct http_exchange *x)
     }
     if (address_parse(span_of(request.envelope.sender), &sender) == ERR_OK && !sender.null &&
         !designation_is_cached(env, sender.domain))
-        http_move(x, env->lookup, notice_handle_waiting);
+        http_move(x, env->notices, notice_handle_waiting);
     else
         answer_notice(env, x, &request);
     api_notice_free(&request);

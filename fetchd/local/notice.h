@@ -38,7 +38,7 @@ enum notice_verdict {
 enum notice_verdict notice_judge(const struct notice *n, enum err lookup, const struct designation *d,
                                  const struct config_list *trusted_proxies, enum err *err, struct buf *why);
 
-/* For http_collect, on env->work; env is a struct env. Moves to env->lookup by itself when DNS must be waited
+/* For http_collect, on env->work; env is a struct env. Moves to env->notices by itself when DNS must be waited
  * for. */
 void notice_handle(void *env, struct http_exchange *x);
 

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "dns/resolver.h"
@@ -326,6 +327,86 @@ static void many_threads_may_ask_at_once(void **state)
     resolver_free(small);
 }
 
+struct one {
+    struct resolver *resolver;
+    const char *name;
+    struct dns_wait *wait; /* NULL: none */
+    enum err err;
+};
+
+static void *ask_once(void *arg)
+{
+    struct one *one = arg;
+    struct dns_answer *a = NULL;
+    if (one->wait != NULL)
+        resolver_wait_begin(one->wait);
+    one->err = ask(one->resolver, one->name, DNS_A, &a);
+    resolver_wait_over();
+    dns_answer_free(a);
+    return NULL;
+}
+
+static void many_who_ask_the_same_wait_for_one_look_up(void **state)
+{
+    struct fixture *f = *state;
+    struct one one[20];
+    pthread_t thread[COUNT(one)];
+    for (size_t i = 0; i < COUNT(one); i++) {
+        one[i] = (struct one){.resolver = f->resolver, .name = "late.test"};
+        assert_int_equal(pthread_create(&thread[i], NULL, ask_once, &one[i]), 0);
+    }
+    for (size_t i = 0; i < COUNT(one); i++) {
+        pthread_join(thread[i], NULL);
+        assert_int_equal(one[i].err, ERR_OK);
+    }
+    assert_int_equal(responder_queries(f->server), 2); /* the first is lost */
+}
+
+static void until(const char *what, bool (*is)(struct fixture *f), struct fixture *f)
+{
+    const struct timespec moment = {0, 5000000};
+    for (int i = 0; !is(f); i++) {
+        if (i == 1000)
+            fail_msg("%s", what);
+        nanosleep(&moment, NULL);
+    }
+}
+
+static bool was_asked(struct fixture *f)
+{
+    return responder_queries(f->server) > 0;
+}
+
+static bool late_is_kept(struct fixture *f)
+{
+    return resolver_cached(f->resolver, "late.test", DNS_A);
+}
+
+static void waiting_can_be_ended_and_the_question_goes_on(void **state)
+{
+    struct fixture *f = *state;
+    struct dns_wait wait;
+    struct dns_answer *a = NULL;
+    struct one one = {.resolver = f->resolver, .name = "late.test", .wait = &wait, .err = ERR_OK};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, ask_once, &one), 0);
+    until("a query", was_asked, f);
+    resolver_wait_end(f->resolver, &wait);
+    pthread_join(thread, NULL);
+    assert_int_equal(one.err, ERR_DNS_TEMPORARY);
+    assert_true(wait.ended);
+    assert_string_equal(wait.vain, "late.test");
+    until("an answer", late_is_kept, f);
+    resolver_wait_begin(&wait);
+    resolver_wait_end(f->resolver, &wait);
+    assert_int_equal(ask(f->resolver, "late.test", DNS_A, &a), ERR_OK);
+    dns_answer_free(a);
+    assert_int_equal(ask(f->resolver, "plain.test", DNS_A, &a), ERR_DNS_TEMPORARY);
+    resolver_wait_over();
+    assert_int_equal(ask(f->resolver, "plain.test", DNS_A, &a), ERR_OK);
+    dns_answer_free(a);
+}
+
 static void a_server_is_an_address(void **state)
 {
     (void)state;
@@ -369,6 +450,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_cache_alone_is_asked_without_waiting, set_up, tear_down),
         cmocka_unit_test_setup_teardown(names_that_are_no_hosts_can_be_asked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_threads_may_ask_at_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(many_who_ask_the_same_wait_for_one_look_up, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(waiting_can_be_ended_and_the_question_goes_on, set_up, tear_down),
         cmocka_unit_test(a_server_is_an_address),
         cmocka_unit_test_setup_teardown(a_port_where_nobody_listens_is_temporary, set_up, tear_down),
     };
