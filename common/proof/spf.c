@@ -240,10 +240,9 @@ static enum outcome target_of(struct check *c, struct span spec, const char *dom
 static bool in_network(const struct netaddr *network, const struct spf_term *term,
                        const struct netaddr *client)
 {
-    const struct netprefix prefix = {.addr = {.family = client->family},
-                                     .bits = client->family == AF_INET ? term->bits_v4 : term->bits_v6};
-    struct netprefix p = prefix;
-    memcpy(p.addr.byte, network->byte, sizeof p.addr.byte);
+    struct netprefix p = {.addr = *network,
+                          .bits = client->family == AF_INET ? term->bits_v4 : term->bits_v6};
+    p.addr.family = client->family; /* that of the bits */
     return netprefix_contains(&p, client);
 }
 
