@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "admission/rdap.h"
 #include "base/log.h"
 #include "claim/claim.h"
 #include "claim/trust.h"
@@ -38,6 +39,7 @@
 #define PATH_MAX_BYTES 4096
 #define DEDUPE_S 86400 /* the same letter again within this gets the existing ticket */
 #define QUEUE_MAX 65536
+#define RDAP_DOMAINS_MAX 16384
 #define STOP_GRACE_MS 10000
 
 struct house {
@@ -256,14 +258,21 @@ static enum err open_smtp(const struct house *h, const char *server, struct smtp
     return smtp_client_create(&options, out);
 }
 
+static struct fetch_options fetching(const struct house *h)
+{
+    const struct settings *s = h->settings;
+
+    return (struct fetch_options){.resolver = h->env.resolver,
+                                  .ca_file = set_or_null(s->tls_ca_file),
+                                  .bind_address = set_or_null(s->pull_bind_address),
+                                  .allowed_special = h->allowed_special,
+                                  .allowed_special_count = h->allowed_special_count};
+}
+
 static enum err open_trust(struct house *h)
 {
     const struct settings *s = h->settings;
-    const struct trust_options options = {.fetch = {.resolver = h->env.resolver,
-                                                    .ca_file = set_or_null(s->tls_ca_file),
-                                                    .bind_address = set_or_null(s->pull_bind_address),
-                                                    .allowed_special = h->allowed_special,
-                                                    .allowed_special_count = h->allowed_special_count},
+    const struct trust_options options = {.fetch = fetching(h),
                                           .rules = {.hard = s->revocation == SETTINGS_REVOCATION_HARD,
                                                     .short_lifetime_s = s->tls_short_lifetime_s},
                                           .crl_timeout_ms = s->crl_timeout_s * 1000,
@@ -271,6 +280,14 @@ static enum err open_trust(struct house *h)
                                           .crls_max_bytes = (size_t)s->crl_cache_bytes};
 
     return trust_create(&options, &h->env.trust);
+}
+
+static enum err open_rdap(struct house *h)
+{
+    const struct rdap_options options = {
+        .base_url = h->settings->rdap_url, .fetch = fetching(h), .domains_max = RDAP_DOMAINS_MAX};
+
+    return options.base_url[0] ? rdap_create(&options, &h->env.rdap) : ERR_OK;
 }
 
 static enum err open_claim(struct house *h, const char *spool)
@@ -319,7 +336,7 @@ static enum err open_clients(struct house *h, struct buf *why)
         buf_append_str(why, "letters_in: no host:port");
     else if ((e = open_smtp(h, s->stubs_out, &h->env.stubs_out)))
         buf_append_str(why, "stubs_out: no host:port");
-    else if (!(e = open_trust(h)) && (e = open_claim(h, spool)))
+    else if (!(e = open_rdap(h)) && !(e = open_trust(h)) && (e = open_claim(h, spool)))
         buf_append_str(why, "the HTTPS client: tls_ca_file, client_certificate_file or client_key_file");
     return e;
 }
@@ -372,8 +389,10 @@ void house_close(struct house *h)
 {
     if (!h)
         return;
-    if (h->env.trust) /* handlers wait for what it fetches */
+    if (h->env.trust) /* handlers wait for what these two fetch */
         trust_stop(h->env.trust);
+    if (h->env.rdap)
+        rdap_stop(h->env.rdap);
     if (h->server)
         http_server_stop(h->server, STOP_GRACE_MS);
     if (h->env.claim)
@@ -388,6 +407,7 @@ void house_close(struct house *h)
     public_free(h->env.public);
     claim_client_free(h->env.claim);
     trust_free(h->env.trust);
+    rdap_free(h->env.rdap);
     smtp_client_free(h->env.letters_in);
     smtp_client_free(h->env.stubs_out);
     resolver_free(h->env.resolver);

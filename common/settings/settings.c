@@ -167,6 +167,11 @@ const struct config_row settings_rows[] = {
     {"first_seen_min", CONFIG_DURATION, AT(first_seen_min_s), "0", 0, 400 * DAY, NONE,
      "Letters of an organisation whose first verified stub came less than this ago wait as contact attempts. 0: this is not "
      "asked.", F},
+    {"rdap_url", CONFIG_TEXT, AT(rdap_url), "", 0, 500, NONE,
+     "The RDAP service (RFC 9083) that is asked when a sender's domain was registered, as https://rdap.example/ with its final "
+     "slash. Empty: this is not asked.", F},
+    {"registered_min", CONFIG_DURATION, AT(registered_min_s), "30d", 0, 400 * DAY, NONE,
+     "Letters of a domain that was registered less than this ago wait as contact attempts, where rdap_url is set.", F},
     {"attempts_max", CONFIG_NUMBER, AT(attempts_max), "500", 1, 100000, NULL, "senders",
      "How many senders of contact attempts a mailbox remembers; a new one takes the place of the one heard of longest ago.", F},
     {"attempts_keep", CONFIG_DURATION, AT(attempts_keep_s), "30d", HOUR, 400 * DAY, NONE,
@@ -399,6 +404,11 @@ static enum err check(const struct check *c, const struct settings *s)
         e = check_host_port(c, "link_host", s->link_host, 443, false, false);
     if (e == ERR_OK && s->resolver[0] != '\0')
         e = check_host_port(c, "resolver", s->resolver, 53, true, false);
+    size_t rdap_len = strlen(s->rdap_url);
+    if (e == ERR_OK && rdap_len > 0 &&
+        (strncmp(s->rdap_url, "https://", 8) != 0 || s->rdap_url[rdap_len - 1] != '/' ||
+         strpbrk(s->rdap_url, " ?#@") != NULL))
+        e = complain(c, "rdap_url", "\"%.60s\": expected https://host/ or https://host/path/", s->rdap_url);
     if (e == ERR_OK)
         e = check_listener(c, "letters_in", s->letters_in);
     if (e == ERR_OK)

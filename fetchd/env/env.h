@@ -19,6 +19,7 @@ struct gate;      /* local/: places for notices that wait on DNS */
 struct puller;    /* pull/ */
 struct lifecycle; /* lifecycle/ */
 struct public;    /* public/ */
+struct rdap;      /* admission/: registration dates */
 struct challenge; /* admission/: what is remembered of challenges */
 
 struct env {
@@ -42,6 +43,7 @@ struct env {
     struct lifecycle *lifecycle;
     struct public *public;
     struct challenge *challenge;
+    struct rdap *rdap; /* NULL: no rdap_url */
 };
 
 #endif
