@@ -58,30 +58,46 @@ static void print_padded(FILE *out, const char *text, size_t width, bool last)
         fprintf(out, "%*s", (int)(width - columns + 2), "");
 }
 
+/* Columns that the widest cell needs; 0: an optional column that no row has. */
+static size_t width_of(const struct rows *rows, const struct table_column *column, struct buf *cell)
+{
+    size_t width = strlen(column->title);
+    bool any = !column->optional;
+
+    for (size_t row = 0; row < rows_count(rows); row++) {
+        cell_of(rows, row, column, cell);
+        size_t wide = columns_of(buf_cstr(cell), cell->len);
+        any = any || strcmp(buf_cstr(cell), "-") != 0;
+        if (wide > width)
+            width = wide;
+    }
+    return any ? width : 0;
+}
+
 void table_print(FILE *out, const struct rows *rows, const struct table_column *columns, size_t count)
 {
     struct buf cell;
-    size_t *width = calloc(count, sizeof *width);
+    size_t last = 0, *width = calloc(count, sizeof *width);
 
     if (!width)
         return;
     buf_init(&cell, CELL_MAX);
     for (size_t c = 0; c < count; c++) {
-        width[c] = strlen(columns[c].title);
-        for (size_t row = 0; row < rows_count(rows); row++) {
-            cell_of(rows, row, &columns[c], &cell);
-            size_t wide = columns_of(buf_cstr(&cell), cell.len);
-            if (wide > width[c])
-                width[c] = wide;
-        }
+        width[c] = width_of(rows, &columns[c], &cell);
+        if (width[c])
+            last = c;
     }
-    for (size_t c = 0; c < count; c++)
-        print_padded(out, columns[c].title, width[c], c + 1 == count);
+    for (size_t c = 0; c < count; c++) {
+        if (width[c])
+            print_padded(out, columns[c].title, width[c], c == last);
+    }
     fputc('\n', out);
     for (size_t row = 0; row < rows_count(rows); row++) {
         for (size_t c = 0; c < count; c++) {
+            if (!width[c])
+                continue;
             cell_of(rows, row, &columns[c], &cell);
-            print_padded(out, buf_cstr(&cell), width[c], c + 1 == count);
+            print_padded(out, buf_cstr(&cell), width[c], c == last);
         }
         fputc('\n', out);
     }

@@ -4,6 +4,7 @@
 #ifndef CTL_TABLE_H
 #define CTL_TABLE_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "local/rows.h"
@@ -12,6 +13,7 @@ struct table_column {
     const char *title;
     const char *key; /* in the row */
     size_t cut;      /* columns at most; 0: as wide as it is */
+    bool optional;   /* not shown when no row has it */
 };
 /* What could move a cursor or turn text around never reaches the terminal (encode_visible). */
 void table_print(FILE *out, const struct rows *rows, const struct table_column *columns, size_t count);

@@ -8,9 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/encode.h"
 
 #define SHOWN_MAX 65536
+#define HEX_BYTES_MAX 64
 
 struct rows {
     json_t *root, *list;
@@ -96,6 +98,28 @@ void rows_number(struct rows *r, const char *key, int64_t value)
     set(r, key, json_integer(value));
 }
 
+void rows_time(struct rows *r, const char *key, int64_t utc_s)
+{
+    char text[CLOCK_ISO_MAX];
+
+    if (utc_s == 0)
+        return;
+    clock_iso(utc_s, text);
+    rows_text(r, key, text);
+}
+
+void rows_hex(struct rows *r, const char *key, const uint8_t *bytes, size_t len)
+{
+    char hex[ENCODE_HEX_LEN(HEX_BYTES_MAX) + 1];
+
+    if (len > HEX_BYTES_MAX) {
+        r->failed = true;
+        return;
+    }
+    encode_hex(bytes, len, hex);
+    rows_text(r, key, hex);
+}
+
 static int append(const char *data, size_t len, void *out)
 {
     return buf_append(out, data, len) ? -1 : 0;
@@ -103,7 +127,7 @@ static int append(const char *data, size_t len, void *out)
 
 enum err rows_format(const struct rows *r, struct buf *out)
 {
-    if (r->failed || json_dump_callback(r->root, append, out, JSON_INDENT(1) | JSON_PRESERVE_ORDER))
+    if (r->failed || json_dump_callback(r->root, append, out, JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_ENSURE_ASCII))
         return ERR_NOMEM;
     return buf_append_char(out, '\n');
 }

@@ -23,7 +23,10 @@ void rows_free(struct rows *r);
 void rows_begin(struct rows *r);
 void rows_text(struct rows *r, const char *key, const char *value); /* value NULL or "": left out */
 void rows_number(struct rows *r, const char *key, int64_t value);
-enum err rows_format(const struct rows *r, struct buf *out); /* with a final newline */
+void rows_time(struct rows *r, const char *key, int64_t utc_s); /* "2026-11-21T04:08:44Z"; 0: left out */
+void rows_hex(struct rows *r, const char *key, const uint8_t *bytes, size_t len); /* at most 64 */
+/* With a final newline. Nothing but ASCII: a terminal shows it as it is. */
+enum err rows_format(const struct rows *r, struct buf *out);
 
 /* Reading. Strings borrow from the list. */
 size_t rows_count(const struct rows *r);

@@ -60,6 +60,7 @@ static enum err put_machine_part(const struct arf *a, const char *boundary, stru
         {"Authentication-Results", "", a->authentication_results, ""},
         {"Reported-Domain", "", a->domain, ""},
         {"Reported-URI", "", a->uri, ""},
+        {"Restante-Ticket", "", a->ticket, ""},
         {"Restante-Verified-Domain", "", a->verified_domain, ""},
         {"Restante-Link-Host", "", a->link_host, ""},
         {"Restante-Certificate-Issuer", "", a->certificate_issuer, ""},

@@ -16,6 +16,7 @@ struct pool;
 struct site;      /* site.h: the settings, read into values */
 struct routes;    /* local/: the administrator's table of domains */
 struct gate;      /* local/: places for notices that wait on DNS */
+struct admission; /* admission/ */
 struct puller;    /* pull/ */
 struct lifecycle; /* lifecycle/ */
 struct public;    /* public/ */
@@ -39,6 +40,7 @@ struct env {
     struct pool *serve; /* what pullers ask: it waits on their DNS, and must not keep our own mail waiting */
     const struct routes *routes;
     struct gate *gate;
+    struct admission *admission;
     struct puller *puller;
     struct lifecycle *lifecycle;
     struct public *public;

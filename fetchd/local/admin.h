@@ -2,6 +2,8 @@
  * admin.h - what restantectl asks for: GET /1/status, /1/tickets, /1/jobs (lists as in local/rows.h). No key,
  * no URL and no lease token is ever shown.
  *
+ * Root sees all; another user (access.h) the letters that he sent and those that came to him.
+ *
  * Queries: tickets?sender=&recipient=&state=&queue_id=&message_id=&id=&limit=, jobs?state=&id=&limit=; id is
  * a prefix of the hex shown.
  */

@@ -3,11 +3,11 @@
  */
 #include "local/router.h"
 
-#include <unistd.h>
-
+#include "env/env.h"
 #include "local/admin.h"
 #include "local/api.h"
 #include "local/bounce.h"
+#include "local/complain.h"
 #include "local/deposit.h"
 #include "local/notice.h"
 #include "local/planner.h"
@@ -36,17 +36,33 @@ void local_deposit_router(void *env, struct http_exchange *x)
     }
 }
 
-void local_admin_router(void *env, struct http_exchange *x)
+/* Who may is asked by the handlers: it depends on whose mailbox it is. */
+static const struct {
+    const char *method, *path;
+    http_handler handler;
+    size_t body_max;
+    bool waits; /* on DNS, or on the MTA */
+} admin_calls[] = {
+    /* clang-format off */
+    {"GET", API_STATUS_PATH, admin_status, 0, false},
+    {"GET", API_TICKETS_PATH, admin_tickets, 0, false},
+    {"GET", API_JOBS_PATH, admin_jobs, 0, false},
+    {"GET", API_COMPLAIN_PATH, complain_show, 0, true},
+    {"POST", API_COMPLAIN_PATH, complain_send, 0, true},
+    /* clang-format on */
+};
+
+void local_admin_router(void *env_, struct http_exchange *x)
 {
-    (void)env;
-    if (http_peer(x)->uid != 0 && http_peer(x)->uid != geteuid())
-        http_answer(x, 403);
-    else if (is(x, "GET", API_STATUS_PATH))
-        http_collect(x, 0, admin_status);
-    else if (is(x, "GET", API_TICKETS_PATH))
-        http_collect(x, 0, admin_tickets);
-    else if (is(x, "GET", API_JOBS_PATH))
-        http_collect(x, 0, admin_jobs);
-    else
-        http_answer(x, 404);
+    const struct env *env = env_;
+
+    for (size_t i = 0; i < sizeof admin_calls / sizeof admin_calls[0]; i++) {
+        if (!is(x, admin_calls[i].method, admin_calls[i].path))
+            continue;
+        if (admin_calls[i].waits)
+            http_use_pool(x, env->lookup);
+        http_collect(x, admin_calls[i].body_max, admin_calls[i].handler);
+        return;
+    }
+    http_answer(x, 404);
 }

@@ -8,7 +8,7 @@
 
 /* deposit.sock: whoever may open it (its mode and group say who) may call. */
 void local_deposit_router(void *env, struct http_exchange *x);
-/* admin.sock: root and the daemon's own user; others 403. */
+/* admin.sock: everybody; what he may, access.h says. */
 void local_admin_router(void *env, struct http_exchange *x);
 
 #endif

@@ -1,0 +1,159 @@
+/*
+ * ask.c - see ask.h.
+ */
+#include "ask.h"
+
+#include <stdio.h>
+#include <sysexits.h>
+
+#include "local/api.h"
+#include "settings/settings.h"
+
+#define REPLY_MAX (256 * 1024 * 1024)
+#define PATH_MAX_BYTES 65536 /* with the query */
+#define WHY_MAX 8192
+
+void ask_init(struct ask *a, const struct command *c, const char *path)
+{
+    *a = (struct ask){.command = c};
+    buf_init(&a->path, PATH_MAX_BYTES);
+    buf_init(&a->json, REPLY_MAX);
+    buf_init(&a->why, WHY_MAX);
+    a->err = buf_append_str(&a->path, path);
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->given[i].option->parameter)
+            ask_add(a, c->given[i].option->parameter, c->given[i].value);
+    }
+}
+
+void ask_free(struct ask *a)
+{
+    rows_free(a->rows);
+    buf_free(&a->path);
+    buf_free(&a->json);
+    buf_free(&a->why);
+}
+
+void ask_add(struct ask *a, const char *parameter, const char *value)
+{
+    if (!a->err)
+        a->err = query_add(&a->path, parameter, value);
+}
+
+enum err ask_connect(const struct command *c, const char *socket, struct local_client **out, struct buf *why)
+{
+    struct settings *settings = NULL;
+    char path[4096];
+    enum err e = settings_load(c->config, &settings, why);
+
+    if (!e) {
+        snprintf(path, sizeof path, "%s/%s", settings->local_socket_directory, socket);
+        const struct local_options options = {.socket_path = path,
+                                              .connect_timeout_ms = 5000,
+                                              .answer_timeout_ms = 120000,
+                                              .write_timeout_ms = 60000,
+                                              .idle_max = 1,
+                                              .reply_max_bytes = REPLY_MAX};
+        e = local_client_create(&options, out);
+    }
+    settings_free(settings);
+    return e;
+}
+
+/* What an answer that is none says. */
+static void read_refusal(struct ask *a, int status)
+{
+    struct api_reply reply;
+
+    a->err = status == 403 ? ERR_FORBIDDEN : status / 100 == 5 ? ERR_UNAVAILABLE : ERR_SYNTAX;
+    if (api_reply_parse(buf_span(&a->json), &reply) == ERR_OK)
+        buf_append_str(&a->why, reply.text);
+    else
+        buf_printf(&a->why, "restante-fetchd answers %d", status);
+}
+
+bool ask_call(struct ask *a, const char *method, struct span body, const char *name)
+{
+    int status = 0;
+    struct local_client *client = NULL;
+
+    if (!a->err)
+        a->err = ask_connect(a->command, "admin.sock", &client, &a->why);
+    if (!a->err &&
+        (a->err = local_call(client, method, buf_cstr(&a->path), body, NULL, NULL, &status, &a->json)))
+        buf_printf(&a->why, "restante-fetchd does not answer: %s", err_text(a->err));
+    if (!a->err && status != 200)
+        read_refusal(a, status);
+    if (!a->err && (a->err = rows_parse(buf_span(&a->json), name, &a->rows)))
+        buf_append_str(&a->why, "the answer is not understood");
+    local_client_free(client);
+    return !a->err;
+}
+
+bool ask_get(struct ask *a, const char *name)
+{
+    return ask_call(a, "GET", (struct span){NULL, 0}, name);
+}
+
+bool ask_post(struct ask *a, const char *name)
+{
+    return ask_call(a, "POST", (struct span){NULL, 0}, name);
+}
+
+bool ask_is_for_people(struct ask *a)
+{
+    if (!a->err && a->command->json)
+        fwrite(a->json.data, 1, a->json.len, stdout);
+    return !a->err && !a->command->json;
+}
+
+int ask_failed(enum err e, const struct buf *why)
+{
+    fprintf(stderr, "restantectl: %s\n", why->len ? buf_cstr(why) : err_text(e));
+    return e == ERR_CONFIG        ? EX_CONFIG
+           : e == ERR_FORBIDDEN   ? EX_NOPERM
+           : e == ERR_UNAVAILABLE ? EX_TEMPFAIL
+                                  : 1;
+}
+
+int ask_end(struct ask *a)
+{
+    int status = a->err ? ask_failed(a->err, &a->why) : EX_OK;
+
+    ask_free(a);
+    return status;
+}
+
+int ask_list(const struct command *c, const char *path, const char *name, const char *parameter,
+             const struct table_column *columns, size_t count)
+{
+    struct ask a;
+
+    ask_init(&a, c, path);
+    if (parameter)
+        ask_add(&a, parameter, c->argv[0]);
+    ask_get(&a, name);
+    if (ask_is_for_people(&a))
+        table_print(stdout, a.rows, columns, count);
+    return ask_end(&a);
+}
+
+int ask_entry(const struct command *c, const char *path, const char *name, const char *parameter,
+              const char *what)
+{
+    struct ask a;
+
+    ask_init(&a, c, path);
+    if (parameter)
+        ask_add(&a, parameter, c->argv[0]);
+    if (what)
+        ask_add(&a, "limit", "2");
+    if (ask_get(&a, name) && rows_count(a.rows) != 1) {
+        a.err = ERR_NOT_FOUND;
+        buf_printf(&a.why, "%s %s begins with %s", rows_count(a.rows) ? "more than one" : "no",
+                   what ? what : "entry", c->argv[0]);
+    }
+    if (ask_is_for_people(&a))
+        table_print_entry(stdout, a.rows, 0);
+    return ask_end(&a);
+}

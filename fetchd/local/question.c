@@ -1,0 +1,147 @@
+/*
+ * question.c - see question.h.
+ */
+#include "local/question.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/log.h"
+#include "base/when.h"
+#include "local/answer.h"
+
+#define JSON_MAX (256 * 1024 * 1024)
+#define PARAMETER_MAX 4096
+#define WHY_MAX 250 /* bytes: it stands in a struct api_reply */
+
+void question_open(struct question *q, const struct env *env, struct http_exchange *x)
+{
+    *q = (struct question){.env = env, .x = x};
+    buf_init(&q->why, WHY_MAX);
+    access_of(env, http_peer(x), &q->who);
+    if (!q->who.all && !q->who.mailbox[0])
+        question_forbid(q, "anything");
+}
+
+void question_close(struct question *q)
+{
+    struct buf json;
+
+    buf_init(&json, JSON_MAX);
+    if (!q->err && !q->rows)
+        q->err = ERR_INTERNAL;
+    if (!q->err)
+        q->err = rows_format(q->rows, &json);
+    rows_free(q->rows);
+    for (size_t i = 0; i < q->count; i++)
+        buf_free(&q->text[i]);
+    if (q->err) {
+        buf_free(&json);
+        answer_error(q->x, q->err, q->why.len ? buf_cstr(&q->why) : NULL);
+    } else {
+        answer_json(q->x, 200, &json);
+    }
+    buf_free(&q->why);
+}
+
+void question_fail(struct question *q, enum err e, const char *format, ...)
+{
+    va_list ap;
+
+    if (q->err)
+        return;
+    q->err = e;
+    if (!format)
+        return;
+    va_start(ap, format);
+    /* What does not fit is left out: the error's own text stands then. */
+    if (buf_vprintf(&q->why, format, ap))
+        buf_clear(&q->why);
+    va_end(ap);
+}
+
+void question_forbid(struct question *q, const char *what)
+{
+    if (q->err)
+        return;
+    log_warning("admin.sock: user %u%s%s%s asked for %s, which is not his", (unsigned)q->who.uid,
+                q->who.login[0] ? " (" : "", q->who.login, q->who.login[0] ? ")" : "", what);
+    question_fail(q, ERR_FORBIDDEN, "%s",
+                  q->who.mailbox[0]
+                      ? "only root may ask for what is not your mailbox's"
+                      : "only root may ask (or, with system_users_domain, users for their mailboxes)");
+}
+
+/* ---- parameters */
+
+const char *question_get(struct question *q, const char *name)
+{
+    if (q->count == QUESTION_PARAMETERS_MAX) {
+        question_fail(q, ERR_INTERNAL, NULL);
+        return NULL;
+    }
+    struct buf *b = &q->text[q->count++];
+    buf_init(b, PARAMETER_MAX);
+    enum err e = query_get(http_query(q->x), name, b);
+    if (e && e != ERR_NOT_FOUND)
+        question_fail(q, e, "%s: %s", name,
+                      e == ERR_TOO_LARGE ? "too long" : "control characters, or no parameter");
+    if (!e && !utf8_valid(buf_span(b)))
+        question_fail(q, ERR_SYNTAX, "%s: no UTF-8", name);
+    return e ? NULL : buf_cstr(b);
+}
+
+const char *question_need(struct question *q, const char *name)
+{
+    const char *text = question_get(q, name);
+
+    if (text && text[0])
+        return text;
+    question_fail(q, ERR_SYNTAX, "%s is missing", name);
+    return "";
+}
+
+uint64_t question_number(struct question *q, const char *name, uint64_t min, uint64_t max, uint64_t fallback)
+{
+    uint64_t number = fallback;
+    const char *text = question_get(q, name);
+
+    if (text && (!span_to_u64(span_of(text), max, &number) || number < min))
+        question_fail(q, ERR_SYNTAX, "%s: a number from %llu to %llu", name, (unsigned long long)min,
+                      (unsigned long long)max);
+    return number;
+}
+
+int64_t question_until(struct question *q, int64_t now_s)
+{
+    int64_t until_s = 0;
+    const char *text = question_get(q, "until");
+
+    if (!text)
+        return 0;
+    if (when_parse(span_of(text), now_s, &until_s))
+        question_fail(q, ERR_SYNTAX, "until: a date like 2026-12-31, 2026-12-31T18:00:00Z, or +30d");
+    else if (until_s <= now_s)
+        question_fail(q, ERR_SYNTAX, "until: %s is past", text);
+    return until_s;
+}
+
+void question_text(struct question *q, const char *name, char *out, size_t max)
+{
+    const char *text = question_get(q, name);
+    size_t len = text ? strlen(text) : 0;
+
+    out[0] = '\0';
+    if (len > max)
+        question_fail(q, ERR_TOO_LARGE, "%s: at most %zu bytes", name, max);
+    else if (len)
+        memcpy(out, text, len + 1);
+}
+
+bool question_rows(struct question *q, const char *name)
+{
+    if (!q->err)
+        q->err = rows_create(name, &q->rows);
+    return !q->err;
+}
