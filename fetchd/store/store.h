@@ -198,8 +198,9 @@ enum err store_ack(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], c
  * holder. ERR_LEASED under another's lease. */
 enum err store_nack(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], const uint8_t lease_token[16],
                     const char *reason, const char *text, int64_t now_s, struct ticket *out);
-/* DURABLE: waiting -> held or challenged, and back between these. Entering challenged with a URL makes a
- * WORK_CHALLENGE due unless the letter is bulk. */
+/* DURABLE: waiting -> held or challenged, and back between these. A challenge with a
+ * URL that the ticket does not have yet makes a WORK_CHALLENGE due, unless the letter is bulk or has no
+ * sender; it goes when the ticket is held, claimed or ends. */
 enum err store_status(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], enum ticket_state state,
                       const char *url, int64_t now_s, struct ticket *out);
 /* DURABLE: its stub came back: waiting, held, challenged -> bounced; after hand-over ERR_GONE or ERR_LEASED,

@@ -63,6 +63,7 @@ static enum err prepare_item(struct store *s, const struct store_deposit *d, uin
     memcpy(t->sealed_digest, sealed_digest, sizeof t->sealed_digest);
     t->changed_s = t->created_s;
     memset(t->lease_token, 0, sizeof t->lease_token);
+    t->challenge_url[0] = '\0';
     t->lease_holder[0] = t->stub_queue_id[0] = t->remote_reason[0] = t->remote_text[0] = '\0';
     t->lease_started_s = t->lease_until_s = t->handed_over_s = t->stub_sent_s = 0;
     t->lapses = t->bodies = t->stub_tries = 0;

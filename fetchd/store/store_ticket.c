@@ -232,6 +232,21 @@ enum err store_nack(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], 
     return err;
 }
 
+/* A challenge that the sender does not know of yet: to be told, if there is anybody to tell. The same one
+ * again (its stub was repeated) is not. */
+static enum err set_challenge(struct change *c, struct word *w)
+{
+    const char *url = w->state == TICKET_CHALLENGED && w->text != NULL ? w->text : "";
+    struct ticket *t = &w->r->t;
+    bool same = strncmp(t->challenge_url, url, sizeof t->challenge_url - 1) == 0;
+
+    store_text(t->challenge_url, sizeof t->challenge_url, url);
+    if (same || url[0] == '\0' || t->bulk || t->sender[0] == '\0')
+        return ERR_OK;
+    w->r->challenge_tries = 0;
+    return change_work_set(c, w->r, WORK_CHALLENGE, w->now_s);
+}
+
 static enum err status(struct change *c, void *arg)
 {
     struct word *w = arg;
@@ -245,6 +260,8 @@ static enum err status(struct change *c, void *arg)
     store_text(t->remote_text, sizeof t->remote_text, w->text);
     if (t->state != w->state)
         err = change_ticket_enter(c, w->r, w->state, w->now_s);
+    if (err == ERR_OK)
+        err = set_challenge(c, w);
     if (err == ERR_OK)
         err = change_ticket_put(c, w->r);
     if (err == ERR_OK)

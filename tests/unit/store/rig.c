@@ -139,6 +139,9 @@ static void fill_ticket(struct ticket *t, const struct letter *l, size_t i)
     SET(t->queue_id, "4bXyz");
     SET(t->from_field, "Alice <alice@a.test>");
     SET(t->subject, l->subject);
+    t->bulk = l->list_id != NULL;
+    if (t->bulk)
+        SET(t->list_id, l->list_id);
     t->created_s = l->created_s;
     t->expires_s = l->expires_s;
 }

@@ -36,6 +36,7 @@ size_t rig_file_count(const char *directory, const char *below); /* files in dir
 
 struct letter {
     const char *sender, *recipient, *from, *message_id, *notify, *subject;
+    const char *list_id; /* NULL: none. With one it is bulk */
     size_t size;
     int64_t created_s, expires_s;
     uint8_t fill;

@@ -73,6 +73,8 @@ enum word {
     NACK,
     BOUNCE,
     HOLD,
+    CHALLENGE,
+    CHALLENGE_TOLD,
     EXPIRE,
     NOTIFIED,
     ADD,
@@ -124,6 +126,8 @@ static const struct step {
     {NACKED, NOTIFIED, -1},
     {BOUNCED, BOUNCE, TICKET_BOUNCED},
     {HELD, HOLD, TICKET_HELD},
+    {HELD, CHALLENGE, TICKET_CHALLENGED},
+    {HELD, CHALLENGE_TOLD, -1},
     {EXPIRED, EXPIRE, TICKET_EXPIRED},
     {JOB_A, ADD, JOB_WAITING},
     {JOB_B, ADD, JOB_WAITING},
@@ -289,6 +293,11 @@ static enum err do_step(struct child *c, const struct step *step)
         return store_bounced(s, c->posted[slot].keys.a, "5.1.1", "", RIG_NOW_S, &t);
     case HOLD:
         return store_status(s, key, TICKET_HELD, "", RIG_NOW_S, &t);
+    case CHALLENGE:
+        return store_status(s, key, TICKET_CHALLENGED, "https://b.test/c", RIG_NOW_S, &t);
+    case CHALLENGE_TOLD:
+        w = entry(c, slot, WORK_CHALLENGE);
+        return store_work_done(s, &w, "4bTold", RIG_NOW_S);
     case EXPIRE:
         return store_expire(s, RIG_NOW_S + 101, 100, &n);
     case NOTIFIED:
