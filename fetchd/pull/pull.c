@@ -147,6 +147,8 @@ static bool look_at(struct flight *f)
         expire(f);
         return false;
     }
+    if (f->job.state == JOB_HELD && f->job.tell == JOB_TELL_NOTHING)
+        return false; /* it waits for its recipient */
     if (ticket_url_parse(span_of(f->job.url), &f->url) != ERR_OK) {
         flight_close_job(f, JOB_FAILED, "failed", "the stored URL does not parse");
         return false;

@@ -25,6 +25,7 @@
 #include "pull/inject.h"
 #include "pull/verdict.h"
 #include "settings/settings.h"
+#include "store/attempt.h"
 #include "ticket/fields.h"
 
 #define CORRUPT_MAX 5 /* then the payload is refused */
@@ -120,7 +121,12 @@ static void transferred(void *arg, struct claim_outcome *outcome)
         flight_end(f); /* due again after GIVE_OUT_S */
 }
 
-/* Starts the claim, ack or nack that the job's state calls for. */
+static bool asks_challenge(const struct job *j)
+{
+    return j->tell == JOB_TELL_CHALLENGE && j->challenge_url[0];
+}
+
+/* Starts the claim, ack, nack or status that the job's state calls for. */
 static void transfer(struct flight *f)
 {
     const struct env *env = f->env;
@@ -139,6 +145,11 @@ static void transfer(struct flight *f)
     case JOB_DELIVERED:
         r.verb = CLAIM_ACK;
         memcpy(r.digest, j->digest, sizeof r.digest);
+        break;
+    case JOB_HELD:
+        r.verb = CLAIM_STATUS;
+        r.reason = asks_challenge(j) ? FIELD_STATUS_CHALLENGE : FIELD_STATUS_HELD;
+        r.text = j->challenge_url;
         break;
     default:
         r.verb = CLAIM_NACK;
@@ -235,6 +246,48 @@ static bool inject(struct flight *f)
     return true;
 }
 
+static void explain(const struct claim_outcome *o, char out[STORE_TEXT_MAX])
+{
+    /* Some details only repeat the error. */
+    bool more = o->detail[0] && strcmp(o->detail, err_text(o->err)) != 0;
+    snprintf(out, STORE_TEXT_MAX, "%s%s%.255s", err_text(o->err), more ? ": " : "", more ? o->detail : "");
+}
+
+/* The sender's site was told that its letter waits. True when the recipient has said meanwhile that he wants
+ * it. */
+static bool told(struct flight *f)
+{
+    const struct claim_outcome *o = &f->outcome;
+    char why[STORE_TEXT_MAX];
+    bool challenge = asks_challenge(&f->job);
+    enum verdict v = verdict_of(CLAIM_STATUS, o);
+    /* Another puller of this domain has called for it: whatever we know is not what the sender should hear.
+     */
+    bool leased = o->err == ERR_LEASE_ENDED;
+    explain(o, why);
+    if (v == VERDICT_ENDED || v == VERDICT_ACKED) {
+        snprintf(why, sizeof why, "%s%s%s", err_text(o->err), o->reason[0] ? ": " : "", o->reason);
+        flight_close_job(f, JOB_FAILED, "ended", why);
+        return false;
+    }
+    if (v == VERDICT_GO_ON) {
+        enum err e =
+            store_job_told(f->env->store, f->id, o->certificate_issuer, o->certificate_serial, clock_now_s());
+        if (e == ERR_OK)
+            log_job(&f->job, f->url.host, NULL, challenge ? "challenged" : "held",
+                    leased ? why : "told to the sender's site", 0, LOG_LEVEL_INFO);
+        else
+            store_trouble(&f->job, e, "marking as told");
+    }
+    if (!reload(f) || job_state_ended(f->job.state))
+        return false;
+    if (f->job.state != JOB_HELD)
+        return true;
+    if (v != VERDICT_GO_ON && !leased)
+        later(f, false, o->retry_after_s, why);
+    return false;
+}
+
 /* An answer has come. True when another transfer follows. */
 static bool answered(struct flight *f)
 {
@@ -242,9 +295,9 @@ static bool answered(struct flight *f)
     char why[STORE_TEXT_MAX];
     if (o->err == ERR_CANCELLED)
         return false; /* we are stopping: the job stays as it is */
-    /* Some details only repeat the error. */
-    bool more = o->detail[0] && strcmp(o->detail, err_text(o->err)) != 0;
-    snprintf(why, sizeof why, "%s%s%.255s", err_text(o->err), more ? ": " : "", more ? o->detail : "");
+    if (f->verb == CLAIM_STATUS)
+        return told(f);
+    explain(o, why);
     switch (verdict_of(f->verb, o)) {
     case VERDICT_GO_ON:
         if (f->verb == CLAIM_CLAIM)
