@@ -6,7 +6,6 @@
 
 #include <openssl/bio.h>
 #include <openssl/bn.h>
-#include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
@@ -104,15 +103,4 @@ int64_t certificate_lifetime_s(struct x509_st *certificate)
         1)
         return INT64_MAX;
     return (int64_t)days * 86400 + seconds;
-}
-
-enum err certificate_spki(struct x509_st *certificate, uint8_t out[CERTIFICATE_SPKI_BYTES])
-{
-    unsigned char *der = NULL;
-    enum err err = ERR_INTERNAL;
-    int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
-    if (len > 0 && EVP_Digest(der, (size_t)len, out, NULL, EVP_sha256(), NULL) == 1)
-        err = ERR_OK;
-    OPENSSL_free(der);
-    return err;
 }

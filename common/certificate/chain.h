@@ -12,7 +12,6 @@
 
 #define CERTIFICATE_NAME_MAX 256
 #define CERTIFICATE_SERIAL_MAX 64
-#define CERTIFICATE_SPKI_BYTES 32
 
 struct stack_st_X509; /* OpenSSL's STACK_OF(X509) */
 struct x509_st;       /* and X509 */
@@ -37,7 +36,5 @@ void certificate_issuer(struct x509_st *certificate, char out[CERTIFICATE_NAME_M
 void certificate_serial(struct x509_st *certificate, char out[CERTIFICATE_SERIAL_MAX]);
 /* From notBefore to notAfter; INT64_MAX when they cannot be read. */
 int64_t certificate_lifetime_s(struct x509_st *certificate);
-/* SHA-256 of its SubjectPublicKeyInfo, as in TLSA x 1 1 (RFC 6698). */
-enum err certificate_spki(struct x509_st *certificate, uint8_t out[CERTIFICATE_SPKI_BYTES]);
 
 #endif

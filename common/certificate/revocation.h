@@ -14,6 +14,7 @@
 struct revocation_rules {
     bool hard;                /* what cannot be told is refused for now; else it passes */
     int64_t short_lifetime_s; /* certificates that live no longer need not be asked for */
+    bool not_to_be_fetched;   /* lists that are not here count as not to be had */
 };
 struct revocation_verdict {
     /* In words, from the network in part: why it was refused, or, with ERR_OK, what could not be told. "" */

@@ -8,6 +8,8 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
+#include "certificate/chain.h"
+
 struct handshake {
     int references;
     char host[TICKET_HOST_MAX + 1];

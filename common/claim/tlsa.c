@@ -19,10 +19,10 @@ void tlsa_read(const struct dns_answer *a, struct tlsa_set *out)
         const struct dns_record *r = &a->record[i];
         if ((r->tlsa.usage != TLSA_AUTHORITY && r->tlsa.usage != TLSA_KEY) ||
             r->tlsa.selector != SELECTOR_SPKI || r->tlsa.matching != MATCHING_SHA256 ||
-            r->tlsa.len != CERTIFICATE_SPKI_BYTES)
+            r->tlsa.len != TLSA_DIGEST_BYTES)
             continue;
         out->record[out->count].usage = r->tlsa.usage;
-        memcpy(out->record[out->count++].digest, r->tlsa.data, CERTIFICATE_SPKI_BYTES);
+        memcpy(out->record[out->count++].digest, r->tlsa.data, TLSA_DIGEST_BYTES);
     }
     qsort(out->record, out->count, sizeof out->record[0], by_octets);
 }
@@ -30,14 +30,6 @@ void tlsa_read(const struct dns_answer *a, struct tlsa_set *out)
 bool tlsa_equal(const struct tlsa_set *a, const struct tlsa_set *b)
 {
     return a->count == b->count && memcmp(a->record, b->record, a->count * sizeof a->record[0]) == 0;
-}
-
-bool tlsa_has_usage(const struct tlsa_set *s, uint8_t usage)
-{
-    for (size_t i = 0; i < s->count; i++)
-        if (s->record[i].usage == usage)
-            return true;
-    return false;
 }
 
 enum err tlsa_lookup(struct resolver *r, const char *host, uint16_t port, int64_t deadline_mono_ms,

@@ -7,10 +7,10 @@
 
 #include <stdbool.h>
 
-#include "certificate/chain.h"
 #include "dns/resolver.h"
 
 #define TLSA_RECORDS_MAX 8
+#define TLSA_DIGEST_BYTES 32 /* SHA-256 of a SubjectPublicKeyInfo */
 #define TLSA_AUTHORITY 2
 #define TLSA_KEY 3
 
@@ -18,14 +18,13 @@ struct tlsa_set { /* in order, so that equal sets are equal octets */
     size_t count; /* 0: DANE has no say */
     struct tlsa_record {
         uint8_t usage;
-        uint8_t digest[CERTIFICATE_SPKI_BYTES];
+        uint8_t digest[TLSA_DIGEST_BYTES];
     } record[TLSA_RECORDS_MAX];
 };
 
 /* An answer that is not secure gives the empty set. Pure. */
 void tlsa_read(const struct dns_answer *a, struct tlsa_set *out);
 bool tlsa_equal(const struct tlsa_set *a, const struct tlsa_set *b);
-bool tlsa_has_usage(const struct tlsa_set *s, uint8_t usage);
 /* Asks DNS for a host and TCP port (blocks). To be asked only where the host's addresses are secure (RFC 7672
  * 2.2). ERR_DNS_TEMPORARY, ERR_DNS_BOGUS: then there must be no connection. */
 enum err tlsa_lookup(struct resolver *r, const char *host, uint16_t port, int64_t deadline_mono_ms,

@@ -61,9 +61,12 @@ void trust_free(struct trust *t)
     free(t);
 }
 
-enum err trust_judge(struct trust *t, const struct chain *chain, struct revocation_verdict *out)
+enum err trust_judge(struct trust *t, const struct chain *chain, bool may_fetch,
+                     struct revocation_verdict *out)
 {
-    enum err err = revocation_judge(&t->options.rules, t->cache, chain, clock_now_s(), clock_mono_ms(), out);
+    struct revocation_rules rules = t->options.rules;
+    rules.not_to_be_fetched = !may_fetch;
+    enum err err = revocation_judge(&rules, t->cache, chain, clock_now_s(), clock_mono_ms(), out);
     if (err == ERR_OK && out->detail[0] != '\0')
         log_warning("revocation is soft: %s", out->detail);
     return err;
@@ -130,14 +133,14 @@ void trust_fetch(struct trust *t, const char *url)
 enum err trust_judge_waiting(struct trust *t, const struct chain *chain, int64_t deadline_mono_ms,
                              struct revocation_verdict *out)
 {
-    enum err err = trust_judge(t, chain, out);
+    enum err err = trust_judge(t, chain, true, out);
     for (int round = 0; round < ROUNDS_MAX && out->needed_count > 0; round++) {
         for (size_t i = 0; i < out->needed_count; i++) {
             if (clock_mono_ms() >= deadline_mono_ms)
                 return err;
             trust_fetch(t, out->needed[i]);
         }
-        err = trust_judge(t, chain, out);
+        err = trust_judge(t, chain, true, out);
     }
     return err;
 }

@@ -21,13 +21,15 @@ enum err trust_create(const struct trust_options *o, struct trust **out);
 void trust_stop(struct trust *t); /* ends what is being fetched, within a second */
 void trust_free(struct trust *t); /* when nobody uses it */
 
-/* By what is here; does not wait. As revocation_judge. */
-enum err trust_judge(struct trust *t, const struct chain *chain, struct revocation_verdict *out);
+/* By what is here; does not wait. As revocation_judge. may_fetch: the certificates are by an authority that
+ * is trusted, so that where they send us is no stranger's choice; else no list is named as needed. */
+enum err trust_judge(struct trust *t, const struct chain *chain, bool may_fetch,
+                     struct revocation_verdict *out);
 /* Calls for a list, unless it is here or is being called for: then it waits for that. Blocks up to
  * crl_timeout_ms. */
 void trust_fetch(struct trust *t, const char *url);
-/* trust_judge with all the fetching that it takes. Once the deadline has passed no further list is fetched: it
- * blocks up to crl_timeout_ms beyond it. */
+/* trust_judge with all the fetching that it takes. Once the deadline has passed no further list is fetched:
+ * it blocks up to crl_timeout_ms beyond it. */
 enum err trust_judge_waiting(struct trust *t, const struct chain *chain, int64_t deadline_mono_ms,
                              struct revocation_verdict *out);
 

@@ -6,7 +6,7 @@ import re
 
 from bedlib.pki import Pki
 from bedlib.run import wait_for
-from certificates import DAY, LONG
+from certificates import DAY, LONG, CrlServer, point
 from evil import Evil
 from harness import Box, check, equal
 from restante import configured
@@ -17,11 +17,14 @@ NEEDS = ("restante",)
 
 def test_each_kind(bed):
     """3 1 1 matches: a self-signed, an expired, a long-lived one of another name, each good; no match: refused, though its chain
-    is good. 2 1 1: a private authority is good, with the name and the dates."""
+    is good. 2 1 1: a private authority is good, with the name and the dates; its CRL is not fetched, since a stranger would choose whom
+    we call."""
     box, own = Box(bed.b, "bob"), Pki(f"{bed.folder}/own-pki")
     own.create()
-    authority, root = f"{own.folder}/intermediate.crt", f"{bed.pki.folder}/root.crt"
-    wrong = "3 1 1 " + "ab" * 32
+    root = f"{bed.pki.folder}/root.crt"
+    wrong, crls = "3 1 1 " + "ab" * 32, CrlServer(bed)
+    crls.publish("/good.crl")
+    named = {"end": LONG, "extensions": point(crls.url("/good.crl"))}
     kinds = {  # certificate, whose PKI, TLSA records (None: its own key's), signed zone; the reason of the refusal
         "3 1 1, self-signed": ({"by": "self"}, bed.pki, None, True, None),
         "3 1 1, expired": ({"start": -9 * DAY, "end": -60}, bed.pki, None, True, None),
@@ -33,19 +36,22 @@ def test_each_kind(bed):
         "2 1 1, expired": ({"start": -9 * DAY, "end": -60}, own, ["2 1 1"], True, "expired"),
         "2 1 1, no match": ({}, own, [bed.pki.tlsa(root, 2)], True, "TLSA"),
         "2 1 1, no CRL": ({"end": LONG}, own, ["2 1 1"], True, "names no CRL"),
+        "2 1 1, private authority, CRL": (named | {"extensions": point(crls.url("/trap.crl"))}, own, ["2 1 1"], True, "not fetched"),
+        "2 1 1, trusted authority, CRL": (named, bed.pki, ["2 1 1"], True, None),
         "others, good chain": ({}, bed.pki, ["3 0 1 " + "ab" * 32, "1 1 1 " + "ab" * 32, "3 1 1 abab"], True, None),
         "others, self-signed": ({"by": "self"}, bed.pki, ["3 0 1 " + "ab" * 32], True, "self.signed"),
         "not secure, no match, good chain": ({}, bed.pki, [wrong], False, None),
         "not secure, match, self-signed": ({"by": "self"}, bed.pki, None, False, "self.signed"),
     }
-    with configured(bed.b, **TRIED), contextlib.ExitStack() as stack:
+    with crls, configured(bed.b, **TRIED), contextlib.ExitStack() as stack:
         hosts = {}
         for what, (certificate, pki, tlsa, signed, _) in kinds.items():
             host = hosts[what] = Evil(bed, certificate=certificate, signed=signed, pki=pki)
-            host.tlsa = [pki.tlsa(authority, 2) if data == "2 1 1" else data or pki.tlsa(host.certificate[0])
+            host.tlsa = [pki.tlsa(f"{pki.folder}/intermediate.crt", 2) if data == "2 1 1" else data or pki.tlsa(host.certificate[0])
                          for data in (tlsa or [None])]
             stack.enter_context(host)
         offer_all(hosts, {what: kind[4] for what, kind in kinds.items()})
+        equal(crls.asked, ["/good.crl"], "lists fetched: on the word of DNS alone none")
         equal(len(box.new()), sum(1 for kind in kinds.values() if kind[4] is None), "letters")
 
 

@@ -40,29 +40,11 @@ static void an_empty_chain_is_none(void **state)
     sk_X509_free(empty);
 }
 
-static void the_key_has_one_digest_in_all_its_certificates(void **state)
-{
-    (void)state;
-    uint8_t one[CERTIFICATE_SPKI_BYTES], two[CERTIFICATE_SPKI_BYTES];
-    struct identity ca = pki_authority(NULL, "Test CA");
-    struct identity leaf = pki_issue(&ca, "leaf", 0, DAY, NULL), other = pki_issue(&ca, "leaf", 0, DAY, NULL);
-    assert_int_equal(certificate_spki(leaf.certificate, one), ERR_OK);
-    assert_int_equal(certificate_spki(other.certificate, two), ERR_OK);
-    assert_memory_not_equal(one, two, sizeof one);
-    assert_int_equal(X509_set_pubkey(other.certificate, leaf.key), 1);
-    assert_int_equal(certificate_spki(other.certificate, two), ERR_OK);
-    assert_memory_equal(one, two, sizeof one);
-    pki_free(&leaf);
-    pki_free(&other);
-    pki_free(&ca);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_and_numbers_are_told),
         cmocka_unit_test(an_empty_chain_is_none),
-        cmocka_unit_test(the_key_has_one_digest_in_all_its_certificates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -92,7 +92,7 @@ static void chains_are_judged(void **state)
         for (int hard = 0; hard < 2; hard++) {
             struct crl_cache *cache = NULL;
             struct revocation_verdict v;
-            const struct revocation_rules rules = {hard != 0, 7 * DAY};
+            const struct revocation_rules rules = {.hard = hard != 0, .short_lifetime_s = 7 * DAY};
             assert_int_equal(crl_cache_create(8, 1 << 20, &cache), ERR_OK);
             put(cache, LEAF_URL, cases[i].leaf, &between, leaf.certificate);
             put(cache, ROOT_URL, cases[i].between, &root, between.certificate);
@@ -116,13 +116,37 @@ static void chains_are_judged(void **state)
     pki_free(&root);
 }
 
+static void a_list_is_not_fetched_on_anybodys_word(void **state)
+{
+    (void)state;
+    struct identity root = pki_authority(NULL, "Root");
+    struct identity leaf =
+        pki_issue(&root, "leaf", 0, 90 * DAY,
+                  (struct extension[]){{"crlDistributionPoints", "URI:" LEAF_URL}, {NULL, NULL}});
+    struct chain *chain = pki_chain(span_of(""), 2, &leaf, &root);
+    struct crl_cache *cache = NULL;
+    struct revocation_verdict v;
+    struct revocation_rules rules = {.hard = true, .short_lifetime_s = 7 * DAY, .not_to_be_fetched = true};
+    assert_int_equal(crl_cache_create(1, 1000, &cache), ERR_OK);
+    assert_int_equal(revocation_judge(&rules, cache, chain, NOW, 1, &v), ERR_REVOCATION_UNKNOWN);
+    assert_int_equal(v.needed_count, 0);
+    assert_non_null(strstr(v.detail, "not fetched"));
+    rules.hard = false;
+    assert_int_equal(revocation_judge(&rules, cache, chain, NOW, 1, &v), ERR_OK);
+    assert_int_equal(v.needed_count, 0);
+    crl_cache_free(cache);
+    chain_free(chain);
+    pki_free(&leaf);
+    pki_free(&root);
+}
+
 static void an_anchor_alone_is_trusted(void **state)
 {
     (void)state;
     struct identity root = pki_authority(NULL, "Root");
     struct chain *chain = pki_chain(span_of(""), 1, &root);
     struct revocation_verdict v;
-    const struct revocation_rules rules = {true, 0};
+    const struct revocation_rules rules = {.hard = true};
     struct crl_cache *cache = NULL;
     assert_int_equal(crl_cache_create(1, 1000, &cache), ERR_OK);
     assert_int_equal(revocation_judge(&rules, cache, chain, NOW, 1, &v), ERR_OK);
@@ -135,6 +159,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(chains_are_judged),
+        cmocka_unit_test(a_list_is_not_fetched_on_anybodys_word),
         cmocka_unit_test(an_anchor_alone_is_trusted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
