@@ -20,32 +20,47 @@ struct letterfile {
     bool finished;
 };
 
+/* Takes the body, whatever the result. */
+static enum err open_body(struct store_body *body, const uint8_t dek[SEAL_DEK_BYTES], struct letterfile **out)
+{
+    struct letterfile *f = calloc(1, sizeof *f);
+    enum err e;
+
+    if (!f) {
+        store_body_close(body);
+        return ERR_NOMEM;
+    }
+    f->body = *body;
+    buf_init_secret(&f->clear, 4 * PIECE + SEAL_CHUNK_BYTES);
+    if ((e = opener_create(dek, f->body.size, &f->opener)))
+        letterfile_close(f);
+    else
+        *out = f;
+    return e;
+}
+
 enum err letterfile_open(struct store *store, const struct ticket *t, struct letterfile **out)
 {
     uint8_t dek[SEAL_DEK_BYTES];
-    struct letterfile *f = NULL;
+    struct store_body body;
     enum err e = store_payload_dek(store, t, dek);
 
     if (e)
         return e;
-    if (!(f = calloc(1, sizeof *f))) {
-        e = ERR_NOMEM;
-        goto out;
-    }
-    f->body.fd = -1;
-    buf_init_secret(&f->clear, 4 * PIECE + SEAL_CHUNK_BYTES);
-    if ((e = store_body_open(store, t, &f->body))) {
-        buf_free(&f->clear);
-        free(f);
-        f = NULL;
-        goto out;
-    }
-    if ((e = opener_create(dek, f->body.size, &f->opener))) {
-        letterfile_close(f);
-        goto out;
-    }
-    *out = f;
-out:
+    if (!(e = store_body_open(store, t, &body)))
+        e = open_body(&body, dek, out);
+    secret_wipe(dek, sizeof dek);
+    return e;
+}
+
+enum err letterfile_open_kept(struct store *store, const struct job *j, struct letterfile **out)
+{
+    uint8_t dek[SEAL_DEK_BYTES];
+    struct store_body body;
+    enum err e = store_kept_open(store, j, &body, dek);
+
+    if (!e)
+        e = open_body(&body, dek, out);
     secret_wipe(dek, sizeof dek);
     return e;
 }

@@ -1,6 +1,6 @@
 /*
- * deposit.c - one deposit is a small machine fed by the body's pieces: head, letter, commit. One path for one
- * recipient and for a thousand.
+ * deposit.c - one deposit is a small machine fed by the body's pieces: head, letter, commit (arrival.h). One
+ * path for one recipient and for a thousand.
  */
 #include "local/deposit.h"
 
@@ -16,26 +16,15 @@
 #include "lifecycle/lifecycle.h"
 #include "lifecycle/story.h"
 #include "local/answer.h"
-#include "local/letter.h"
+#include "local/arrival.h"
 #include "mail/address.h"
-#include "seal/seal.h"
 #include "settings/settings.h"
 #include "store/store.h"
 #include "ticket/ticket.h"
 
-#define STEP 65536u           /* bytes of a letter sealed at a time */
-#define SEALED_MAX (4 * STEP) /* bytes that come out of a step */
-
 struct deposit {
-    int64_t began_mono_ms;
-    bool head_read;
-    struct buf head;
+    struct arrival in;
     struct api_deposit request;
-    struct sealer *sealer;
-    struct store_payload *payload;
-    struct letter_scan *scan;
-    struct buf sealed;
-    uint64_t letter_bytes;
 };
 
 static void deposit_free(void *state)
@@ -44,12 +33,8 @@ static void deposit_free(void *state)
 
     if (!d)
         return;
-    store_payload_abort(d->payload);
-    sealer_free(d->sealer);
-    letter_scan_free(d->scan);
+    arrival_free(&d->in);
     api_deposit_free(&d->request);
-    buf_free(&d->head);
-    buf_free(&d->sealed);
     free(d);
 }
 
@@ -57,76 +42,22 @@ static struct deposit *deposit_new(void)
 {
     struct deposit *d = calloc(1, sizeof *d);
 
-    if (!d)
-        return NULL;
-    d->began_mono_ms = clock_mono_ms();
-    buf_init(&d->head, API_HEAD_MAX);
-    buf_init(&d->sealed, SEALED_MAX);
+    if (d)
+        arrival_init(&d->in);
     return d;
-}
-
-/* ---- the head */
-
-static enum err begin_payload(const struct env *env, struct deposit *d)
-{
-    enum err e = sealer_create(1, &d->sealer);
-
-    if (!e)
-        e = letter_scan_create(&d->scan);
-    if (!e)
-        e = store_payload_begin(env->store, sealer_payload_id(d->sealer), &d->payload);
-    if (!e) {
-        /* The seal's header is known last; its place is kept free now. */
-        static const uint8_t place[SEAL_HEADER_BYTES];
-        e = store_payload_write(d->payload, place, sizeof place);
-    }
-    return e;
 }
 
 /* Takes bytes for the head from the piece; *used tells how many. */
 static enum err take_head(const struct env *env, struct deposit *d, struct span piece, size_t *used)
 {
-    enum err e;
-    const char *end = piece.len ? memchr(piece.ptr, '\n', piece.len) : NULL;
-    size_t len = end ? (size_t)(end - piece.ptr) : piece.len;
+    bool complete;
+    enum err e = arrival_head(&d->in, piece, used, &complete);
 
-    *used = end ? len + 1 : len;
-    if ((e = buf_append(&d->head, piece.ptr, len)) || !end)
+    if (e || !complete)
         return e;
-    if ((e = api_deposit_parse(buf_span(&d->head), &d->request)))
+    if ((e = api_deposit_parse(buf_span(&d->in.head), &d->request)))
         return e;
-    buf_free(&d->head);
-    d->head_read = true;
-    if (d->request.envelope.recipient_count == 0)
-        return ERR_SYNTAX;
-    return begin_payload(env, d);
-}
-
-/* ---- the letter */
-
-static enum err take_step(struct deposit *d, const char *data, size_t len)
-{
-    enum err e;
-
-    buf_clear(&d->sealed);
-    if ((e = letter_scan_feed(d->scan, data, len)) || (e = sealer_update(d->sealer, data, len, &d->sealed)))
-        return e;
-    return d->sealed.len ? store_payload_write(d->payload, d->sealed.data, d->sealed.len) : ERR_OK;
-}
-
-static enum err take_letter(const struct env *env, struct deposit *d, struct span piece)
-{
-    enum err e = ERR_OK;
-
-    d->letter_bytes += piece.len;
-    if (d->letter_bytes > (uint64_t)env->settings->letter_max_bytes)
-        return ERR_TOO_LARGE;
-    while (piece.len && !e) {
-        size_t len = piece.len < STEP ? piece.len : STEP;
-        e = take_step(d, piece.ptr, len);
-        piece = (struct span){piece.ptr + len, piece.len - len};
-    }
-    return e;
+    return d->request.envelope.recipient_count ? arrival_begin(env, &d->in) : ERR_SYNTAX;
 }
 
 /* ---- the commit */
@@ -183,7 +114,7 @@ static void log_tickets(const struct deposit *d, const struct store_deposit *s)
         log_line_str(&line, LOG_KEY_MESSAGE_ID, t->message_id);
         log_line_num(&line, LOG_KEY_SIZE, (int64_t)t->letter_bytes);
         log_line_num(&line, LOG_KEY_NRCPT, (int64_t)s->count);
-        log_line_delay(&line, clock_mono_ms() - d->began_mono_ms);
+        log_line_delay(&line, clock_mono_ms() - d->in.began_mono_ms);
         log_line_status(&line, "deposited",
                         s->item[i].existing ? "the same letter again, the existing ticket" : "");
         log_line_end(&line, LOG_LEVEL_INFO);
@@ -210,7 +141,6 @@ static enum err commit(const struct env *env, struct deposit *d, struct buf *jso
     enum err e;
     struct letter_facts facts;
     struct address reverse_path;
-    uint8_t header[SEAL_HEADER_BYTES], digest[SEAL_DIGEST_BYTES];
     const struct api_envelope *envelope = &d->request.envelope;
     struct store_deposit s = {.version = 1, .count = envelope->recipient_count};
     struct ticket_keys *keys = calloc(s.count, sizeof *keys);
@@ -220,13 +150,10 @@ static enum err commit(const struct env *env, struct deposit *d, struct buf *jso
         e = ERR_NOMEM;
         goto out;
     }
-    buf_clear(&d->sealed);
     if ((e = address_parse(span_of(envelope->sender), &reverse_path)) ||
-        (e = letter_scan_finish(d->scan, &reverse_path, &facts)) ||
-        (e = sealer_finish(d->sealer, &d->sealed, header, digest, &s.letter_bytes)) ||
-        (e = store_payload_write(d->payload, d->sealed.data, d->sealed.len)) ||
-        (e = store_payload_patch(d->payload, header, sizeof header)))
+        (e = arrival_finish(&d->in, &reverse_path, &facts)))
         goto out;
+    s.letter_bytes = d->in.letter_bytes;
     if ((e = fill_common(env, envelope, &facts, &s.item[0].ticket)))
         goto out;
     for (size_t i = 0; i < s.count; i++) {
@@ -240,11 +167,11 @@ static enum err commit(const struct env *env, struct deposit *d, struct buf *jso
         memcpy(s.item[i].ticket.a, keys[i].a, TICKET_A_BYTES);
         s.item[i].keys = &keys[i];
     }
-    s.payload = d->payload;
-    s.dek = sealer_dek(d->sealer);
-    s.digest = digest;
+    s.payload = d->in.payload;
+    s.dek = sealer_dek(d->in.sealer);
+    s.digest = d->in.digest;
     s.body_digest = facts.body_digest;
-    d->payload = NULL;
+    d->in.payload = NULL;
     if ((e = store_deposit(env->store, &s)))
         goto out;
     log_tickets(d, &s);
@@ -267,8 +194,8 @@ static void log_refused(const struct deposit *d, enum err e)
     log_line_begin(&line, d->request.envelope.queue_id);
     if (d->request.envelope.sender)
         log_line_addr(&line, LOG_KEY_FROM, d->request.envelope.sender);
-    log_line_num(&line, LOG_KEY_SIZE, (int64_t)d->letter_bytes);
-    log_line_delay(&line, clock_mono_ms() - d->began_mono_ms);
+    log_line_num(&line, LOG_KEY_SIZE, (int64_t)d->in.letter_bytes);
+    log_line_delay(&line, clock_mono_ms() - d->in.began_mono_ms);
     log_line_status(&line, err_temporary(e) ? "deferred" : "refused", err_text(e));
     log_line_end(&line, err_temporary(e) ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO);
 }
@@ -290,18 +217,18 @@ void deposit_handle(void *env_, struct http_exchange *x)
     struct span piece = http_body(x);
     bool ended = http_body_ended(x);
     size_t all = piece.len, used;
-    if (!e && !d->head_read && piece.len) {
+    if (!e && !d->in.head_read && piece.len) {
         e = take_head(env, d, piece, &used);
         piece = (struct span){piece.ptr + used, piece.len - used};
     }
-    if (!e && d->head_read)
-        e = take_letter(env, d, piece);
+    if (!e && d->in.head_read)
+        e = arrival_letter(env, &d->in, piece);
     http_body_consume(x, all);
     if (!e && !ended)
         return;
     buf_init(&json, API_HEAD_MAX);
     if (!e)
-        e = d->head_read ? commit(env, d, &json) : ERR_SYNTAX;
+        e = d->in.head_read ? commit(env, d, &json) : ERR_SYNTAX;
     if (e) {
         buf_free(&json);
         log_refused(d, e);

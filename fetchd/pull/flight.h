@@ -29,7 +29,13 @@ struct flight {
 /* steps.c: does what the job's state calls for, on the threads that may block for it; then flight_end. */
 void flight_start(struct flight *f);
 /* steps.c: ends the job and says so in the log; for flights that were not started too. Blocks. */
-void flight_close_job(struct flight *f, enum job_state state, const char *status, const char *why);
+enum err flight_close_job(struct flight *f, enum job_state state, const char *status, const char *why);
+/* steps.c: the job is due again later, by the rules of pulls and says so in the log. retry_after_s: 0, or
+ * what the peer asked for. Blocks. */
+void flight_later(struct flight *f, bool corrupt, int64_t retry_after_s, const char *why);
+#define FLIGHT_MARK_TRIES 60 /* a second apart: until then a store that fails may have come to itself */
+/* kept.c: a kept message whose sender is admitted goes into the MTA. In place of flight_start. */
+void kept_start(struct flight *f);
 
 /* pull.c: the step is over; frees the flight, and gives its host's place to the next. */
 void flight_end(struct flight *f);

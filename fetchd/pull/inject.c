@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/encode.h"
+#include "lifecycle/letterfile.h"
 #include "mail/author.h"
 #include "mail/dsn.h"
 #include "mail/header.h"
@@ -107,20 +108,56 @@ static enum err trace_fields(const struct env *env, const struct job *job, const
     return buf_append_str(out, "\r\n");
 }
 
+/* How a message without a stub came, when it was kept. */
+static enum err kept_trace_fields(const struct env *env, const struct job *job, struct buf *out)
+{
+    char date[CLOCK_RFC5322_MAX], id[2 * sizeof job->id + 1];
+    clock_rfc5322(job->created_s, date);
+    encode_hex(job->id, sizeof job->id, id);
+    (void)buf_append_str(out, "Received: from ");
+    trace_word(out, job->client_helo[0] ? job->client_helo : "unknown");
+    (void)buf_append_str(out, " (");
+    if (job->client_name[0]) {
+        trace_word(out, job->client_name);
+        (void)buf_append_char(out, ' ');
+    }
+    (void)buf_append_str(out, strchr(job->client_address, ':') ? "[IPv6:" : "[");
+    trace_word(out, job->client_address);
+    (void)buf_printf(out, "])\r\n\tby %s (Restante, kept) id %s\r\n\tfor <%s>; %s\r\n",
+                     env->settings->myhostname, id, job->recipient, date);
+    if (!job->proof[0])
+        return ERR_OK;
+    return buf_printf(out, "Authentication-Results: %s;\r\n\t%s\r\n", env->settings->authserv_id, job->proof);
+}
+
 struct content {
-    int fd;
+    int fd; /* the letter in the clear, or */
     off_t at;
+    struct letterfile *kept; /* sealed */
     bool ended;
     struct header_filter *filter;
     struct buf ready; /* what may go out next */
 };
+
+static enum err content_init(struct content *c, const struct env *env)
+{
+    buf_init(&c->ready, 2 * HEADER_FIELD_MAX + 2 * PIECE + TRACE_MAX);
+    return header_filter_create(env->settings->authserv_id, &c->filter);
+}
+
+static void content_free(struct content *c)
+{
+    header_filter_free(c->filter);
+    buf_free(&c->ready);
+}
 
 static ssize_t content_read(void *arg, void *out, size_t max)
 {
     struct content *c = arg;
     char piece[PIECE];
     while (c->ready.len == 0 && !c->ended) {
-        ssize_t n = pread(c->fd, piece, sizeof piece, c->at);
+        ssize_t n = c->kept ? letterfile_read(c->kept, piece, sizeof piece)
+                            : pread(c->fd, piece, sizeof piece, c->at);
         if (n < 0)
             return -1;
         c->at += n;
@@ -136,28 +173,17 @@ static ssize_t content_read(void *arg, void *out, size_t max)
     return (ssize_t)n;
 }
 
-void inject_letter(const struct env *env, const struct job *job, const struct claim_outcome *letter,
-                   struct smtp_result *out)
+/* What every injection has in common: the job's envelope. */
+static enum err envelope_of(const struct job *job, const char *notify, uint64_t letter_bytes,
+                            struct smtp_envelope *out)
 {
-    struct content c = {.fd = letter->letter_fd};
-    char notify[64], peer[NETADDR_TEXT_MAX];
     struct address sender, recipient;
-    buf_init(&c.ready, 2 * HEADER_FIELD_MAX + 2 * PIECE + TRACE_MAX);
-    enum err e = header_filter_create(env->settings->authserv_id, &c.filter);
-    if (e == ERR_OK)
-        e = trace_fields(env, job, letter, &c.ready);
-    if (e == ERR_OK)
-        e = address_parse(span_of(job->stub_from), &sender);
+    enum err e = address_parse(span_of(job->stub_from), &sender);
     if (e == ERR_OK)
         e = address_parse(span_of(job->recipient), &recipient);
-    if (e != ERR_OK) {
-        *out = (struct smtp_result){.err = err_temporary(e) ? ERR_SMTP_TEMPORARY : ERR_BAD_BYTES};
-        snprintf(out->text, sizeof out->text, "%s", err_text(e));
-        goto done;
-    }
-    inject_notify(letter->notify, notify);
-    netaddr_text(&letter->peer, peer);
-    struct smtp_envelope envelope = {
+    if (e != ERR_OK)
+        return e;
+    *out = (struct smtp_envelope){
         .sender = job->stub_from,
         .recipient = job->recipient,
         .notify = notify,
@@ -167,13 +193,57 @@ void inject_letter(const struct env *env, const struct job *job, const struct cl
         /* Only a label: a later hop without 8BITMIME must know that it may have to convert. */
         .body = "8BITMIME",
         .smtputf8 = job->smtputf8 || sender.utf8 || recipient.utf8,
-        .size_bytes = letter->letter_bytes + TRACE_MAX / 8,
-        .xforward_addr = peer,
-        .xforward_name = letter->host,
-        .xforward_helo = letter->host,
+        .size_bytes = letter_bytes + TRACE_MAX / 8,
     };
-    smtp_send(env->letters_in, &envelope, content_read, &c, out);
-done:
-    header_filter_free(c.filter);
-    buf_free(&c.ready);
+    return ERR_OK;
+}
+
+static void not_sent(enum err e, struct smtp_result *out)
+{
+    *out = (struct smtp_result){.err = err_temporary(e) ? ERR_SMTP_TEMPORARY : ERR_BAD_BYTES};
+    snprintf(out->text, sizeof out->text, "%s", err_text(e));
+}
+
+void inject_letter(const struct env *env, const struct job *job, const struct claim_outcome *letter,
+                   struct smtp_result *out)
+{
+    struct content c = {.fd = letter->letter_fd};
+    struct smtp_envelope envelope;
+    char notify[64], peer[NETADDR_TEXT_MAX];
+    inject_notify(letter->notify, notify);
+    netaddr_text(&letter->peer, peer);
+    enum err e = content_init(&c, env);
+    if (e == ERR_OK)
+        e = trace_fields(env, job, letter, &c.ready);
+    if (e == ERR_OK)
+        e = envelope_of(job, notify, letter->letter_bytes, &envelope);
+    if (e == ERR_OK) {
+        envelope.xforward_addr = peer;
+        envelope.xforward_name = envelope.xforward_helo = letter->host;
+        smtp_send(env->letters_in, &envelope, content_read, &c, out);
+    } else {
+        not_sent(e, out);
+    }
+    content_free(&c);
+}
+
+void inject_kept(const struct env *env, const struct job *job, struct letterfile *letter,
+                 struct smtp_result *out)
+{
+    struct content c = {.fd = -1, .kept = letter};
+    struct smtp_envelope envelope;
+    enum err e = content_init(&c, env);
+    if (e == ERR_OK)
+        e = kept_trace_fields(env, job, &c.ready);
+    if (e == ERR_OK)
+        e = envelope_of(job, job->verified[0] ? job->notify : "NEVER", job->size_bytes, &envelope);
+    if (e == ERR_OK) {
+        envelope.xforward_addr = job->client_address;
+        envelope.xforward_name = job->client_name;
+        envelope.xforward_helo = job->client_helo;
+        smtp_send(env->letters_in, &envelope, content_read, &c, out);
+    } else {
+        not_sent(e, out);
+    }
+    content_free(&c);
 }

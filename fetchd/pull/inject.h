@@ -10,6 +10,8 @@
 #include "mta/smtp.h"
 #include "store/store.h"
 
+struct letterfile; /* lifecycle/ */
+
 /*
  * letter: what the claim gave (its letter_fd is read from the start and stays open). Adds Received: and
  * Authentication-Results:, removes Authentication-Results fields that claim to be this site's (RFC 8601 5),
@@ -17,6 +19,12 @@
  */
 void inject_letter(const struct env *env, const struct job *job, const struct claim_outcome *letter,
                    struct smtp_result *out);
+
+/* The same for a message that was kept here, from its store, without Restante's word on its sender: the trace
+ * tells how it came. Where nothing proves the sender's domain, NOTIFY is NEVER: what the MTA says of it later
+ * would go to somebody else. A letter that cannot be read whole is ERR_SMTP_TEMPORARY. */
+void inject_kept(const struct env *env, const struct job *job, struct letterfile *letter,
+                 struct smtp_result *out);
 
 /* ERR_FROM_CHANGED when the letter's author is another than the one that the link host confirmed. */
 enum err inject_check_author(const struct job *job, const struct claim_outcome *letter);

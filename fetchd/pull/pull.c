@@ -22,6 +22,7 @@
  * whose queue is full shall come back soon. */
 #define GIVE_OUT_S 1
 #define BATCH 64
+#define KEPT_RELEASE_S (5 * 86400) /* RFC 5321 4.5.4.1: how long a letter is tried */
 #define LOOP_WAIT_MAX_MS 1000 /* the clock may be shifted, other processes may have stopped: look again */
 
 struct puller {
@@ -132,9 +133,16 @@ static void expire(struct flight *f)
         flight_close_job(f, JOB_FAILED, "expired", "its recipient did not ask for it in time");
         break;
     default:
-        flight_close_job(f, JOB_FAILED, "expired", "never got the payload");
+        flight_close_job(f, JOB_FAILED, "expired",
+                         f->job.kept ? "the MTA did not take it in time" : "never got the payload");
         break;
     }
+}
+
+/* What its recipient let in at the last moment is still worth some days of trying. */
+static int64_t expires_s(const struct job *j)
+{
+    return j->expires_s + (j->kept && j->state == JOB_WAITING ? KEPT_RELEASE_S : 0);
 }
 
 /* What can be said of a job without calling anybody; false: nothing is to be done (any more). */
@@ -143,12 +151,14 @@ static bool look_at(struct flight *f)
     enum err e = store_job_get(f->env->store, f->id, &f->job);
     if (e != ERR_OK || job_state_ended(f->job.state))
         return false;
-    if (clock_now_s() > f->job.expires_s) {
+    if (clock_now_s() > expires_s(&f->job)) {
         expire(f);
         return false;
     }
     if (f->job.state == JOB_HELD && f->job.tell == JOB_TELL_NOTHING)
         return false; /* it waits for its recipient */
+    if (f->job.kept)
+        return true; /* no host is called: all of them have their turns together */
     if (ticket_url_parse(span_of(f->job.url), &f->url) != ERR_OK) {
         flight_close_job(f, JOB_FAILED, "failed", "the stored URL does not parse");
         return false;

@@ -29,7 +29,6 @@
 #include "ticket/fields.h"
 
 #define CORRUPT_MAX 5 /* then the payload is refused */
-#define MARK_TRIES 60 /* a second apart: until then a store that fails may have come to itself */
 #define LAST_TRY_S 60 /* before the ticket expires */
 #define DESIGNATION_MS 5000
 
@@ -67,7 +66,7 @@ static void store_trouble(const struct job *j, enum err e, const char *what)
     log_error("job of <%s>: %s: %s", j->recipient, what, err_text(e));
 }
 
-static void later(struct flight *f, bool corrupt, int64_t retry_after_s, const char *why)
+void flight_later(struct flight *f, bool corrupt, int64_t retry_after_s, const char *why)
 {
     const struct settings *s = f->env->settings;
     uint32_t random = 0;
@@ -84,7 +83,7 @@ static void later(struct flight *f, bool corrupt, int64_t retry_after_s, const c
     log_job(&f->job, f->url.host, NULL, "deferred", why, next - now, LOG_LEVEL_INFO);
 }
 
-void flight_close_job(struct flight *f, enum job_state state, const char *status, const char *why)
+enum err flight_close_job(struct flight *f, enum job_state state, const char *status, const char *why)
 {
     enum err e = store_job_end(f->env->store, f->job.id, state, why, clock_now_s());
     if (e != ERR_OK)
@@ -92,6 +91,7 @@ void flight_close_job(struct flight *f, enum job_state state, const char *status
     else
         log_job(&f->job, f->url.host, NULL, status, why, 0,
                 state == JOB_FAILED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO);
+    return e;
 }
 
 /* True when the job's state in the store changed so that another step can follow at once. */
@@ -165,7 +165,7 @@ static void transfer(struct flight *f)
     secret_wipe(&r, sizeof r);
     if (e != ERR_OK) {
         if (e != ERR_CANCELLED)
-            later(f, false, 0, err_text(e));
+            flight_later(f, false, 0, err_text(e));
         flight_end(f);
     }
 }
@@ -185,7 +185,7 @@ static bool reload(struct flight *f)
 static enum err mark_delivered(struct flight *f, const struct smtp_result *result, const char *text)
 {
     enum err e = ERR_STORE;
-    for (int tries = 0; tries < MARK_TRIES; tries++) {
+    for (int tries = 0; tries < FLIGHT_MARK_TRIES; tries++) {
         e = store_job_delivered(f->env->store, f->job.id, f->outcome.digest, f->outcome.letter_bytes,
                                 result->queue_id, text, clock_now_s());
         if (e == ERR_OK || e == ERR_GONE || e == ERR_NOT_FOUND)
@@ -208,7 +208,7 @@ static bool inject(struct flight *f)
     if (e == ERR_FROM_CHANGED)
         return refuse(f, NACK_FROM_CHANGED, err_text(e));
     if (e != ERR_OK) {
-        later(f, false, 0, err_text(e));
+        flight_later(f, false, 0, err_text(e));
         return false;
     }
     KILL_POINT("inject-before");
@@ -227,10 +227,10 @@ static bool inject(struct flight *f)
          * confirmed". */
         if (result.code && clock_now_s() >= f->job.expires_s - LAST_TRY_S)
             return refuse(f, NACK_MTA_REFUSED, text);
-        later(f, false, 0, result.code ? text : result.text);
+        flight_later(f, false, 0, result.code ? text : result.text);
         return false;
     default:
-        later(f, false, 0, result.code ? text : result.text);
+        flight_later(f, false, 0, result.code ? text : result.text);
         return false;
     }
     KILL_POINT("mta-250");
@@ -284,7 +284,7 @@ static bool told(struct flight *f)
     if (f->job.state != JOB_HELD)
         return true;
     if (v != VERDICT_GO_ON && !leased)
-        later(f, false, o->retry_after_s, why);
+        flight_later(f, false, o->retry_after_s, why);
     return false;
 }
 
@@ -309,7 +309,7 @@ static bool answered(struct flight *f)
     case VERDICT_CORRUPT:
         if (f->job.corrupt + 1 >= CORRUPT_MAX)
             return refuse(f, NACK_CORRUPT, why);
-        later(f, true, o->retry_after_s, why);
+        flight_later(f, true, o->retry_after_s, why);
         return false;
     case VERDICT_TOO_LARGE:
         return refuse(f, NACK_TOO_LARGE, why);
@@ -326,7 +326,7 @@ static bool answered(struct flight *f)
                          "ended", why);
         return false;
     default:
-        later(f, false, o->retry_after_s, why);
+        flight_later(f, false, o->retry_after_s, why);
         return false;
     }
 }
@@ -359,7 +359,7 @@ static void on_lookup_pool(void *arg)
                                              proxies->count)))
         e = ERR_NOT_DESIGNATED; /* the record may come back: tried again until the ticket expires */
     if (e != ERR_OK) {
-        later(f, false, 0, err_text(e));
+        flight_later(f, false, 0, err_text(e));
         flight_end(f);
         return;
     }
@@ -368,6 +368,10 @@ static void on_lookup_pool(void *arg)
 
 void flight_start(struct flight *f)
 {
+    if (f->job.kept) {
+        kept_start(f);
+        return;
+    }
     if (pool_submit(f->env->lookup, on_lookup_pool, f) != ERR_OK)
         flight_end(f); /* due again after GIVE_OUT_S */
 }
