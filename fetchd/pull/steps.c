@@ -288,6 +288,18 @@ static bool told(struct flight *f)
     return false;
 }
 
+/* For complaints: who was called, whatever came of it. */
+static void note_certificate(const struct flight *f)
+{
+    const struct claim_outcome *o = &f->outcome;
+    if (!o->certificate_issuer[0] || (strcmp(o->certificate_issuer, f->job.certificate_issuer) == 0 &&
+                                      strcmp(o->certificate_serial, f->job.certificate_serial) == 0))
+        return;
+    enum err e = store_job_called(f->env->store, f->id, o->certificate_issuer, o->certificate_serial);
+    if (e != ERR_OK)
+        store_trouble(&f->job, e, "noting the link host's certificate");
+}
+
 /* An answer has come. True when another transfer follows. */
 static bool answered(struct flight *f)
 {
@@ -297,6 +309,8 @@ static bool answered(struct flight *f)
         return false; /* we are stopping: the job stays as it is */
     if (f->verb == CLAIM_STATUS)
         return told(f);
+    if (f->verb == CLAIM_CLAIM)
+        note_certificate(f);
     explain(o, why);
     switch (verdict_of(f->verb, o)) {
     case VERDICT_GO_ON:
