@@ -45,7 +45,7 @@ struct attempt {
  * DURABLE: j becomes a job in JOB_HELD, and *facts (its first part, down to `legacy`) the newest of its row.
  * A stub known already: JOB_KNOWN and nothing counted, but a held one's j->tell becomes due again; an ended
  * one's ack or nack does, as in store_job_add. *j gets id, state, and mailbox and attempt from *facts. A held
- * job is due (store_jobs_due) at once while j->tell says something, else at its expires_s, to be ended.
+ * job is due (store_jobs_due) at once while j->tell says something, else past its expires_s, to be ended.
  */
 enum err store_attempt_add(struct store *s, const struct attempt *facts, struct job *j, uint32_t rows_max,
                            enum job_added *added);

@@ -313,7 +313,7 @@ enum err store_job_id(const struct job *j, uint8_t out[16]);
 enum err store_job_add(struct store *s, struct job *j, enum job_added *added);
 enum err store_job_get(struct store *s, const uint8_t id[16], struct job *out);
 /* Jobs in WAITING, DELIVERED, REFUSED, HELD that are due, oldest first; not given again for grace_s (in
- * memory only). A held one: at once while its `tell` says something, else at its expires_s, to be ended. */
+ * memory only). A held one: at once while its `tell` says something, else past its expires_s, to be ended. */
 enum err store_jobs_due(struct store *s, int64_t now_s, int64_t grace_s, uint8_t (*ids)[16], size_t max,
                         size_t *count);
 enum err store_jobs_next(struct store *s, int64_t *due_s);

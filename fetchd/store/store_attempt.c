@@ -640,8 +640,8 @@ static enum err job_told(struct change *c, void *arg)
         err = change_job_due(c, w->r, job_held_due(j, w->now_s));
         if (err == ERR_OK)
             err = tell_row(c, w, j);
-        changed(w, j->id);
     }
+    changed(w, j->id); /* admitted meanwhile, it is due to be claimed, once who has told of it is done */
     if (err == ERR_OK)
         err = change_job_put(c, w->r);
     if (err == ERR_OK)

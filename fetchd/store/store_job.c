@@ -16,7 +16,8 @@ static const struct {
     unsigned next; /* which states may follow */
 } state_row[JOB_STATE_COUNT] = {
 #define TO(state) (1U << JOB_##state)
-    /* Acked without having been delivered here: the sender's site knows it as delivered (410 "acked"). */
+    /* Acked without having been delivered here: the sender's site knows it as delivered (410 "acked"), also
+     * when it is told that it is held. */
     [JOB_WAITING] = {"waiting", false, TO(DELIVERED) | TO(REFUSED) | TO(ACKED) | TO(FAILED)},
     [JOB_DELIVERED] = {"delivered", false, TO(ACKED) | TO(FAILED)},
     [JOB_REFUSED] = {"refused", false, TO(NACKED) | TO(FAILED)},
@@ -24,7 +25,7 @@ static const struct {
     [JOB_ACKED] = {"acked", true, TO(DELIVERED)},
     [JOB_NACKED] = {"nacked", true, TO(REFUSED)},
     [JOB_FAILED] = {"failed", true, 0},
-    [JOB_HELD] = {"held", false, TO(WAITING) | TO(REFUSED) | TO(FAILED)},
+    [JOB_HELD] = {"held", false, TO(WAITING) | TO(REFUSED) | TO(ACKED) | TO(FAILED)},
 #undef TO
 };
 
@@ -84,7 +85,7 @@ enum err change_job_due(struct change *c, struct job_record *r, int64_t due_s)
 
 int64_t job_held_due(const struct job *j, int64_t now_s)
 {
-    return j->tell == JOB_TELL_NOTHING ? j->expires_s : now_s;
+    return j->tell == JOB_TELL_NOTHING ? j->expires_s + 1 : now_s; /* at that very second it still waits */
 }
 
 enum err change_job_new(struct change *c, struct job_record *r, const struct job *j,

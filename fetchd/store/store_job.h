@@ -26,7 +26,7 @@ enum err change_job_due(struct change *c, struct job_record *r, int64_t due_s);
 enum err change_job_revive(struct change *c, struct job_record *r, const struct job *again);
 /* As if it had never been: record, index, payload. Not its row. */
 enum err change_job_forget(struct change *c, struct job_record *r);
-/* When a held job is due: now while there is something to tell, else at its end. */
+/* When a held job is due: now while there is something to tell, else when its time is over. */
 int64_t job_held_due(const struct job *j, int64_t now_s);
 
 /* In store_attempt.c: the held job leaves its row, if it stands in one. */

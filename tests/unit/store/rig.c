@@ -270,6 +270,69 @@ enum ticket_state rig_state(struct rig *r, const struct posted *p)
     return t.state;
 }
 
+enum err rig_keep(struct rig *r, const struct attempt *facts, uint8_t fill, size_t size, int64_t now_s,
+                  uint32_t rows_max, struct job *out)
+{
+    uint8_t header[SEAL_HEADER_BYTES] = {0}, digest[32];
+    struct store_payload *p;
+    struct sealer *sealer;
+    struct buf sealed;
+    struct job j;
+    char *letter = malloc(size);
+    enum err err;
+
+    assert_non_null(letter);
+    memset(letter, fill, size);
+    memset(&j, 0, sizeof j);
+    strcpy(j.envelope_from, facts->sender);
+    strcpy(j.recipient, facts->mailbox);
+    j.created_s = now_s;
+    j.expires_s = now_s + 14 * 86400;
+    buf_init(&sealed, 1 << 20);
+    assert_err(ERR_OK, sealer_create(1, &sealer));
+    assert_err(ERR_OK, store_payload_begin(r->s, sealer_payload_id(sealer), &p));
+    assert_err(ERR_OK, store_payload_write(p, header, sizeof header));
+    assert_err(ERR_OK, sealer_update(sealer, letter, size, &sealed));
+    assert_err(ERR_OK, sealer_finish(sealer, &sealed, header, digest, &j.size_bytes));
+    assert_err(ERR_OK, store_payload_write(p, sealed.data, sealed.len));
+    assert_err(ERR_OK, store_payload_patch(p, header, sizeof header));
+    memcpy(j.digest, digest, sizeof digest);
+    err = store_attempt_keep(r->s, facts, &j, p, sealer_dek(sealer), rows_max);
+    sealer_free(sealer);
+    buf_free(&sealed);
+    free(letter);
+    *out = j;
+    return err;
+}
+
+void rig_check_kept(struct rig *r, const struct job *j, uint8_t fill, size_t size)
+{
+    uint8_t dek[SEAL_DEK_BYTES], digest[32];
+    struct store_body body;
+    struct opener *opener;
+    struct buf letter;
+    uint64_t letter_bytes;
+    char *sealed;
+
+    assert_err(ERR_OK, store_kept_open(r->s, j, &body, dek));
+    assert_non_null(sealed = malloc(body.size));
+    if (body.fd >= 0)
+        assert_int_equal(pread(body.fd, sealed, body.size, 0), body.size);
+    else
+        memcpy(sealed, body.bytes.data, body.size);
+    buf_init(&letter, 8 << 20);
+    assert_err(ERR_OK, opener_create(dek, body.size, &opener));
+    assert_err(ERR_OK, opener_update(opener, sealed, body.size, &letter));
+    assert_err(ERR_OK, opener_finish(opener, digest, &letter_bytes));
+    assert_int_equal(letter.len, size);
+    assert_int_equal((uint8_t)letter.data[size - 1], fill);
+    assert_memory_equal(digest, j->digest, 32);
+    opener_free(opener);
+    free(sealed);
+    buf_free(&letter);
+    store_body_close(&body);
+}
+
 /* ---- running ------------------------------------------------------------------------------------------- */
 
 struct run {

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "store/attempt.h"
 #include "store/store.h"
 
 struct rig {
@@ -71,6 +72,12 @@ struct store_claim rig_claim(const struct posted *p, uint8_t token, int64_t now_
 void rig_check_body(struct rig *r, const struct store_claimed *c, const struct posted *p,
                     const struct letter *l);
 enum ticket_state rig_state(struct rig *r, const struct posted *p);
+
+/* Keeps a message of `size` times the byte `fill`, as store_attempt_keep does; *out: its job. */
+enum err rig_keep(struct rig *r, const struct attempt *facts, uint8_t fill, size_t size, int64_t now_s,
+                  uint32_t rows_max, struct job *out);
+/* Opens it with its own DEK and compares. */
+void rig_check_kept(struct rig *r, const struct job *j, uint8_t fill, size_t size);
 
 #define assert_err(want, expression) assert_string_equal(err_name(expression), err_name(want))
 

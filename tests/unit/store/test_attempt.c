@@ -5,9 +5,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "store/attempt.h"
 
@@ -226,14 +224,14 @@ static void what_was_told_is_due_at_its_end(struct rig *r)
     assert_string_equal(got.certificate_serial, "01ab");
     assert_string_equal(job(r, j.id).certificate_serial, "01ab");
     assert_err(ERR_OK, store_jobs_next(r->s, &next_s));
-    assert_int_equal(next_s, j.expires_s);
+    assert_int_equal(next_s, j.expires_s + 1);
 
     quiet.tell = JOB_TELL_NOTHING;
     quiet.expires_s = RIG_NOW_S + DAY_S;
     assert_err(ERR_OK, store_attempt_add(r->s, &a, &quiet, ROWS, &added));
     assert_string_equal(row(r, ALICE).certificate_issuer, "CN=Issuer"); /* the same host */
-    assert_int_equal(due(r, RIG_NOW_S + DAY_S - 1, ids, 9), 0);
-    assert_int_equal(due(r, RIG_NOW_S + DAY_S, ids, 9), 1);
+    assert_int_equal(due(r, RIG_NOW_S + DAY_S, ids, 9), 0);
+    assert_int_equal(due(r, RIG_NOW_S + DAY_S + 1, ids, 9), 1);
     assert_memory_equal(ids[0], quiet.id, 16);
     assert_err(ERR_OK, store_job_end(r->s, quiet.id, JOB_FAILED, "expired", RIG_NOW_S + DAY_S));
     assert_int_equal(row(r, ALICE).waiting, 1);
@@ -416,6 +414,10 @@ static void any_end_leaves_the_row(struct rig *r)
     assert_err(ERR_OK, store_job_refused(r->s, a.id, "denied", "", RIG_NOW_S + 1));
     assert_int_equal(row(r, ALICE).waiting, 1);
     assert_memory_equal(row(r, ALICE).job[0], c.id, 16);
+    /* The sender's site says that it was delivered elsewhere. */
+    b = hold(r, BOB, ALICE, 9, RIG_NOW_S);
+    assert_err(ERR_OK, store_job_end(r->s, b.id, JOB_ACKED, "", RIG_NOW_S + 1));
+    assert_int_equal(row(r, ALICE).waiting, 1);
     /* The stub comes again, and is admitted by now. */
     c = stub(3, RIG_NOW_S + 9);
     strcpy(c.admission, "allowed");
@@ -439,7 +441,7 @@ static void any_end_leaves_the_row(struct rig *r)
     assert_int_equal(job(r, a.id).kd[0], 0);
     /* A count is left, for a while. */
     assert_int_equal(row(r, ALICE).waiting, 0);
-    assert_int_equal(row(r, ALICE).count, 4);
+    assert_int_equal(row(r, ALICE).count, 5);
     hold(r, BOB, "carol@a.test", 4, RIG_NOW_S);
     assert_err(ERR_OK, store_purge(r->s, RIG_NOW_S + r->options.tombstone_s - 1, 100, &n));
     assert_int_equal(senders(r, NULL, 9).count, 2);
@@ -521,66 +523,15 @@ static void a_stub_uses_its_token_once(struct rig *r)
 
 static enum err keep(struct rig *r, const char *sender, int n, size_t size, struct job *out)
 {
-    uint8_t header[SEAL_HEADER_BYTES] = {0}, digest[32];
     struct attempt a = facts(BOB, sender);
-    struct store_payload *p;
-    struct sealer *sealer;
-    struct buf sealed;
-    struct job j;
-    char *letter = malloc(size);
-    enum err err;
 
-    assert_non_null(letter);
-    memset(letter, 'a' + n, size);
-    memset(&j, 0, sizeof j);
-    strcpy(j.envelope_from, sender);
-    strcpy(j.recipient, BOB);
-    j.created_s = RIG_NOW_S + n;
-    j.expires_s = RIG_NOW_S + n + 14 * DAY_S;
     a.legacy = true;
-    buf_init(&sealed, 1 << 20);
-    assert_err(ERR_OK, sealer_create(1, &sealer));
-    assert_err(ERR_OK, store_payload_begin(r->s, sealer_payload_id(sealer), &p));
-    assert_err(ERR_OK, store_payload_write(p, header, sizeof header));
-    assert_err(ERR_OK, sealer_update(sealer, letter, size, &sealed));
-    assert_err(ERR_OK, sealer_finish(sealer, &sealed, header, digest, &j.size_bytes));
-    assert_err(ERR_OK, store_payload_write(p, sealed.data, sealed.len));
-    assert_err(ERR_OK, store_payload_patch(p, header, sizeof header));
-    memcpy(j.digest, digest, sizeof digest);
-    err = store_attempt_keep(r->s, &a, &j, p, sealer_dek(sealer), ROWS);
-    sealer_free(sealer);
-    buf_free(&sealed);
-    free(letter);
-    *out = j;
-    return err;
+    return rig_keep(r, &a, (uint8_t)('a' + n), size, RIG_NOW_S + n, ROWS, out);
 }
 
 static void check_kept(struct rig *r, const struct job *j, int n, size_t size)
 {
-    uint8_t dek[SEAL_DEK_BYTES], digest[32];
-    struct store_body body;
-    struct opener *opener;
-    struct buf letter;
-    uint64_t letter_bytes;
-    char *sealed;
-
-    assert_err(ERR_OK, store_kept_open(r->s, j, &body, dek));
-    assert_non_null(sealed = malloc(body.size));
-    if (body.fd >= 0)
-        assert_int_equal(pread(body.fd, sealed, body.size, 0), body.size);
-    else
-        memcpy(sealed, body.bytes.data, body.size);
-    buf_init(&letter, 8 << 20);
-    assert_err(ERR_OK, opener_create(dek, body.size, &opener));
-    assert_err(ERR_OK, opener_update(opener, sealed, body.size, &letter));
-    assert_err(ERR_OK, opener_finish(opener, digest, &letter_bytes));
-    assert_int_equal(letter.len, size);
-    assert_int_equal(letter.data[size - 1], 'a' + n);
-    assert_memory_equal(digest, j->digest, 32);
-    opener_free(opener);
-    free(sealed);
-    buf_free(&letter);
-    store_body_close(&body);
+    rig_check_kept(r, j, (uint8_t)('a' + n), size);
 }
 
 static size_t files(struct rig *r)

@@ -158,14 +158,27 @@ static void another_format_is_refused(struct rig *r)
     assert_non_null(strstr(why, "format 2"));
 }
 
+/* Whatever table it is in that holds more than what may be forgotten. */
 static void a_record_of_a_later_version_is_refused(struct rig *r)
 {
-    uint8_t key[32] = {1}, record[] = {0, 3, 0};
+    static const struct {
+        enum engine_table table;
+        size_t key_bytes;
+    } row[] = {{TABLE_TICKET, 32}, {TABLE_PAYLOAD, 16}, {TABLE_JOB, 16},  {TABLE_ATTEMPT, 32},
+               {TABLE_POLICY, 16}, {TABLE_ENTRY, 32},   {TABLE_TOKEN, 32}};
+    uint8_t key[32] = {1}, later[] = {0, 200, 0}, damaged[] = {0, 1};
     char why[200];
 
     rig_close(r);
-    tamper(r, TABLE_TICKET, span_bytes(key, sizeof key), span_bytes(record, sizeof record));
-    assert_err(ERR_STORE_FORMAT, try_open(r, r->keys, why));
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        struct span k = span_bytes(key, row[i].key_bytes);
+
+        tamper(r, row[i].table, k, span_bytes(later, sizeof later));
+        assert_err(ERR_STORE_FORMAT, try_open(r, r->keys, why));
+        assert_non_null(strstr(why, engine_table_name(row[i].table)));
+        tamper(r, row[i].table, k, span_bytes(damaged, sizeof damaged)); /* which harms only itself */
+        assert_err(ERR_OK, try_open(r, r->keys, why));
+    }
 }
 
 static bool count_ticket(void *arg, const struct ticket *t)
@@ -462,28 +475,23 @@ static void below_the_floor_nothing_is_deposited(struct rig *r)
 
 /* ---- yesterday's store --------------------------------------------------------------------------------- */
 
-static void a_store_of_format_1_opens(struct rig *r)
+/* Of the build that brought this version of records; everything in it is still what it was. */
+static void open_fixture(struct rig *r, int version)
 {
-    static const char *const fixture = "tests/unit/store/fixtures/store-1.tar.gz";
     char command[300];
-    struct store_counts c;
-    struct store_filter f = {.message_id = "<large@a.test>", .state = -1};
-    size_t n = 0;
 
     rig_close(r);
     rig_remove_tree(r->directory);
     assert_int_equal(mkdir(r->directory, 0700), 0);
-    snprintf(command, sizeof command, "tar -xzf %s -C %s", fixture, r->directory);
+    snprintf(command, sizeof command, "tar -xzf tests/unit/store/fixtures/store-%d.tar.gz -C %s", version,
+             r->directory);
     assert_int_equal(system(command), 0);
     rig_open(r);
-    assert_err(ERR_OK, store_count(r->s, &c));
-    assert_int_equal(c.tickets[TICKET_WAITING], 2);
-    assert_int_equal(c.tickets[TICKET_DELIVERED], 1);
-    assert_int_equal(c.jobs[JOB_WAITING], 1);
-    assert_int_equal(c.payloads, 2);
-    assert_err(ERR_OK, store_tickets(r->s, &f, 10, count_ticket, &n));
-    assert_int_equal(n, 1);
-    /* Every letter can still be called for. */
+}
+
+/* Every letter can still be called for. */
+static void claim_letters(struct rig *r)
+{
     for (int i = 0; i < 2; i++) {
         const struct letter *l = i == 0 ? LETTER(.message_id = "<small@a.test>")
                                         : LETTER(.message_id = "<large@a.test>", .size = 70000);
@@ -498,9 +506,171 @@ static void a_store_of_format_1_opens(struct rig *r)
     }
 }
 
-/* Writes what the fixture holds: `test_store_open make-fixture DIRECTORY`, then
- * `tar -czf store-1.tar.gz -C DIRECTORY db payload`. To be done once a format, by the build that introduces
- * it. */
+static bool take_job(void *arg, const struct job *j)
+{
+    *(struct job *)arg = *j;
+    return false;
+}
+
+static void a_store_of_records_1_opens(struct rig *r)
+{
+    struct store_counts c;
+    struct store_filter f = {.message_id = "<large@a.test>", .state = -1};
+    struct posted small;
+    uint8_t digest[32] = {1};
+    struct ticket t;
+    struct job j;
+    size_t n = 0;
+
+    open_fixture(r, 1);
+    assert_err(ERR_OK, store_count(r->s, &c));
+    assert_int_equal(c.tickets[TICKET_WAITING], 2);
+    assert_int_equal(c.tickets[TICKET_DELIVERED], 1);
+    assert_int_equal(c.jobs[JOB_WAITING], 1);
+    assert_int_equal(c.payloads, 2);
+    assert_int_equal(c.attempts, 0);
+    assert_err(ERR_OK, store_tickets(r->s, &f, 10, count_ticket, &n));
+    assert_int_equal(n, 1);
+    /* What it knew nothing of is nothing, and may come. */
+    memset(&j, 0, sizeof j);
+    assert_err(ERR_OK, store_jobs(r->s, JOB_WAITING, 1, take_job, &j));
+    assert_string_equal(j.url, "https://a.test/restante/1/x/y");
+    assert_string_equal(j.recipient, "bob@b.test");
+    assert_int_equal(j.expires_s, RIG_NOW_S + 7 * 86400);
+    assert_string_equal(j.mailbox, "");
+    assert_string_equal(j.token, "");
+    assert_false(j.kept);
+    assert_int_equal(j.tell, JOB_TELL_NOTHING);
+    assert_err(ERR_OK, store_job_called(r->s, j.id, "CN=Issuer", "01"));
+    assert_err(ERR_OK, store_job_delivered(r->s, j.id, digest, 9, "4b", "250", RIG_NOW_S));
+    assert_err(ERR_OK, store_job_end(r->s, j.id, JOB_ACKED, "", RIG_NOW_S));
+    small = rig_post(r, LETTER(.message_id = "<small@a.test>"));
+    assert_true(small.existing);
+    assert_false(small.ticket.bulk);
+    assert_string_equal(small.ticket.challenge_url, "");
+    assert_string_equal(small.ticket.subject, "Small");
+    assert_err(ERR_OK,
+               store_status(r->s, small.ticket.key, TICKET_CHALLENGED, "https://b.test/c", RIG_NOW_S, &t));
+    assert_err(ERR_OK, store_count(r->s, &c));
+    assert_int_equal(c.work, 3); /* two stubs, one challenge */
+    claim_letters(r);
+}
+
+static void a_store_of_records_2_opens(struct rig *r)
+{
+    struct store_filter f = {.message_id = "<list@a.test>", .state = -1};
+    struct store_counts c;
+    struct attempt a;
+    struct policy p;
+    struct entry e;
+    struct token t;
+    struct job j;
+    uint8_t what[32] = {1};
+    int64_t since_s;
+    uint32_t count;
+    size_t n = 0;
+
+    open_fixture(r, 2);
+    assert_err(ERR_OK, store_count(r->s, &c));
+    assert_int_equal(c.tickets[TICKET_WAITING], 2);
+    assert_int_equal(c.tickets[TICKET_CHALLENGED], 1);
+    assert_int_equal(c.tickets[TICKET_DELIVERED], 1);
+    assert_int_equal(c.jobs[JOB_WAITING], 1);
+    assert_int_equal(c.jobs[JOB_HELD], 3);
+    assert_int_equal(c.payloads, 5);
+    assert_int_equal(c.attempts, 2);
+    assert_int_equal(c.work, 4); /* three stubs, one challenge */
+    assert_err(ERR_OK, store_tickets(r->s, &f, 10, count_ticket, &n));
+    assert_int_equal(n, 1);
+    claim_letters(r);
+
+    assert_err(ERR_OK, store_attempt_get(r->s, "bob@b.test", "stranger@a.test", &a));
+    assert_string_equal(a.subject, "Hello");
+    assert_string_equal(a.link_host, "pull.a.test");
+    assert_int_equal(a.waiting, 1);
+    assert_err(ERR_OK, store_job_get(r->s, a.job[0], &j));
+    assert_string_equal(j.challenge_url, "https://b.test/c/1");
+    assert_string_equal(j.proof, "spf=pass");
+    assert_int_equal(j.tell, JOB_TELL_CHALLENGE);
+    assert_int_equal(j.kd[31], 'd');
+    assert_err(ERR_OK, store_attempt_get(r->s, "bob@b.test", "kept@a.test", &a));
+    assert_int_equal(a.waiting, 2);
+    assert_err(ERR_OK, store_job_get(r->s, a.job[0], &j));
+    rig_check_kept(r, &j, 's', 2000);
+    assert_err(ERR_OK, store_job_get(r->s, a.job[1], &j));
+    rig_check_kept(r, &j, 'l', 80000);
+    assert_err(ERR_OK, store_attempt_admit(r->s, "bob@b.test", "kept@a.test", RIG_NOW_S, &count));
+    assert_int_equal(count, 2);
+
+    assert_err(ERR_OK, store_policy_get(r->s, "bob@b.test", &p));
+    assert_int_equal(p.rule, RULE_CHALLENGE);
+    assert_string_equal(p.question, "Which colour?");
+    assert_err(ERR_OK, store_entry_get(r->s, "bob@b.test", ENTRY_LIST, "dev.lists.test", RIG_NOW_S, &e));
+    assert_string_equal(e.domain, "lists.test");
+    assert_err(ERR_OK, store_token_get(r->s, "bob@b.test", "shop", &t));
+    assert_int_equal(t.letters_used, 1);
+    assert_string_equal(t.bound, "a.test");
+    assert_err(ERR_OK, store_correspondent_get(r->s, "bob@b.test", "alice@a.test", RIG_NOW_S, &since_s));
+    assert_err(ERR_OK, store_domain_first_seen(r->s, "a.test", &since_s));
+    assert_err(ERR_EXISTS, store_spend(r->s, what, RIG_NOW_S));
+}
+
+/* Writes what a fixture holds: `test_store_open make-fixture DIRECTORY`, then
+ * `tar -czf store-2.tar.gz -C DIRECTORY db payload`. To be done once for each version of records, by the
+ * build that introduces it, and never again. */
+static void make_attempts(struct rig *r)
+{
+    struct attempt a = {.mailbox = "bob@b.test",
+                        .sender = "stranger@a.test",
+                        .author = "stranger@a.test",
+                        .aligned = true,
+                        .subject = "Hello",
+                        .verified = "a.test",
+                        .link_host = "pull.a.test",
+                        .reason = "challenge"};
+    struct job j = {.url = "https://a.test/restante/1/x/held",
+                    .recipient = "bob@b.test",
+                    .proof = "spf=pass",
+                    .tell = JOB_TELL_CHALLENGE,
+                    .challenge_url = "https://b.test/c/1",
+                    .created_s = RIG_NOW_S,
+                    .expires_s = RIG_NOW_S + 7 * 86400};
+    enum job_added added;
+
+    memset(j.kd, 'd', sizeof j.kd);
+    assert_err(ERR_OK, store_attempt_add(r->s, &a, &j, 100, &added));
+    strcpy(a.sender, "kept@a.test");
+    a.legacy = true;
+    assert_err(ERR_OK, rig_keep(r, &a, 's', 2000, RIG_NOW_S, 100, &j));
+    assert_err(ERR_OK, rig_keep(r, &a, 'l', 80000, RIG_NOW_S, 100, &j));
+}
+
+static void make_admission(struct rig *r)
+{
+    struct policy p = {.rule = RULE_CHALLENGE, .question = "Which colour?", .answers = "blue\nazure"};
+    struct entry e = {
+        .mailbox = "bob@b.test", .kind = ENTRY_LIST, .value = "dev.lists.test", .domain = "lists.test"};
+    struct token t = {.mailbox = "bob@b.test", .token = "shop", .letters_max = 3, .bind = true};
+    struct posted list = rig_post(r, LETTER(.message_id = "<list@a.test>", .list_id = "dev.lists.test")),
+                  small = rig_post(r, LETTER(.message_id = "<small@a.test>"));
+    uint8_t what[32] = {1};
+    struct ticket ticket;
+    int64_t first_s;
+
+    assert_int_equal(list.ticket.state, TICKET_WAITING);
+    assert_err(ERR_OK, store_status(r->s, small.ticket.key, TICKET_CHALLENGED, "https://b.test/c", RIG_NOW_S,
+                                    &ticket));
+    make_attempts(r);
+    assert_err(ERR_OK, store_policy_put(r->s, "bob@b.test", &p));
+    assert_err(ERR_OK, store_entry_put(r->s, &e));
+    assert_err(ERR_OK, store_token_add(r->s, &t));
+    assert_err(ERR_OK, store_token_use(r->s, "bob@b.test", "shop", "a.test", what, RIG_NOW_S));
+    assert_err(ERR_OK, store_spend(r->s, what, RIG_NOW_S));
+    assert_err(ERR_OK,
+               store_correspondent_add(r->s, "bob@b.test", "alice@a.test", RIG_NOW_S, RIG_NOW_S + 86400));
+    assert_err(ERR_OK, store_domain_seen(r->s, "a.test", RIG_NOW_S, &first_s));
+}
+
 static int make_fixture(const char *directory)
 {
     struct job j = {.url = "https://a.test/restante/1/x/y",
@@ -529,6 +699,7 @@ static int make_fixture(const char *directory)
         store_job_add(r.s, &j, &added) != ERR_OK ||
         store_domain_put(r.s, "b.test", &(struct store_domain){true, RIG_NOW_S}) != ERR_OK)
         return 1;
+    make_admission(&r);
     rig_free(&r);
     return 0;
 }
@@ -554,7 +725,8 @@ int main(int argc, char **argv)
         CASE(nobody_else_may_read_anything),
         CASE(secrets_are_not_on_disk_or_destroyed),
         CASE(below_the_floor_nothing_is_deposited),
-        CASE(a_store_of_format_1_opens),
+        CASE(a_store_of_records_1_opens),
+        CASE(a_store_of_records_2_opens),
         CASE(a_full_disk_is_survived), /* last: it leaves for a mount namespace of its own */
     };
 
