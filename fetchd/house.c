@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "admission/admission.h"
 #include "admission/rdap.h"
 #include "base/log.h"
 #include "claim/claim.h"
@@ -361,6 +362,7 @@ enum err house_start(struct house *h, struct buf *why)
 
     if ((e = open_store(h, why)) || (e = open_clients(h, why)) ||
         (e = gate_create(h->env.resolver, &h->env.gate)) ||
+        (e = admission_create(&h->env, &h->env.admission, why)) ||
         (e = public_create(h->settings, &h->env.public)) ||
         (e = lifecycle_create(&h->env, &h->env.lifecycle)) || (e = puller_create(&h->env, &h->env.puller)) ||
         (e = listen_local(h, why)))
@@ -411,6 +413,7 @@ void house_close(struct house *h)
     smtp_client_free(h->env.letters_in);
     smtp_client_free(h->env.stubs_out);
     resolver_free(h->env.resolver);
+    admission_free(h->env.admission);
     gate_free(h->env.gate);
     store_close(h->env.store);
     site_keys_free(h->keys);

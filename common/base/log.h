@@ -43,6 +43,8 @@ void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
     X(ATTEMPTS, "attempts")                                                                                  \
     X(NEXT, "next")                                                                                          \
     X(STATE, "state")                                                                                        \
+    X(ENTERED, "entered")                                                                                    \
+    X(WOULD, "would")                                                                                        \
     X(REASON, "reason")                                                                                      \
     X(DELAY, "delay")                                                                                        \
     X(STATUS, "status")

@@ -66,17 +66,25 @@ struct facts {
     bool bulk;         /* a list, Precedence or Auto-Submitted: never challenged */
     int64_t now_s;
     int64_t deadline_mono_ms; /* for all DNS together; 0: cached answers only */
-    bool replay;              /* explain: no rate is counted, no domain noted as seen */
+    bool replay;       /* explain: nothing is counted, and all checks are asked, whatever was found before */
+    bool rate_counted; /* asked again after VERDICT_LATER */
     /* found by the checks, in order; zero before */
+    char author_key[ADDRESS_TEXT_MAX]; /* address_key; "" for none */
+    char originator_key[ADDRESS_TEXT_MAX];
     char mailbox[ADDRESS_TEXT_MAX];    /* the recipient's, lower case, without detail */
     char detail[POLICY_TOKEN_MAX + 1]; /* "" */
     char organisation[256];            /* of the sender's domain */
     bool relayed;                      /* came through a trusted relay */
     bool client_skipped;               /* and where it entered is not known: client checks are skipped */
+    bool entered_known;                /* the three members below are set */
     struct netaddr entered;            /* what the client checks look at */
+    char entered_helo[256];            /* "" when not told */
     char entered_name[256];            /* confirmed reverse DNS name; "" */
     char spf[16];                      /* "pass" ...; "" not asked */
-    bool verified; /* the sender's domain is proven (for stubs: all checks up to designation passed) */
+    char iprev[16];                    /* the same for the reverse DNS (RFC 8601 2.7.3) */
+    /* The sender's domain is proven: all checks up to designation passed; of a whole message, SPF. What is
+     * pulled for a stub without this is proven by its link host alone. */
+    bool verified;
     struct designation designation;
     int64_t first_seen_s, registered_s; /* 0: not known */
     bool young;
@@ -86,7 +94,10 @@ struct facts {
     struct policy policy;             /* the mailbox's, with its domain's and the site's defaults filled in */
     char token[POLICY_TOKEN_MAX + 1]; /* that admits it; the caller uses it up */
     bool tell_denied;
-    bool observed; /* mode observe: overruled has what would have been the verdict */
+    bool policy_known; /* policy is set */
+    /* In observe mode, or because the sender's domain is testing: overruled has the finding that would have
+     * decided. */
+    bool observed;
     struct finding overruled;
 };
 
@@ -104,10 +115,15 @@ enum err admission_create(const struct env *env, struct admission **out, struct 
 void admission_free(struct admission *a);
 
 /*
- * Asks the checks in order until one decides. After each that was asked, told(arg, check, finding) is called
- * (told may be NULL). *out: VERDICT_LATER only with deadline 0. In observe mode what would be refused, denied
- * or wait is admitted where that can be (the link host is designated; legacy: always), and passed on as
- * ordinary mail where not; f->overruled then has the real finding.
+ * Asks the checks in order until one decides (with f->replay: all of them; the first that is no VERDICT_NEXT
+ * decides). After each that was asked, told(arg, check, finding) is called (told may be NULL). *out:
+ * VERDICT_LATER only with deadline 0.
+ *
+ * In observe mode what would be refused, denied or kept waiting is admitted where that can be (a stub whose
+ * link host is designated; a whole message always), and passed on as ordinary mail where not; a designation
+ * that cannot be asked is temporary all the same. Of a testing domain (t=y) nothing is refused for its MX,
+ * SPF or reverse DNS, the recipient's word stands. f->overruled then has the real finding, and an admission
+ * has its reason.
  */
 enum err admission_judge(struct admission *a, struct facts *f,
                          void (*told)(void *arg, const struct check *c, const struct finding *found),

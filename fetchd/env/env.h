@@ -40,10 +40,10 @@ struct env {
     struct pool *serve; /* what pullers ask: it waits on their DNS, and must not keep our own mail waiting */
     const struct routes *routes;
     struct gate *gate;
-    struct admission *admission;
     struct puller *puller;
     struct lifecycle *lifecycle;
     struct public *public;
+    struct admission *admission;
     struct challenge *challenge;
     struct rdap *rdap; /* NULL: no rdap_url */
 };

@@ -1,13 +1,15 @@
 /*
- * notice.c - see notice.h.
+ * notice.c - see notice.h: read, facts, verdict, store word, answer.
  *
- * Admission beyond designation (rate, SPF, age, the recipient's rule) will be asked in judge(), between
- * designation and job.
+ * Asked first with cached answers alone, on the pool that all handlers share; only what must wait for DNS
+ * moves, and needs a place at the gate.
  */
 #include "local/notice.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "admission/challenge.h"
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/kill.h"
@@ -18,9 +20,11 @@
 #include "env/text.h"
 #include "local/answer.h"
 #include "local/gate.h"
+#include "local/inbound.h"
 #include "mail/header.h"
 #include "pull/pull.h"
-#include "store/store.h"
+#include "store/attempt.h"
+#include "ticket/fields.h"
 
 #define WHY_MAX 200               /* bytes of a reason: it stands in an SMTP reply */
 #define LIFE_MAX_S (60 * 86400LL) /* no stub is followed for longer, whatever it says */
@@ -82,84 +86,57 @@ enum err notice_read(const struct api_notice *request, int64_t letter_max_bytes,
     return e;
 }
 
-enum notice_verdict notice_judge(const struct notice *n, enum err lookup, const struct designation *d,
-                                 const struct config_list *trusted_proxies, enum err *err, struct buf *why)
+void notice_facts(const struct api_notice *request, const struct notice *n, struct span *received,
+                  struct facts *out)
 {
-    if (lookup) {
-        buf_printf(why, "%.150s: %s", n->sender.domain, err_text(lookup));
-        *err = lookup;
-        return NOTICE_REFUSE;
-    }
-    if (designation_has_host(d, n->url.host, n->url.port, (const char *const *)trusted_proxies->item,
-                             trusted_proxies->count))
-        return NOTICE_PULL;
-    if (d->present)
-        buf_printf(why, "%.80s does not designate %.80s:%u", n->sender.domain, n->url.host, n->url.port);
-    else
-        buf_printf(why, "%.150s designates no link host", n->sender.domain);
-    *err = ERR_NOT_DESIGNATED;
-    return d->present && d->testing ? NOTICE_PASS : NOTICE_REFUSE;
-}
-
-/* ---- asking */
-
-static bool designation_is_cached(const struct env *env, const char *domain)
-{
-    char name[ADDRESS_DOMAIN_MAX + 16];
-
-    snprintf(name, sizeof name, "_restante.%s", domain);
-    return resolver_cached(env->resolver, name, DNS_TXT);
-}
-
-/* Cached answers never wait, and so need no place at the gate. */
-static enum err ask_designation(const struct env *env, const struct api_envelope *envelope,
-                                const char *domain, struct designation *out)
-{
-    struct gate_pass pass;
-    struct netaddr client = {.family = 0};
-    int64_t timeout_ms = env->settings->notice_dns_timeout_s * 1000;
-
-    if (designation_is_cached(env, domain))
-        return designation_lookup(env->resolver, domain, clock_mono_ms() + timeout_ms, out);
-    if (envelope->client_address && netaddr_parse(span_of(envelope->client_address), &client))
-        client.family = 0;
-    enum err e = gate_enter(env->gate, &client, domain, timeout_ms, &pass);
-    if (e)
-        return e;
-    e = designation_lookup(env->resolver, domain, pass.deadline_mono_ms, out);
-    gate_leave(env->gate, &pass);
-    return pass.gave_way && e ? ERR_BUSY : e;
+    *out = (struct facts){.kind = FACTS_STUB,
+                          .sender = n->sender,
+                          .originator = n->stub.from,
+                          .recipient = n->recipient,
+                          .link_host = n->url.host,
+                          .link_port = n->url.port};
+    inbound_facts(&request->envelope, request->field, request->field_count, received, out);
+    inbound_author(request->from, &out->author);
 }
 
 /* ---- the job */
 
-static enum err fill_addresses(const struct api_notice *request, const struct notice *n, struct job *j)
+static enum err fill_addresses(const struct notice *n, const struct facts *f, struct job *j)
 {
-    struct address author;
+    enum err e;
     char text[ADDRESS_TEXT_MAX];
 
     address_text(&n->stub.from, text);
-    enum err e = TEXT_SET(j->stub_from, text);
-    address_text(&n->stub.to, text);
-    if (!e)
-        e = TEXT_SET(j->stub_to, text);
-    address_text(&n->sender, text);
-    if (!e)
-        e = TEXT_SET(j->envelope_from, text);
-    address_text(&n->recipient, text);
-    if (!e)
-        e = TEXT_SET(j->recipient, text);
-    if (e)
+    if ((e = TEXT_SET(j->stub_from, text)))
         return e;
-    /* The claim must name the author: without one the link host would not hand the letter over, and the
-     * sender would hear of it when its time is over. */
-    if (!request->from || header_from_address(span_of(request->from), &author) != ERR_OK || author.null)
-        return ERR_STUB_SYNTAX;
-    address_text(&author, text);
+    address_text(&n->stub.to, text);
+    if ((e = TEXT_SET(j->stub_to, text)))
+        return e;
+    address_text(&n->sender, text);
+    if ((e = TEXT_SET(j->envelope_from, text)))
+        return e;
+    address_text(&n->recipient, text);
+    if ((e = TEXT_SET(j->recipient, text)))
+        return e;
+    address_text(&f->author, text);
     return TEXT_SET(j->author, text);
 }
 
-static enum err fill_job(const struct api_notice *request, const struct notice *n, struct job *j)
+static enum err fill_admission(const struct facts *f, const struct finding *found, struct job *j)
+{
+    enum err e = TEXT_SET(j->mailbox, f->mailbox);
+
+    TEXT_CUT(j->verified, f->sender.domain);
+    TEXT_CUT(j->organisation, f->organisation);
+    TEXT_CUT(j->admission, reason_code(found->reason));
+    TEXT_CUT(j->list_id, f->list_id);
+    TEXT_CUT(j->token, f->token);
+    admission_proof(f, j->proof);
+    return e;
+}
+
+static enum err fill_job(const struct api_notice *request, const struct notice *n, const struct facts *f,
+                         const struct finding *found, struct job *j)
 {
     enum err e;
     struct span id;
@@ -181,22 +158,72 @@ static enum err fill_job(const struct api_notice *request, const struct notice *
     TEXT_CUT(j->queue_id, envelope->queue_id);
     if (header_message_id(message_id, &id) == ERR_OK)
         snprintf(j->message_id, sizeof j->message_id, "%.*s", (int)id.len, id.ptr);
-    if ((e = TEXT_SET(j->url, n->stub.url)) || (e = fill_addresses(request, n, j)) ||
-        (e = TEXT_SET(j->notify, recipient->notify)) || (e = TEXT_SET(j->orcpt, recipient->orcpt)) ||
-        (e = TEXT_SET(j->ret, envelope->ret)) || (e = TEXT_SET(j->envid, envelope->envid)))
+    if ((e = TEXT_SET(j->url, n->stub.url)) || (e = fill_addresses(n, f, j)) ||
+        (e = fill_admission(f, found, j)) || (e = TEXT_SET(j->notify, recipient->notify)) ||
+        (e = TEXT_SET(j->orcpt, recipient->orcpt)) || (e = TEXT_SET(j->ret, envelope->ret)) ||
+        (e = TEXT_SET(j->envid, envelope->envid)))
         return e;
     return secret_random(j->lease_token, sizeof j->lease_token);
 }
 
-static enum err keep_job(const struct env *env, const struct api_notice *request, const struct notice *n,
-                         struct job *j, enum job_added *added, struct buf *why)
+/* A stub that came again for a letter that waits, and is admitted now: all of its sender's are called for. */
+static enum err release_held(const struct env *env, const struct job *j)
 {
-    enum err e = fill_job(request, n, j);
+    uint32_t count;
+    struct job held = {.state = JOB_HELD};
+    enum err e = store_job_get(env->store, j->id, &held);
 
-    if (e == ERR_STUB_SYNTAX)
-        buf_append_str(why, "a stub's From names one mailbox");
+    if (!e && held.state == JOB_HELD && held.attempt[0])
+        e = store_attempt_admit(env->store, held.mailbox, held.attempt, clock_now_s(), &count);
+    job_wipe(&held);
+    return e == ERR_NOT_FOUND ? ERR_OK : e;
+}
+
+static enum err keep_job(const struct env *env, const struct facts *f, struct job *j, enum job_added *added)
+{
+    enum err e = store_job_add(env->store, j, added);
+
+    /* A token lets in the letter that it is on, which was not on those before. */
+    if (!e && *added == JOB_KNOWN && j->state == JOB_HELD && !f->token[0])
+        e = release_held(env, j);
     if (!e)
-        e = store_job_add(env->store, j, added);
+        puller_wake(env->puller);
+    return e;
+}
+
+static enum err keep_attempt(const struct env *env, const struct api_notice *request, const struct facts *f,
+                             const struct finding *found, struct job *j, enum job_added *added)
+{
+    struct attempt row;
+    const char *subject = api_field_value(request->field, request->field_count, "Subject");
+    enum err e = inbound_attempt(env->settings, f, found->reason, request->from, subject, &row);
+
+    if (e)
+        return e;
+    j->tell = JOB_TELL_HELD;
+    if (found->verdict == VERDICT_CHALLENGE) {
+        e = challenge_url_make(env, &row, j->challenge_url);
+        if (!e)
+            j->tell = JOB_TELL_CHALLENGE;
+        else if (e != ERR_TOO_LARGE)
+            return e;
+    }
+    e = store_attempt_add(env->store, &row, j, (uint32_t)env->settings->attempts_max, added);
+    if (!e)
+        puller_wake(env->puller);
+    return e;
+}
+
+/* Silently: the stub is taken, and nothing comes of it. Told: a job that only says so. */
+static enum err deny(const struct env *env, const struct facts *f, const struct finding *found, struct job *j,
+                     enum job_added *added)
+{
+    if (!f->tell_denied)
+        return ERR_OK;
+    j->state = JOB_REFUSED;
+    TEXT_CUT(j->reason, NACK_DENIED);
+    TEXT_CUT(j->text, reason_text(found->reason));
+    enum err e = store_job_add(env->store, j, added);
     if (!e)
         puller_wake(env->puller);
     return e;
@@ -204,103 +231,252 @@ static enum err keep_job(const struct env *env, const struct api_notice *request
 
 /* ---- the story */
 
-static void log_notice(const struct api_notice *request, const struct notice *n, const struct job *j,
-                       int64_t began_mono_ms, const char *status, const char *detail)
+/* A notice on its way. */
+struct judging {
+    const struct env *env;
+    const struct api_notice *request;
+    int64_t began_mono_ms;
+    struct notice notice;
+    struct facts facts;
+    struct finding found;
+    struct job job;
+    enum job_added added;
+    struct span received[API_RECEIVED_MAX];
+};
+
+static void log_notice(const struct judging *g, bool read, const char *reason, const char *status,
+                       const char *detail)
 {
     struct log_line line;
-    char id[9];
-    const struct api_envelope *envelope = &request->envelope;
+    char id[9], client[NETADDR_TEXT_MAX];
+    const struct api_envelope *envelope = &g->request->envelope;
 
     log_line_begin(&line, envelope->queue_id);
-    if (j) {
-        encode_hex(j->id, 4, id);
+    if (read && memcmp(g->job.id, (const uint8_t[16]){0}, sizeof g->job.id) != 0) {
+        encode_hex(g->job.id, 4, id);
         log_line_str(&line, LOG_KEY_JOB, id);
     }
     log_line_addr(&line, LOG_KEY_FROM, envelope->sender);
     if (envelope->recipient_count)
         log_line_addr(&line, LOG_KEY_TO, envelope->recipient[0].address);
-    if (n) {
-        log_line_num(&line, LOG_KEY_SIZE, (int64_t)n->stub.size_bytes);
-        log_line_str(&line, LOG_KEY_HOST, n->url.host);
+    if (read) {
+        log_line_num(&line, LOG_KEY_SIZE, (int64_t)g->notice.stub.size_bytes);
+        log_line_str(&line, LOG_KEY_HOST, g->notice.url.host);
     }
     if (envelope->client_address)
         log_line_str(&line, LOG_KEY_CLIENT, envelope->client_address);
-    log_line_delay(&line, clock_mono_ms() - began_mono_ms);
+    if (read && g->facts.relayed && g->facts.entered.family) {
+        netaddr_text(&g->facts.entered, client);
+        log_line_str(&line, LOG_KEY_ENTERED, client);
+    }
+    log_line_str(&line, LOG_KEY_REASON, reason);
+    if (read && g->facts.observed)
+        log_line_str(&line, LOG_KEY_WOULD, verdict_name(g->facts.overruled.verdict));
+    log_line_delay(&line, clock_mono_ms() - g->began_mono_ms);
     log_line_status(&line, status, detail);
     log_line_end(&line, LOG_LEVEL_INFO);
 }
 
-static const char *added_text(enum job_added added)
+static const char *finding_text(const struct finding *found)
 {
-    return added == JOB_NEW     ? "a stub"
-           : added == JOB_KNOWN ? "a stub seen before"
-                                : "a stub whose letter was dealt with";
+    return found->text[0] ? found->text : reason_text(found->reason);
 }
 
-/* The whole judgement; the reply tells the milter what to say. */
-static struct api_reply judge(const struct env *env, const struct api_notice *request)
+static enum err ask(struct judging *g, int64_t deadline_mono_ms, bool again)
 {
-    int64_t began = clock_mono_ms();
-    enum err e = ERR_OK;
-    enum job_added added = JOB_NEW;
-    struct notice n;
-    struct designation d;
-    struct job j = {.state = JOB_WAITING};
-    struct buf why;
-    struct api_reply reply;
+    notice_facts(g->request, &g->notice, g->received, &g->facts);
+    g->facts.deadline_mono_ms = deadline_mono_ms;
+    g->facts.rate_counted = again;
+    return admission_judge(g->env->admission, &g->facts, NULL, NULL, &g->found);
+}
 
-    buf_init(&why, WHY_MAX);
-    if ((e = notice_read(request, env->settings->letter_max_bytes, clock_now_s(), &n, &why))) {
-        reply = answer_reply_of(e, why.len ? buf_cstr(&why) : NULL);
-        log_notice(request, NULL, NULL, began, "refused", reply.text);
-        buf_free(&why);
-        return reply;
+/* Waits for DNS, if there is a place for those who do. */
+static enum err ask_waiting(struct judging *g)
+{
+    struct gate_pass pass;
+    struct netaddr client = {.family = 0};
+    const char *text = g->request->envelope.client_address;
+
+    if (text && netaddr_parse(span_of(text), &client))
+        client.family = 0;
+    enum err e = gate_enter(g->env->gate, &client, g->notice.sender.domain,
+                            g->env->settings->notice_dns_timeout_s * 1000, &pass);
+    if (!e) {
+        e = ask(g, pass.deadline_mono_ms, true);
+        gate_leave(g->env->gate, &pass);
+        bool unclear = !e && g->found.verdict == VERDICT_REFUSE && err_temporary(reason_err(g->found.reason));
+        if (pass.gave_way && unclear)
+            e = ERR_BUSY;
     }
-    enum err lookup = ask_designation(env, &request->envelope, n.sender.domain, &d);
-    switch (notice_judge(&n, lookup, &d, &env->settings->trusted_proxies, &e, &why)) {
-    case NOTICE_PULL:
-        e = keep_job(env, request, &n, &j, &added, &why);
-        break;
-    case NOTICE_PASS:
+    if (e == ERR_BUSY) {
+        g->found = (struct finding){.verdict = VERDICT_REFUSE, .reason = REASON_BUSY};
+        e = ERR_OK;
+    }
+    return e;
+}
+
+/* A verified sender's domain is known from now on, whatever its letter's fate. */
+static void note_domain(const struct judging *g)
+{
+    int64_t first_s;
+
+    if (!g->facts.verified || !g->facts.organisation[0])
+        return;
+    enum err e = store_domain_seen(g->env->store, g->facts.organisation, g->facts.now_s, &first_s);
+    if (e)
+        log_warning("%s cannot be noted as seen: %s", g->facts.organisation, err_text(e));
+}
+
+/* What the verdict means for the store. */
+static enum err carry_out(struct judging *g)
+{
+    bool keeps = g->found.verdict == VERDICT_ADMIT || g->found.verdict == VERDICT_WAIT ||
+                 g->found.verdict == VERDICT_CHALLENGE || g->found.verdict == VERDICT_DENY;
+    enum err e = keeps ? fill_job(g->request, &g->notice, &g->facts, &g->found, &g->job) : ERR_OK;
+
+    if (e)
+        return e;
+    note_domain(g);
+    switch (g->found.verdict) {
+    case VERDICT_ADMIT:
+        return keep_job(g->env, &g->facts, &g->job, &g->added);
+    case VERDICT_WAIT:
+    case VERDICT_CHALLENGE:
+        return keep_attempt(g->env, g->request, &g->facts, &g->found, &g->job, &g->added);
+    case VERDICT_DENY:
+        return deny(g->env, &g->facts, &g->found, &g->job, &g->added);
+    default:
+        return ERR_OK;
+    }
+}
+
+static const char *added_text(const struct judging *g)
+{
+    if (g->found.verdict == VERDICT_DENY)
+        return g->facts.tell_denied ? "dropped, the sender is told" : "dropped";
+    if (g->added == JOB_KNOWN_ENDED)
+        return "a stub whose letter was dealt with";
+    if (g->added == JOB_KNOWN)
+        return "a stub seen before";
+    return g->found.verdict == VERDICT_ADMIT ? "a stub" : "a contact attempt";
+}
+
+static struct api_reply conclude(struct judging *g, enum err e)
+{
+    static const char *const status[VERDICT_COUNT] = {[VERDICT_ADMIT] = "accepted",
+                                                      [VERDICT_WAIT] = "held",
+                                                      [VERDICT_CHALLENGE] = "challenged",
+                                                      [VERDICT_DENY] = "denied"};
+    struct api_reply reply;
+    const char *reason = reason_code(g->found.reason);
+    enum err refused = e;
+
+    if (!refused && g->found.verdict == VERDICT_REFUSE)
+        refused = reason_err(g->found.reason);
+    if (refused) {
+        reply = answer_reply_of(refused, e ? NULL : finding_text(&g->found));
+        log_notice(g, true, e ? reason_code(REASON_INTERNAL) : reason,
+                   err_temporary(refused) ? "deferred" : "refused", reply.text);
+    } else if (g->found.verdict == VERDICT_PASS) {
         reply = (struct api_reply){.smtp = 0};
-        log_notice(request, &n, NULL, began, "passed", buf_cstr(&why));
-        goto out;
-    case NOTICE_REFUSE:
-        break;
-    }
-    if (e) {
-        reply = answer_reply_of(e, why.len ? buf_cstr(&why) : NULL);
-        log_notice(request, &n, NULL, began, err_temporary(e) ? "deferred" : "refused", reply.text);
+        log_notice(g, true, reason, "passed", finding_text(&g->found));
     } else {
-        reply = answer_reply_of(ERR_OK, added_text(added));
-        log_notice(request, &n, &j, began, "accepted", reply.text);
+        reply = answer_reply_of(ERR_OK, added_text(g));
+        log_notice(g, true, reason, status[g->found.verdict], reply.text);
     }
-out:
-    job_wipe(&j);
-    notice_wipe(&n);
-    buf_free(&why);
     return reply;
 }
 
-static void answer_notice(const struct env *env, struct http_exchange *x, const struct api_notice *request)
+/* A stub that is none. In observe mode it goes on as ordinary mail. */
+static struct api_reply refuse_unread(struct judging *g, enum err e, const char *why)
 {
-    struct api_reply reply = judge(env, request);
+    struct policy policy;
+    struct address recipient;
+    const struct api_envelope *envelope = &g->request->envelope;
+    struct api_reply reply = answer_reply_of(e, why[0] ? why : NULL);
+    enum reason reason = e == ERR_STUB_MISMATCH  ? REASON_MISMATCH
+                         : e == ERR_STUB_EXPIRED ? REASON_EXPIRED
+                         : e == ERR_TOO_LARGE    ? REASON_TOO_LARGE
+                                                 : REASON_FORM;
 
+    bool observed = envelope->recipient_count == 1 &&
+                    address_parse(span_of(envelope->recipient[0].address), &recipient) == ERR_OK &&
+                    !recipient.null && admission_policy(g->env->admission, &recipient, &policy) == ERR_OK &&
+                    policy.mode == MODE_OBSERVE;
+    log_notice(g, false, reason_code(reason), observed ? "passed" : "refused", reply.text);
+    if (observed)
+        reply = (struct api_reply){.smtp = 0};
+    return reply;
+}
+
+/*
+ * The whole judgement; *reply tells the milter what to say. ERR_WOULD_WAIT when waiting is false and the
+ * cache does not hold all: nothing was done then but that its rate was counted.
+ */
+static enum err judge(const struct env *env, const struct api_notice *request, bool waiting,
+                      struct api_reply *reply)
+{
+    struct buf why;
+    struct judging *g = calloc(1, sizeof *g);
+
+    if (!g)
+        return ERR_NOMEM;
+    g->env = env;
+    g->request = request;
+    g->began_mono_ms = clock_mono_ms();
+    buf_init(&why, WHY_MAX);
+    enum err e = notice_read(request, env->settings->letter_max_bytes, clock_now_s(), &g->notice, &why);
+    if (e) {
+        *reply = refuse_unread(g, e, buf_cstr(&why));
+        e = ERR_OK;
+        goto out;
+    }
+    e = waiting ? ask_waiting(g) : ask(g, DNS_CACHED_ONLY, false);
+    if (!e && g->found.verdict == VERDICT_LATER) {
+        e = ERR_WOULD_WAIT;
+        goto out;
+    }
+    if (!e)
+        e = carry_out(g);
+    if (e == ERR_FORBIDDEN && g->facts.token[0]) {
+        /* Another letter has used the token up meanwhile. */
+        job_wipe(&g->job);
+        g->job = (struct job){.state = JOB_WAITING};
+        e = ask(g, g->facts.deadline_mono_ms, true);
+        if (!e)
+            e = g->found.verdict == VERDICT_LATER ? ERR_BUSY : carry_out(g);
+    }
+    *reply = conclude(g, e);
+    e = ERR_OK;
+out:
+    buf_free(&why);
+    job_wipe(&g->job);
+    notice_wipe(&g->notice);
+    free(g);
+    return e;
+}
+
+static void answer_notice(struct http_exchange *x, enum err e, const struct api_reply *reply)
+{
     KILL_POINT("notice-answer-before");
-    answer_reply(x, &reply);
+    if (e)
+        answer_error(x, e, NULL);
+    else
+        answer_reply(x, reply);
 }
 
 /* On env->notices. */
 static void notice_handle_waiting(void *env, struct http_exchange *x)
 {
     struct api_notice request;
+    struct api_reply reply;
     enum err e = api_notice_parse(http_body(x), &request);
 
     if (e) {
         answer_error(x, e, NULL);
         return;
     }
-    answer_notice(env, x, &request);
+    answer_notice(x, judge(env, &request, true, &reply), &reply);
     api_notice_free(&request);
 }
 
@@ -308,17 +484,17 @@ void notice_handle(void *env_, struct http_exchange *x)
 {
     const struct env *env = env_;
     struct api_notice request;
-    struct address sender;
+    struct api_reply reply;
     enum err e = api_notice_parse(http_body(x), &request);
 
     if (e) {
         answer_error(x, e, NULL);
         return;
     }
-    if (address_parse(span_of(request.envelope.sender), &sender) == ERR_OK && !sender.null &&
-        !designation_is_cached(env, sender.domain))
+    e = judge(env, &request, false, &reply);
+    if (e == ERR_WOULD_WAIT)
         http_move(x, env->notices, notice_handle_waiting);
     else
-        answer_notice(env, x, &request);
+        answer_notice(x, e, &reply);
     api_notice_free(&request);
 }

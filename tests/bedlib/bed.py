@@ -182,6 +182,11 @@ class Bed:
             for zone, address in ((reverse4, site.address), (reverse6, site.address6)):
                 name = ipaddress.ip_address(address).reverse_pointer
                 zones[zone].append(f"{name}. PTR mx.{site.domain}.")
+        # Strangers have reverse DNS too.
+        x4, x6 = self.addresses("x")
+        zones["x.test"] = [f"mx A {x4}", f"mx AAAA {x6}"]
+        for zone, address in ((reverse4, x4), (reverse6, x6)):
+            zones[zone].append(f"{ipaddress.ip_address(address).reverse_pointer}. PTR mx.x.test.")
         return zones
 
     @staticmethod

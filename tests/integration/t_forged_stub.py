@@ -12,8 +12,8 @@ EVIL = "v=restante1; h=pull.evil.test; r=1"
 
 
 def offer(bed, raw, sender="restante+00@evil.test", to="bob@b.test"):
-    """Offers a stub to b from a stranger's address; the answer to the dot."""
-    with Smtp(bed.x, to=bed.b.address) as smtp:
+    """Offers a stub to b, one of a.test's from there, others from a stranger's address; the answer to the dot."""
+    with Smtp(bed.a if sender.endswith("@a.test") else bed.x, to=bed.b.address) as smtp:
         smtp.envelope(sender, [to])
         return smtp.data(raw, *range(200, 600))
 

@@ -133,56 +133,11 @@ static void bad_stubs_say_why(void **state)
     }
 }
 
-static void only_designated_hosts_are_pulled_from(void **state)
-{
-    static const struct {
-        const char *name, *record;
-        enum err lookup;
-        enum notice_verdict want;
-        enum err err;
-    } cases[] = {
-        {"designated", "v=restante1; h=pull.b.test", ERR_OK, NOTICE_PULL, ERR_OK},
-        {"among others", "v=restante1; h=x.b.test,pull.b.test:443; r=1", ERR_OK, NOTICE_PULL, ERR_OK},
-        {"another host", "v=restante1; h=x.b.test", ERR_OK, NOTICE_REFUSE, ERR_NOT_DESIGNATED},
-        {"another port", "v=restante1; h=pull.b.test:8443", ERR_OK, NOTICE_REFUSE, ERR_NOT_DESIGNATED},
-        {"no record", NULL, ERR_OK, NOTICE_REFUSE, ERR_NOT_DESIGNATED},
-        {"testing and designated", "v=restante1; h=pull.b.test; t=y", ERR_OK, NOTICE_PULL, ERR_OK},
-        {"testing, another host", "v=restante1; h=x.b.test; t=y", ERR_OK, NOTICE_PASS, ERR_NOT_DESIGNATED},
-        {"DNS away", NULL, ERR_DNS_TEMPORARY, NOTICE_REFUSE, ERR_DNS_TEMPORARY},
-        {"bogus", NULL, ERR_DNS_BOGUS, NOTICE_REFUSE, ERR_DNS_BOGUS},
-        {"all places taken", NULL, ERR_BUSY, NOTICE_REFUSE, ERR_BUSY},
-    };
-    struct stub stub = good_stub();
-    char *value = value_of(&stub);
-    struct notice n;
-    struct buf why;
-    const struct config_list none = {NULL, 0};
-
-    (void)state;
-    buf_init(&why, 500);
-    assert_int_equal(read_it(value, "restante+00ff@b.test", "alice@a.test", &n, &why), ERR_OK);
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        struct designation d = {.present = false};
-        enum err e = ERR_OK;
-        if (cases[i].record)
-            assert_int_equal(designation_parse(span_of(cases[i].record), "b.test", &d, NULL), ERR_OK);
-        buf_clear(&why);
-        enum notice_verdict got = notice_judge(&n, cases[i].lookup, &d, &none, &e, &why);
-        if (got != cases[i].want || e != cases[i].err)
-            fail_msg("%s: %d %s", cases[i].name, got, err_name(e));
-        assert_int_equal(why.len > 0, e != ERR_OK);
-    }
-    notice_wipe(&n);
-    buf_free(&why);
-    free(value);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stub_must_agree_with_its_envelope),
         cmocka_unit_test(bad_stubs_say_why),
-        cmocka_unit_test(only_designated_hosts_are_pulled_from),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,23 @@
+/*
+ * check_rate.c - how much comes from this sender, before anything is asked for it.
+ */
+#include "admission/checks.h"
+
+#include "admission/rate.h"
+#include "base/clock.h"
+
+enum err check_rate(struct admission *a, struct facts *f, struct finding *out)
+{
+    enum reason reason;
+    const struct rate_subject subject = {.client = &f->client,
+                                         .domain = f->sender.null ? NULL : f->sender.domain,
+                                         .organisation = f->organisation[0] ? f->organisation : NULL,
+                                         .host = f->link_host};
+
+    if (f->replay || f->rate_counted)
+        return ERR_OK;
+    f->rate_counted = true;
+    if (!rate_take(a->rate, &subject, clock_mono_ms(), &reason))
+        finding_set(out, VERDICT_REFUSE, reason, NULL);
+    return ERR_OK;
+}

@@ -1,0 +1,59 @@
+/*
+ * check_rule.c - what the mailbox does with those of whom nothing is known. The last check: it always
+ * decides.
+ */
+#include "admission/checks.h"
+
+static void stub_rule(const struct facts *f, struct finding *out)
+{
+    enum reason stranger = !f->aligned    ? REASON_UNALIGNED
+                           : !f->verified ? REASON_UNVERIFIED
+                                          : REASON_STRANGER;
+
+    if (f->policy.rule == RULE_KNOWN)
+        finding_set(out, VERDICT_WAIT, stranger, NULL);
+    else if (f->young)
+        finding_set(out, VERDICT_WAIT, REASON_YOUNG, NULL);
+    else if (f->policy.rule == RULE_OPEN)
+        finding_set(out, VERDICT_ADMIT, REASON_OPEN, NULL);
+    else if (f->bulk || !f->verified) /* nobody would answer, or somebody who never wrote */
+        finding_set(out, VERDICT_WAIT, stranger, NULL);
+    else
+        finding_set(out, VERDICT_CHALLENGE, REASON_CHALLENGE, NULL);
+}
+
+static enum err legacy_rule(struct admission *a, struct facts *f, struct finding *out)
+{
+    struct finding proof = {.verdict = VERDICT_NEXT};
+
+    if (f->policy.legacy == LEGACY_ACCEPT) {
+        finding_set(out, VERDICT_ADMIT, REASON_LEGACY_ACCEPT, NULL);
+        return ERR_OK;
+    }
+    /* A delivery report is not refused: it may be about a letter of the owner's. */
+    if (f->policy.legacy == LEGACY_REJECT && !f->sender.null) {
+        finding_set(out, VERDICT_REFUSE, REASON_LEGACY_REJECT, NULL);
+        return ERR_OK;
+    }
+    /* What waits is listed with what is proven of it. */
+    enum err e = facts_verify(a, f, &proof);
+    if (e)
+        return e;
+    if (proof.verdict == VERDICT_LATER)
+        *out = proof;
+    else
+        finding_set(out, VERDICT_WAIT, REASON_LEGACY_ATTEMPT, NULL);
+    return ERR_OK;
+}
+
+enum err check_rule(struct admission *a, struct facts *f, struct finding *out)
+{
+    enum err e = facts_policy(a, f);
+
+    if (e)
+        return e;
+    if (f->kind == FACTS_LEGACY)
+        return legacy_rule(a, f, out);
+    stub_rule(f, out);
+    return ERR_OK;
+}
