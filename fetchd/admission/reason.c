@@ -3,6 +3,8 @@
  */
 #include "admission/reason.h"
 
+#include <string.h>
+
 static const struct {
     const char *code, *text;
     enum err err;
@@ -25,4 +27,12 @@ const char *reason_text(enum reason r)
 enum err reason_err(enum reason r)
 {
     return (unsigned)r < REASON_COUNT ? rows[r].err : ERR_INTERNAL;
+}
+
+enum reason reason_of(const char *code)
+{
+    for (unsigned r = 0; r < REASON_COUNT; r++)
+        if (strcmp(rows[r].code, code) == 0)
+            return (enum reason)r;
+    return REASON_NONE;
 }

@@ -75,5 +75,7 @@ enum reason {
 const char *reason_code(enum reason r);
 const char *reason_text(enum reason r);
 enum err reason_err(enum reason r);
+/* The other way round; REASON_NONE for "" and what is no code. */
+enum reason reason_of(const char *code);
 
 #endif

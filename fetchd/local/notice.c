@@ -86,6 +86,14 @@ enum err notice_read(const struct api_notice *request, int64_t letter_max_bytes,
     return e;
 }
 
+enum reason notice_reason(enum err e)
+{
+    return e == ERR_STUB_MISMATCH  ? REASON_MISMATCH
+           : e == ERR_STUB_EXPIRED ? REASON_EXPIRED
+           : e == ERR_TOO_LARGE    ? REASON_TOO_LARGE
+                                   : REASON_FORM;
+}
+
 void notice_facts(const struct api_notice *request, const struct notice *n, struct span *received,
                   struct facts *out)
 {
@@ -394,10 +402,7 @@ static struct api_reply refuse_unread(struct judging *g, enum err e, const char 
     struct address recipient;
     const struct api_envelope *envelope = &g->request->envelope;
     struct api_reply reply = answer_reply_of(e, why[0] ? why : NULL);
-    enum reason reason = e == ERR_STUB_MISMATCH  ? REASON_MISMATCH
-                         : e == ERR_STUB_EXPIRED ? REASON_EXPIRED
-                         : e == ERR_TOO_LARGE    ? REASON_TOO_LARGE
-                                                 : REASON_FORM;
+    enum reason reason = notice_reason(e);
 
     bool observed = envelope->recipient_count == 1 &&
                     address_parse(span_of(envelope->recipient[0].address), &recipient) == ERR_OK &&

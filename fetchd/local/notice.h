@@ -24,6 +24,9 @@ struct notice {
 };
 void notice_wipe(struct notice *n);
 
+/* The reason that an error of notice_read is. */
+enum reason notice_reason(enum err e);
+
 /* The facts of a stub that was read, as far as the caller of admission_judge sets them, but for the deadline.
  * Borrows all of its arguments; received has room for API_RECEIVED_MAX. */
 void notice_facts(const struct api_notice *request, const struct notice *n, struct span *received,

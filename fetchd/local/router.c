@@ -9,6 +9,7 @@
 #include "local/bounce.h"
 #include "local/complain.h"
 #include "local/deposit.h"
+#include "local/explain.h"
 #include "local/notice.h"
 #include "local/planner.h"
 
@@ -47,6 +48,7 @@ static const struct {
     {"GET", API_STATUS_PATH, admin_status, 0, false},
     {"GET", API_TICKETS_PATH, admin_tickets, 0, false},
     {"GET", API_JOBS_PATH, admin_jobs, 0, false},
+    {"POST", API_EXPLAIN_PATH, explain_handle, API_HEAD_MAX, true},
     {"GET", API_COMPLAIN_PATH, complain_show, 0, true},
     {"POST", API_COMPLAIN_PATH, complain_send, 0, true},
     /* clang-format on */

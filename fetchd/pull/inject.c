@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admission/reason.h"
 #include "base/clock.h"
 #include "base/encode.h"
 #include "lifecycle/letterfile.h"
@@ -86,6 +87,29 @@ static void trace_word(struct buf *out, const char *s)
         (void)buf_append_char(out, *s > 0x20 && *s < 0x7f && !strchr("()<>\\\";", *s) ? *s : '?');
 }
 
+/* RFC 8601 2.2. What was admitted for a reason that speaks against it was so in observe mode, or because its
+ * sender's domain is testing. */
+static enum err results(const struct env *env, const struct job *job, const struct claim_outcome *letter,
+                        struct buf *out)
+{
+    enum reason reason = reason_of(job->admission);
+    (void)buf_printf(out, "Authentication-Results: %s;\r\n\trestante=%s", env->settings->authserv_id,
+                     reason_err(reason) == ERR_OK ? "pass" : "fail");
+    if (reason != REASON_NONE)
+        (void)buf_printf(out, " reason=\"%s\"", reason_code(reason));
+    (void)buf_append_str(out, " smtp.mailfrom=");
+    trace_word(out, job->stub_from);
+    (void)buf_append_str(out, "\r\n\tpolicy.host=");
+    trace_word(out, letter->host);
+    struct span method, rest = span_of(job->proof);
+    for (bool more = rest.len > 0; more;) {
+        more = span_cut(rest, ';', &method, &rest);
+        method = span_trim(method);
+        (void)buf_printf(out, ";\r\n\t%.*s", (int)method.len, method.ptr);
+    }
+    return buf_append_str(out, "\r\n");
+}
+
 static enum err trace_fields(const struct env *env, const struct job *job, const struct claim_outcome *letter,
                              struct buf *out)
 {
@@ -100,12 +124,7 @@ static enum err trace_fields(const struct env *env, const struct job *job, const
         (void)buf_append_char(out, *p >= 0x20 && *p < 0x7f && !strchr("()\\", *p) ? *p : '?');
     (void)buf_printf(out, ")\r\n\tby %s (Restante) with RESTANTE id %s\r\n\tfor <%s>; %s\r\n",
                      env->settings->myhostname, id, job->recipient, date);
-    (void)buf_printf(
-        out, "Authentication-Results: %s;\r\n\trestante=pass smtp.mailfrom=", env->settings->authserv_id);
-    trace_word(out, job->stub_from);
-    (void)buf_append_str(out, "\r\n\tpolicy.host=");
-    trace_word(out, letter->host);
-    return buf_append_str(out, "\r\n");
+    return results(env, job, letter, out);
 }
 
 /* How a message without a stub came, when it was kept. */

@@ -523,6 +523,8 @@ static enum err let_go(struct change *c, struct attempt_word *w, const uint8_t i
     /* Nobody is told of a dropped message: there is no ticket to say it to. */
     to = w->admit ? JOB_WAITING : w->told && !r->j.kept ? JOB_REFUSED : JOB_FAILED;
     err = change_job_enter(c, r, to, w->now_s);
+    if (w->admit)
+        store_text(r->j.admission, sizeof r->j.admission, "allowed"); /* the owner's word is its reason now */
     if (err == ERR_OK && !w->admit) {
         store_text(r->j.reason, sizeof r->j.reason, w->reason);
         store_text(r->j.text, sizeof r->j.text, w->text);
