@@ -28,7 +28,8 @@ def point(url):
 
 
 class CrlServer:
-    """An HTTP server at x, port 80, under a name of its own: .files[path] = bytes, or a number (an answer without a body).
+    """An HTTP server at x, port 80, under a name of its own: .files[path] = bytes, a number (an answer without a body), or an
+    Event (nothing until it is set).
     .asked: the paths that were asked for. .zone: records beside its own. A context manager."""
 
     def __init__(self, bed, *records):
@@ -41,6 +42,9 @@ class CrlServer:
             def do_GET(self):
                 outer.asked.append(self.path)
                 found = outer.files.get(self.path, 404)
+                if isinstance(found, threading.Event):
+                    found.wait(60)
+                    found = 503
                 self.send_response(200 if isinstance(found, bytes) else found)
                 if found == 302:
                     self.send_header("Location", f"http://{outer.host}/good.crl")

@@ -3,6 +3,7 @@ the handshake and no HTTP/2 frame that bears a request."""
 
 import contextlib
 import re
+import threading
 
 from bedlib.run import wait_for
 from certificates import DAY, LONG, CrlServer, Stapling, ocsp_answer, point
@@ -130,6 +131,34 @@ def test_soft(bed):
         log.wait(r"revocation is soft: no usable CRL: HTTP status 404")
         log.wait(r"revocation is soft: the certificate names no CRL")
         equal(len(box.new()), 3, "letters")
+
+
+def test_slow_list(bed):
+    """A CRL server that hangs: others' letters come at once meanwhile, its own are tried again, and fetchd ends without waiting
+    for it."""
+    box, over = Box(bed.b, "bob"), threading.Event()
+    with CrlServer(bed) as crls, configured(bed.b, crl_timeout="4s", **TRIED), contextlib.ExitStack() as stack:
+        named = [Evil(bed, certificate={"end": LONG, "extensions": point(crls.url(path))}) for path in (
+            "/slow1.crl", "/slow2.crl", "/slow3.crl", "/good.crl")]
+        crls.publish("/good.crl")
+        crls.files |= {f"/slow{n}.crl": over for n in (1, 2, 3)}
+        stack.callback(over.set)
+        for host in (*named, honest := Evil(bed)):
+            stack.enter_context(host)
+        slow = [host.ticket().offer() for host in named[:3]]
+        wait_for("lists to be asked for", lambda: len(crls.asked) >= 2, 10, 0.02)
+        honest.ticket().offer().wait_job("acked", timeout=3)
+        named[3].ticket().offer().wait_job("acked", timeout=15)
+        refuses(named[0], slow[0], "no usable CRL: .*[Tt]imed out", "slow CRL")
+        for host, ticket in zip(named, slow):
+            equal(ticket.claims, [], "claims")
+            equal(host.seen(), [], "requests")
+        equal(len(box.new()), 2, "letters")
+        before = len(crls.asked)
+        bed.b.daemons.configure(crl_timeout="60s", **TRIED)
+        bed.b.daemons.restart("fetchd")
+        wait_for("lists to be asked for again", lambda: len(crls.asked) > before, 10, 0.02)
+        check(not bed.b.daemons.stop_one("fetchd"), "fetchd had to be killed")
 
 
 def test_revoked_later(bed):
