@@ -49,7 +49,7 @@ static enum err borrow_notice(const struct message *m, struct api_notice *out)
 }
 
 enum inbound_fate inbound_notice(struct local_client *fetchd, const struct message *m,
-                                 local_progress progress, void *arg, struct api_reply *refusal)
+                                 struct api_reply *refusal)
 {
     struct api_notice notice;
     struct api_reply said = {0};
@@ -69,7 +69,7 @@ enum inbound_fate inbound_notice(struct local_client *fetchd, const struct messa
         goto out;
     }
     if (!e)
-        e = local_call(fetchd, "POST", API_NOTICE_PATH, buf_span(&request), progress, arg, &status, &answer);
+        e = local_call(fetchd, "POST", API_NOTICE_PATH, buf_span(&request), NULL, NULL, &status, &answer);
     if (e) {
         log_warning("notice: %s", err_text(e));
         goto out;

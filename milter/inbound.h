@@ -17,8 +17,8 @@ enum inbound_fate {
     INBOUND_REFUSED /* *refusal is set, and the stub stays with the client */
 };
 
-/* The message has a stub field and exactly one recipient. progress is called while waiting. */
+/* The message has a stub field and exactly one recipient. */
 enum inbound_fate inbound_notice(struct local_client *fetchd, const struct message *m,
-                                 local_progress progress, void *arg, struct api_reply *refusal);
+                                 struct api_reply *refusal);
 
 #endif

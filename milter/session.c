@@ -4,11 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/kill.h"
 #include "base/log.h"
+#include "mail/stub.h"
 #include "milter/inbound.h"
 #include "milter/reply.h"
 #include "milter/session.h"
@@ -18,7 +20,7 @@ enum state {
     STATE_IDLE,    /* between messages */
     STATE_COLLECT, /* envelope and header are being shown */
     STATE_LETTER,  /* the letter is streaming to fetchd */
-    STATE_STUB,    /* a stub for us: fetchd is told at its end */
+    STATE_STUB,    /* a stub for us: fetchd is being told */
     STATE_DROP,    /* some recipients are to be dropped at its end, nothing streams */
     STATE_REMOVAL, /* recipients are being removed from the envelope; what fetchd took is durable */
     STATE_COUNT
@@ -321,13 +323,43 @@ static enum session_step follow_plan(struct session *s, const struct api_plan_an
     case API_LETTER:
     case API_LEGACY:
         return follow_verdicts(s, answer);
-    case API_STUB:
-        if (!s->message.has_stub || s->message.plan.envelope.recipient_count != 1)
-            break;
-        enter(s, STATE_STUB);
-        return SESSION_CONTINUE;
+    case API_STUB: /* what is one plainly, fetchd was told at once; it refuses all others */
+        break;
     }
     return refuse_unavailable(s);
+}
+
+/* One stub field, one recipient, of an enabled domain: nothing that a plan could say of it. */
+static bool is_plain_stub(const struct session *s)
+{
+    const struct api_plan *plan = &s->message.plan;
+    size_t fields = 0;
+    for (size_t i = 0; i < plan->field_count; i++)
+        fields += strcasecmp(plan->field[i].name, STUB_FIELD_NAME) == 0;
+    return fields == 1 && s->message.recipients_given == 1 && plan->envelope.recipient_count == 1 &&
+           message_recipient_enabled(&s->message, &s->enabled) && !may_submit(s);
+}
+
+/* The body is of no interest: a sentence for people. */
+static enum session_step tell_of_stub(struct session *s)
+{
+    struct api_reply why;
+    enum session_step step = SESSION_DISCARD;
+
+    enter(s, STATE_STUB);
+    switch (inbound_notice(s->site->fetchd, &s->message, &why)) {
+    case INBOUND_KEPT:
+        summarise(s, "accepted", "stub handed to fetchd");
+        break;
+    case INBOUND_PASSES:
+        summarise(s, "passed", "stub goes on as ordinary mail");
+        step = SESSION_PASS;
+        break;
+    case INBOUND_REFUSED:
+        return refuse(s, &why);
+    }
+    forget(s);
+    return step;
 }
 
 enum session_step session_header_end(struct session *s)
@@ -353,6 +385,8 @@ enum session_step session_header_end(struct session *s)
         reply_set(&why, 554, "5.5.3", "more than %d recipients", API_RECIPIENTS_MAX);
         return refuse(s, &why);
     }
+    if (concern == CONCERN_STUB && is_plain_stub(s))
+        return tell_of_stub(s);
     step = ask(s, &answer, &why) ? follow_plan(s, &answer) : refuse(s, &why);
     api_plan_answer_free(&answer);
     return step;
@@ -365,26 +399,6 @@ enum session_step session_body(struct session *s, const void *data, size_t len)
     s->message.body_bytes += len;
     upload_body(&s->upload, data, len);
     return s->upload.stream ? SESSION_CONTINUE : SESSION_SKIP;
-}
-
-static enum session_step finish_stub(struct session *s, local_progress progress, void *arg)
-{
-    struct api_reply why;
-    enum session_step step = SESSION_DISCARD;
-
-    switch (inbound_notice(s->site->fetchd, &s->message, progress, arg, &why)) {
-    case INBOUND_KEPT:
-        summarise(s, "accepted", "stub handed to fetchd");
-        break;
-    case INBOUND_PASSES:
-        summarise(s, "passed", "stub goes on as ordinary mail");
-        step = SESSION_PASS;
-        break;
-    case INBOUND_REFUSED:
-        return refuse(s, &why);
-    }
-    forget(s);
-    return step;
 }
 
 enum session_step session_message_end(struct session *s, local_progress progress, void *arg)
@@ -400,8 +414,6 @@ enum session_step session_message_end(struct session *s, local_progress progress
     case STATE_DROP:
         enter(s, STATE_REMOVAL);
         return SESSION_CONTINUE;
-    case STATE_STUB:
-        return finish_stub(s, progress, arg);
     default:
         /* An end without an end of the header: nobody was asked. */
         return refuse_unavailable(s);

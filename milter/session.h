@@ -14,6 +14,10 @@
  * legacy_asked says no, every message from other clients with a recipient in an enabled domain: its mailbox
  * may not want mail from strangers. All else cannot concern us and is accepted without a word. If fetchd does
  * not answer where it is asked, the message is refused for now (451 4.3.2).
+ *
+ * Of a stub that comes from outside for one recipient in an enabled domain a plan could say nothing new:
+ * fetchd gets the notice itself, at the end of the header. So a flood of forged ones costs one call each, and
+ * the MTA need not show us the body. (The MTA has the whole message by then: what fetchd keeps is accepted.)
  */
 #ifndef MILTER_SESSION_H
 #define MILTER_SESSION_H

@@ -32,7 +32,7 @@ def test_stub_is_discarded_when_kept(bed):
     with Milter() as milter, milter.session(host="mx.b.test", address="192.0.2.25", helo="mx.b.test") as mta:
         stubs(milter)
         end = give(mta)
-        equal((end.kind, end.stage, end.deleted), ("discard", "E", []))
+        equal((end.kind, end.stage, end.deleted), ("discard", "N", []))
         notice = milter.fetchd.notices[0]
         equal(raw_value(notice["stub"]), VALUE)
         equal(raw_value(notice["from"]), b" Bob <bob@b.test>")
