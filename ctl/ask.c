@@ -65,7 +65,7 @@ static void read_refusal(struct ask *a, int status)
 {
     struct api_reply reply;
 
-    a->err = status == 403 ? ERR_FORBIDDEN : status / 100 == 5 ? ERR_UNAVAILABLE : ERR_SYNTAX;
+    a->err = status == 403 ? ERR_FORBIDDEN : status == 503 || status == 504 ? ERR_UNAVAILABLE : ERR_SYNTAX;
     if (api_reply_parse(buf_span(&a->json), &reply) == ERR_OK)
         buf_append_str(&a->why, reply.text);
     else

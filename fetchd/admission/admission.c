@@ -128,7 +128,7 @@ static void fill_in(struct policy *p, const struct policy *outer)
     }
 }
 
-static struct policy site_policy(const struct settings *s)
+struct policy admission_site_policy(const struct settings *s)
 {
     /* The settings' choices stand in the order of the enums, which begin with _DEFAULT. */
     return (struct policy){.rule = (enum policy_rule)(s->admission + 1),
@@ -143,7 +143,7 @@ enum err admission_policy(struct admission *a, const struct address *recipient, 
 {
     char mailbox[ADDRESS_TEXT_MAX], detail[POLICY_TOKEN_MAX + 1];
     struct policy own = {.rule = RULE_DEFAULT}, domain = {.rule = RULE_DEFAULT};
-    const struct policy site = site_policy(a->env->settings);
+    const struct policy site = admission_site_policy(a->env->settings);
 
     admission_mailbox(a, recipient, mailbox, detail);
     const char *at = strrchr(mailbox, '@');

@@ -25,6 +25,7 @@
 #include "store/policy.h"
 
 struct env;
+struct settings;
 struct admission;
 
 enum verdict {
@@ -132,6 +133,8 @@ enum err admission_judge(struct admission *a, struct facts *f,
 /* The policy in force of a mailbox: its own, else its domain's, else the site's. No member is _DEFAULT
  * afterwards. */
 enum err admission_policy(struct admission *a, const struct address *recipient, struct policy *out);
+/* The site's own: what restante.conf says. Pure. */
+struct policy admission_site_policy(const struct settings *s);
 /* "bob@b.test" and "token" of bob+token@b.test with the configured separators; detail "" when there is none,
  * when it is too long, or no token's text. Pure but for the settings. */
 void admission_mailbox(const struct admission *a, const struct address *recipient,

@@ -5,11 +5,14 @@
 
 #include <string.h>
 
+#include "admission/admission.h"
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/log.h"
 #include "base/when.h"
+#include "env/site.h"
 #include "local/answer.h"
+#include "settings/settings.h"
 
 #define JSON_MAX (256 * 1024 * 1024)
 #define PARAMETER_MAX 4096
@@ -137,6 +140,30 @@ void question_text(struct question *q, const char *name, char *out, size_t max)
         question_fail(q, ERR_TOO_LARGE, "%s: at most %zu bytes", name, max);
     else if (len)
         memcpy(out, text, len + 1);
+}
+
+void question_mailbox(struct question *q, const char *text, char out[ADDRESS_TEXT_MAX],
+                      struct address *address)
+{
+    char detail[POLICY_TOKEN_MAX + 1], whole[ADDRESS_TEXT_MAX];
+
+    out[0] = '\0';
+    if (q->err)
+        return;
+    if (address_parse(span_of(text), address) || address->null) {
+        question_fail(q, ERR_ADDRESS, "%s is no mailbox: local@domain", text);
+        return;
+    }
+    admission_mailbox(q->env->admission, address, out, detail);
+    address_key(address, whole);
+    if (strcmp(whole, out) != 0)
+        question_fail(q, ERR_ADDRESS, "%s: a mailbox is named without a token or other detail (%s)", text,
+                      out);
+    else if (!access_to_mailbox(&q->who, out))
+        question_forbid(q, out);
+    else if (q->env->site->local_count && !site_is_local(q->env->site, address->domain))
+        question_fail(q, ERR_NOT_FOUND, "%s is no mailbox of this site: %s is not in local_domains", text,
+                      address->domain);
 }
 
 bool question_rows(struct question *q, const char *name)

@@ -44,6 +44,9 @@ uint64_t question_number(struct question *q, const char *name, uint64_t min, uin
 int64_t question_until(struct question *q, int64_t now_s);
 /* Text of at most max bytes for a record; "" when absent. */
 void question_text(struct question *q, const char *name, char *out, size_t max);
+/* A mailbox of this site that the asker may see and change, in normal form without detail. */
+void question_mailbox(struct question *q, const char *text, char out[ADDRESS_TEXT_MAX],
+                      struct address *address);
 /* The list to fill. False when there is a mistake already. */
 bool question_rows(struct question *q, const char *name);
 

@@ -5,6 +5,9 @@
 
 #include "env/env.h"
 #include "local/admin.h"
+#include "local/admin_policy.h"
+#include "local/admin_senders.h"
+#include "local/admin_tokens.h"
 #include "local/api.h"
 #include "local/bounce.h"
 #include "local/complain.h"
@@ -48,6 +51,16 @@ static const struct {
     {"GET", API_STATUS_PATH, admin_status, 0, false},
     {"GET", API_TICKETS_PATH, admin_tickets, 0, false},
     {"GET", API_JOBS_PATH, admin_jobs, 0, false},
+    {"GET", API_ATTEMPTS_PATH, admin_attempts, 0, false},
+    {"GET", API_RULES_PATH, admin_rules, 0, false},
+    {"POST", API_ALLOW_PATH, admin_allow, 0, false},
+    {"POST", API_DENY_PATH, admin_deny, 0, false},
+    {"POST", API_FORGET_PATH, admin_forget, 0, false},
+    {"GET", API_POLICY_PATH, admin_policy_show, 0, false},
+    {"POST", API_POLICY_PATH, admin_policy_set, 0, false},
+    {"GET", API_TOKENS_PATH, admin_tokens, 0, false},
+    {"POST", API_TOKENS_PATH, admin_token_add, 0, false},
+    {"POST", API_REVOKE_PATH, admin_revoke, 0, false},
     {"POST", API_EXPLAIN_PATH, explain_handle, API_HEAD_MAX, true},
     {"GET", API_COMPLAIN_PATH, complain_show, 0, true},
     {"POST", API_COMPLAIN_PATH, complain_send, 0, true},
