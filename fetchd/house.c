@@ -194,7 +194,8 @@ static enum err open_server(struct house *h, struct buf *why)
     if ((e = pool_create("work", (unsigned)s->work_threads, QUEUE_MAX, &h->env.work)) ||
         (e = pool_create("lookup", (unsigned)s->lookup_threads, QUEUE_MAX, &h->env.lookup)) ||
         (e = pool_create("notices", GATE_THREADS, QUEUE_MAX, &h->env.notices)) ||
-        (e = pool_create("serve", (unsigned)s->work_threads, QUEUE_MAX, &h->env.serve)))
+        (e = pool_create("serve", (unsigned)s->work_threads, QUEUE_MAX, &h->env.serve)) ||
+        (e = pool_create("quick", (unsigned)s->http_threads, QUEUE_MAX, &h->env.quick)))
         return e;
     const struct http_options options = {
         .threads = (unsigned)s->http_threads, .pool = h->env.work, .env = &h->env};
@@ -405,6 +406,7 @@ void house_close(struct house *h)
     pool_free(h->env.notices);
     pool_free(h->env.work);
     pool_free(h->env.serve);
+    pool_free(h->env.quick);
     http_server_free(h->server);
     public_free(h->env.public);
     claim_client_free(h->env.claim);

@@ -38,6 +38,7 @@ struct env {
     struct pool *notices; /* arriving stubs that wait on DNS: one thread for each place at the gate and more,
                              so that strangers never keep our own work waiting */
     struct pool *serve; /* what pullers ask: it waits on their DNS, and must not keep our own mail waiting */
+    struct pool *quick; /* what pullers ask, as far as it waits for nothing: few threads do for many */
     const struct routes *routes;
     struct gate *gate;
     struct puller *puller;

@@ -122,10 +122,13 @@ static void exchange_free(struct http_exchange *x)
 static void run_handler(void *arg)
 {
     struct http_exchange *x = arg;
+    bool held = false;
 
+    x->held = &held;
     if (!atomic_load(&x->gone)) /* nobody waits for the answer of what has not begun */
         x->handler(x->connection->loop->env, x);
-    loop_post(x->connection->loop, x);
+    if (!held) /* else x may be back already, and freed */
+        loop_post(x->connection->loop, x);
 }
 
 static void run_ending(void *arg)
@@ -548,6 +551,16 @@ void http_move(struct http_exchange *x, struct pool *pool, http_handler handler)
     x->pool = pool;
     x->handler = handler;
     x->moved = true;
+}
+
+void http_hold(struct http_exchange *x)
+{
+    *x->held = true;
+}
+
+void http_resume(struct http_exchange *x)
+{
+    loop_post(x->connection->loop, x);
 }
 
 void http_collect(struct http_exchange *x, size_t body_max_bytes, http_handler handler)

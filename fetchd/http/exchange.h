@@ -61,6 +61,7 @@ struct http_exchange {
     void *sent_arg;
     struct exchange_field *field;
     bool moved;            /* the handler goes on in another pool */
+    bool *held;            /* of the pool's thread that runs the handler: it returns, and x stays away */
     bool answered, broken; /* broken: a field that may not go out */
     int status;
     enum answer_kind kind;

@@ -114,6 +114,11 @@ void http_move(struct http_exchange *x, struct pool *pool, http_handler handler)
 struct span http_body(const struct http_exchange *x); /* what waits (stream) or the whole body (collect) */
 void http_body_consume(struct http_exchange *x, size_t n); /* stream: gives the window back to the sender */
 bool http_body_ended(const struct http_exchange *x); /* END_STREAM seen: http_body() is all that is left */
+/* As a handler's last act, before it hands x on to whoever calls http_resume(x), once, from any thread: until
+ * then the handler counts as running, and x belongs to the one who has it, who answers before he resumes.
+ * The callers touch x no more after handing it on and after http_resume. */
+void http_hold(struct http_exchange *x);
+void http_resume(struct http_exchange *x);
 /* State of the handler between calls; release(state) runs on a pool thread when the exchange ends, answered
  * or not. */
 void http_set_state(struct http_exchange *x, void *state, void (*release)(void *state));

@@ -34,20 +34,27 @@ static void refuse(struct visit *v, enum err e, const struct ticket *t)
         visit_refuse(v, e, 0);
 }
 
-void confirm_ack(struct visit *v)
+bool confirm_ack(struct visit *v)
 {
     uint8_t digest[SEAL_DIGEST_BYTES];
-    struct ticket t = v->ticket;
     if (visit_bytes_field(v, FIELD_DIGEST, digest, sizeof digest) != ERR_OK) {
         visit_refuse(v, ERR_SYNTAX, 0);
+        return false;
+    }
+    v->claimed.ticket = v->ticket;
+    v->said = store_ack_begin(v->env->store, v->key, digest, v->now_s, &v->claimed.ticket);
+    return true;
+}
+
+void confirm_acked(struct visit *v)
+{
+    const struct ticket *t = &v->claimed.ticket;
+    KILL_POINT("ack-commit-after");
+    if (v->said != ERR_OK) {
+        refuse(v, v->said, t);
         return;
     }
-    enum err e = store_ack(v->env->store, v->key, digest, v->now_s, &t);
-    if (e != ERR_OK) {
-        refuse(v, e, &t);
-        return;
-    }
-    changed(v, &t, "delivered", "acknowledged");
+    changed(v, t, "delivered", "acknowledged");
     KILL_POINT("ack-answer-before");
     http_answer(v->x, 204);
     KILL_POINT("ack-answer-after");

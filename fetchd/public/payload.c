@@ -119,19 +119,14 @@ static enum err range_parse(struct span field, uint64_t size, struct range *out)
     return ERR_OK;
 }
 
-/* Sends the sealed bytes, or a range of them. Answers in every case. */
+/* Sends the sealed bytes of v->body, or a range of them. Answers in every case. */
 static void answer_body(struct visit *v, const struct ticket *t, const struct range *range)
 {
-    struct store_body body;
+    struct store_body *body = &v->body;
     int status = range->partial ? 206 : 200;
     uint64_t length = range->last - range->first + 1;
     struct sending *s = malloc(sizeof *s);
-    enum err e = s ? store_body_open(v->env->store, t, &body) : ERR_NOMEM;
-    if (e == ERR_OK) {
-        e = leases_body_begin(v->env->public->leases, t->key);
-        if (e != ERR_OK)
-            store_body_close(&body);
-    }
+    enum err e = s ? leases_body_begin(v->env->public->leases, t->key) : ERR_NOMEM;
     if (e != ERR_OK) {
         free(s);
         visit_refuse(v, e, 0);
@@ -143,20 +138,19 @@ static void answer_body(struct visit *v, const struct ticket *t, const struct ra
     if (range->partial) {
         char text[80];
         snprintf(text, sizeof text, "bytes %llu-%llu/%llu", (unsigned long long)range->first,
-                 (unsigned long long)range->last, (unsigned long long)body.size);
+                 (unsigned long long)range->last, (unsigned long long)body->size);
         http_set_field(v->x, FIELD_CONTENT_RANGE, text);
     }
     KILL_POINT("claim-answer-before");
-    if (body.fd >= 0) {
-        int fd = body.fd;
-        body.fd = -1;
+    if (body->fd >= 0) {
+        int fd = body->fd;
+        body->fd = -1;
         http_answer_file(v->x, status, fd, range->first, length);
     } else {
-        buf_consume(&body.bytes, (size_t)range->first);
-        body.bytes.len = (size_t)length;
-        http_answer_bytes(v->x, status, &body.bytes);
+        buf_consume(&body->bytes, (size_t)range->first);
+        body->bytes.len = (size_t)length;
+        http_answer_bytes(v->x, status, &body->bytes);
     }
-    store_body_close(&body);
     KILL_POINT("claim-answer-after");
 }
 
@@ -185,12 +179,10 @@ static void refuse_claim(struct visit *v, enum err e, const struct store_claimed
         visit_refuse(v, e, claimed->retry_after_s);
 }
 
-void payload_claim(struct visit *v)
+bool payload_claim(struct visit *v)
 {
     struct store_claim c;
-    struct store_claimed claimed = {0};
     struct buf sender, recipient, from;
-    char etag[ETAG_MAX], wrap[ENCODE_B64_LEN(SEAL_WRAP_BYTES) + 1], url_path[TICKET_URL_MAX + 1];
 
     claim_init(v, &c);
     buf_init(&sender, STORE_ADDRESS_MAX - 1);
@@ -205,24 +197,39 @@ void payload_claim(struct visit *v)
         e = visit_text_field(v, FIELD_FROM, &from);
     if (e != ERR_OK) {
         visit_refuse(v, e == ERR_TOO_LARGE ? ERR_CLAIM_MISMATCH : ERR_SYNTAX, 0);
-        goto out;
+    } else {
+        c.sender = buf_cstr(&sender);
+        c.recipient = buf_cstr(&recipient);
+        c.from = buf_cstr(&from);
+        v->said = store_claim_begin(v->env->store, &c, &v->claimed);
+        /* Reading may wait for the disk, as the second half may not. */
+        if (v->said == ERR_OK)
+            v->said = store_body_open(v->env->store, &v->claimed.ticket, &v->body);
     }
-    c.sender = buf_cstr(&sender);
-    c.recipient = buf_cstr(&recipient);
-    c.from = buf_cstr(&from);
-    e = store_claim(v->env->store, &c, &claimed);
-    if (e != ERR_OK) {
-        if (e == ERR_CLAIM_MISMATCH)
-            visit_log(v, &v->ticket, "rejected", err_text(e));
-        refuse_claim(v, e, &claimed);
-        goto out;
+    buf_free(&sender);
+    buf_free(&recipient);
+    buf_free(&from);
+    return e == ERR_OK;
+}
+
+void payload_claimed(struct visit *v)
+{
+    const struct ticket *t = &v->claimed.ticket;
+    char etag[ETAG_MAX], wrap[ENCODE_B64_LEN(SEAL_WRAP_BYTES) + 1], url_path[TICKET_URL_MAX + 1];
+
+    KILL_POINT("claim-commit-after");
+    if (v->said != ERR_OK) {
+        if (v->said == ERR_CLAIM_MISMATCH)
+            visit_log(v, &v->ticket, "rejected", err_text(v->said));
+        refuse_claim(v, v->said, &v->claimed);
+        return;
     }
-    const struct ticket *t = &claimed.ticket;
-    encode_b64url(claimed.wrap, sizeof claimed.wrap, wrap);
+    encode_b64url(v->claimed.wrap, sizeof v->claimed.wrap, wrap);
     etag_of(t, etag);
     struct span path = http_path(v->x);
     snprintf(url_path, sizeof url_path, "%.*s", (int)(path.len - strlen("/claim")), path.ptr);
     http_set_field(v->x, FIELD_WRAP, wrap);
+    secret_wipe(wrap, sizeof wrap);
     http_set_field(v->x, FIELD_ETAG, etag);
     http_set_field(v->x, FIELD_CONTENT_LOCATION, url_path);
     http_set_field(v->x, "content-type", FIELD_CONTENT_TYPE_SEALED);
@@ -232,16 +239,10 @@ void payload_claim(struct visit *v)
     if (text_field(v->x, FIELD_SENDER, t->sender) != ERR_OK ||
         text_field(v->x, FIELD_RECIPIENT, t->recipient) != ERR_OK) {
         visit_refuse(v, ERR_NOMEM, 0);
-        goto out;
+        return;
     }
-    visit_log(v, t, claimed.renewed ? "leased-again" : "leased", "collected");
+    visit_log(v, t, v->claimed.renewed ? "leased-again" : "leased", "collected");
     answer_body(v, t, &(struct range){false, 0, t->sealed_bytes - 1});
-out:
-    secret_wipe(claimed.wrap, sizeof claimed.wrap);
-    secret_wipe(wrap, sizeof wrap);
-    buf_free(&sender);
-    buf_free(&recipient);
-    buf_free(&from);
 }
 
 void payload_resume(struct visit *v)
@@ -279,7 +280,11 @@ void payload_resume(struct visit *v)
         http_answer(v->x, 416);
         return;
     }
-    answer_body(v, t, &range);
+    e = store_body_open(v->env->store, t, &v->body);
+    if (e == ERR_OK)
+        answer_body(v, t, &range);
+    else
+        visit_refuse(v, e, 0);
 }
 
 void payload_head(struct visit *v)

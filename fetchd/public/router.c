@@ -3,6 +3,7 @@
  */
 #include "public/public.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,13 +13,17 @@
 
 #define BODY_MAX 0 /* every request says all in its head */
 
-static const struct {
+static const struct visit_request {
     const char *method, *verb;
+    bool (*say)(struct visit *v); /* the first half, where there are two */
     void (*answer)(struct visit *v);
 } requests[] = {
-    {"POST", VERB_CLAIM, payload_claim}, {"GET", "", payload_resume},
-    {"HEAD", "", payload_head},          {"POST", VERB_ACK, confirm_ack},
-    {"POST", VERB_NACK, confirm_nack},   {"POST", VERB_STATUS, confirm_status},
+    {"POST", VERB_CLAIM, payload_claim, payload_claimed},
+    {"GET", "", NULL, payload_resume},
+    {"HEAD", "", NULL, payload_head},
+    {"POST", VERB_ACK, confirm_ack, confirm_acked},
+    {"POST", VERB_NACK, NULL, confirm_nack},
+    {"POST", VERB_STATUS, NULL, confirm_status},
 };
 #define REQUEST_COUNT (sizeof requests / sizeof *requests)
 
@@ -55,14 +60,58 @@ static size_t request_of(struct span method, struct span verb)
     return i;
 }
 
-static void serve(void *env, struct http_exchange *x)
+static void visit_free(struct visit *v)
 {
-    struct visit v;
-    if (visit_begin(&v, env, x)) {
-        size_t i = request_of(http_method(x), v.verb);
-        requests[i].answer(&v);
+    visit_end(v);
+    free(v);
+}
+
+/* Many of these share one sync and one change of threads: see store_when_durable. */
+static void answer_durable(struct store_later *durable, enum err e)
+{
+    struct visit *v = (struct visit *)((char *)durable - offsetof(struct visit, durable));
+    struct http_exchange *x = v->x;
+    if (e == ERR_OK)
+        v->request->answer(v);
+    else
+        visit_refuse(v, e, 0);
+    visit_free(v);
+    http_resume(x);
+}
+
+/* False: this needs a thread that may wait; nothing has happened. */
+static bool serve(const struct env *env, struct http_exchange *x, bool may_wait)
+{
+    struct visit *v = malloc(sizeof *v);
+    if (!v) {
+        http_answer(x, err_info(ERR_NOMEM)->http);
+        return true;
     }
-    visit_end(&v);
+    enum err e = visit_begin(v, env, x, may_wait);
+    if (e == ERR_OK) {
+        v->request = &requests[request_of(http_method(x), v->verb)];
+        if (v->request->say && v->request->say(v)) {
+            http_hold(x);
+            v->durable.then = answer_durable;
+            store_when_durable(env->store, &v->durable);
+            return true;
+        }
+        if (!v->request->say)
+            v->request->answer(v);
+    }
+    visit_free(v);
+    return e != ERR_WOULD_WAIT;
+}
+
+static void serve_waiting(void *env, struct http_exchange *x)
+{
+    (void)serve(env, x, true);
+}
+
+static void serve_quickly(void *env, struct http_exchange *x)
+{
+    if (!serve(env, x, false))
+        http_move(x, ((const struct env *)env)->serve, serve_waiting);
 }
 
 void public_router(void *env, struct http_exchange *x)
@@ -86,6 +135,8 @@ void public_router(void *env, struct http_exchange *x)
         http_answer(x, 401);
         return;
     }
-    http_use_pool(x, ((const struct env *)env)->serve);
-    http_collect(x, BODY_MAX, serve);
+    /* Without two halves it waits for the disk. */
+    bool quick = requests[request_of(http_method(x), verb)].say != NULL;
+    http_use_pool(x, quick ? ((const struct env *)env)->quick : ((const struct env *)env)->serve);
+    http_collect(x, BODY_MAX, quick ? serve_quickly : serve_waiting);
 }

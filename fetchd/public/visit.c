@@ -13,6 +13,7 @@
 #include "base/secret.h"
 #include "claim/trust.h"
 #include "dns/designation.h"
+#include "dns/resolver.h"
 #include "lifecycle/story.h"
 #include "mail/address.h"
 #include "public/public.h"
@@ -128,12 +129,13 @@ static enum err not_revoked(const struct visit *v)
     return e == ERR_CERT_REVOKED ? ERR_FORBIDDEN : e;
 }
 
-/* ERR_OK, ERR_FORBIDDEN, or ERR_DNS_TEMPORARY or ERR_REVOCATION_UNKNOWN while it cannot be told. */
-static enum err designated(struct visit *v)
+/* ERR_OK, ERR_FORBIDDEN, or ERR_DNS_TEMPORARY or ERR_REVOCATION_UNKNOWN while it cannot be told;
+ * ERR_WOULD_WAIT unless may_wait. */
+static enum err designated(struct visit *v, bool may_wait)
 {
     struct address recipient;
     bool yes = false;
-    int64_t deadline = clock_mono_ms() + PULLER_LOOKUP_MS;
+    int64_t deadline = may_wait ? clock_mono_ms() + PULLER_LOOKUP_MS : DNS_CACHED_ONLY;
     if (address_parse(span_of(v->ticket.recipient), &recipient) != ERR_OK)
         return ERR_FORBIDDEN;
     if (is_pickup(v->env->settings, recipient.domain))
@@ -142,6 +144,8 @@ static enum err designated(struct visit *v)
         designation_is_puller(v->env->resolver, recipient.domain, &http_peer(v->x)->addr, deadline, &yes);
     if (by_address == ERR_OK && yes)
         return ERR_OK;
+    if (!may_wait)
+        return ERR_WOULD_WAIT;
     enum err by_name =
         designation_puller_names(v->env->resolver, recipient.domain, deadline, certificate_names, v, &yes);
     if (by_name == ERR_OK && yes)
@@ -151,10 +155,11 @@ static enum err designated(struct visit *v)
     return ERR_FORBIDDEN;
 }
 
-bool visit_begin(struct visit *v, const struct env *env, struct http_exchange *x)
+enum err visit_begin(struct visit *v, const struct env *env, struct http_exchange *x, bool may_wait)
 {
     int64_t wait_s = 0;
     memset(v, 0, sizeof *v);
+    v->body.fd = -1;
     v->env = env;
     v->x = x;
     v->now_s = clock_now_s();
@@ -163,7 +168,7 @@ bool visit_begin(struct visit *v, const struct env *env, struct http_exchange *x
 
     if (throttle_closed(env->public->throttle, from, v->now_s, &wait_s)) {
         visit_refuse(v, ERR_RATE, wait_s);
-        return false;
+        return ERR_RATE;
     }
     enum err e = keys_match(v);
     if (e == ERR_OK)
@@ -171,17 +176,19 @@ bool visit_begin(struct visit *v, const struct env *env, struct http_exchange *x
     if (e == ERR_NOT_FOUND)
         throttle_count(env->public->throttle, from, v->now_s);
     if (e == ERR_OK)
-        e = designated(v);
+        e = designated(v, may_wait);
+    if (e == ERR_WOULD_WAIT)
+        return e;
     if (e == ERR_FORBIDDEN)
         visit_log(v, &v->ticket, "rejected", "not a designated puller of the recipient's domain");
-    if (e != ERR_OK) {
+    if (e != ERR_OK)
         visit_refuse(v, e, 0);
-        return false;
-    }
-    return true;
+    return e;
 }
 
 void visit_end(struct visit *v)
 {
     ticket_wipe(&v->keys);
+    secret_wipe(v->claimed.wrap, sizeof v->claimed.wrap);
+    store_body_close(&v->body);
 }

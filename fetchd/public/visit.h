@@ -1,5 +1,5 @@
 /*
- * visit.h - one request of the ticket protocol from its Authorization to its answer. Used by one handler at a
+ * visit.h - one request of the ticket protocol from its Authorization to its answer. Used by one thread at a
  * time.
  */
 #ifndef PUBLIC_VISIT_H
@@ -26,14 +26,21 @@ struct visit {
     struct ticket ticket;
     char client[NETADDR_TEXT_MAX];
     int64_t now_s;
+    /* Between a verb's two halves. */
+    enum err said; /* what the store's word said */
+    struct store_claimed claimed;
+    struct store_body body;     /* claim: opened, while it is ours */
+    struct store_later durable; /* router.c's */
+    const struct visit_request *request;
 };
 
 /*
  * Checks everything that comes before the verb: Authorization, wrong-key limit, B and Ka by the site key, the
- * ticket's existence, the designated puller. False: the request has been answered and v must not be used (but
- * ended).
+ * ticket's existence, the designated puller. ERR_OK: the verb may be said; ERR_WOULD_WAIT: not without
+ * waiting for DNS or revocation lists, and may_wait is false: nothing has been answered, begin anew where
+ * waiting is allowed; any other: the request has been answered. v must be ended in every case.
  */
-bool visit_begin(struct visit *v, const struct env *env, struct http_exchange *x);
+enum err visit_begin(struct visit *v, const struct env *env, struct http_exchange *x, bool may_wait);
 void visit_end(struct visit *v); /* wipes; call once in every case */
 
 /* Answers with an error: status, Retry-After and reason as the error and the ticket's state call for. */
@@ -50,11 +57,15 @@ enum err visit_bytes_field(const struct visit *v, const char *name, uint8_t *out
 /* One line of the summary log about this ticket. */
 void visit_log(const struct visit *v, const struct ticket *t, const char *status, const char *detail);
 
-/* The verbs (payload.c, confirm.c). Each answers. */
-void payload_claim(struct visit *v);
+/* The verbs in two halves: the first says a word to the store (v->said) without waiting for the disk; when it
+ * returns false, the request has been answered. When all that is durable the second one answers. */
+bool payload_claim(struct visit *v);
+void payload_claimed(struct visit *v);
+bool confirm_ack(struct visit *v);
+void confirm_acked(struct visit *v);
+/* The other verbs (payload.c, confirm.c). Each answers. */
 void payload_resume(struct visit *v); /* GET */
 void payload_head(struct visit *v);
-void confirm_ack(struct visit *v);
 void confirm_nack(struct visit *v);
 void confirm_status(struct visit *v);
 

@@ -2,21 +2,22 @@
  * group_sync.h - one sync for all who wait for it. Thread-safe.
  *
  * One thread syncs at a time; who comes meanwhile waits for the next sync, which the first of them then does
- * for all: a sync that began before somebody came may not have his changes.
+ * for all: a sync that began before somebody came may not have his changes. Each sleeps by himself and wakes
+ * with his result, so that a crowd does not meet again at one lock.
  */
 #ifndef STORE_GROUP_SYNC_H
 #define STORE_GROUP_SYNC_H
 
 #include <pthread.h>
-#include <stdint.h>
+#include <stdbool.h>
 
 #include "base/err.h"
 
+struct group_waiter;
 struct group_sync {
     pthread_mutex_t mutex;
-    pthread_cond_t ended;
-    uint64_t begun, done, good; /* syncs are numbered from 1; good: the last without an error */
-    enum err err;               /* the last error */
+    bool busy;                    /* somebody syncs */
+    struct group_waiter *waiting; /* for the next sync */
 };
 
 void group_sync_init(struct group_sync *g);

@@ -7,7 +7,8 @@
  * it visible and keeps no lock, then flushes the engine's log, which makes it safe from a crash and is shared
  * by everybody who waits at that time; only then the word returns. Between commit and flush others may see
  * the change: their own flush comes later in the same log, so no answer ever rests on what a crash takes
- * back.
+ * back. A word in two halves (store_claim_begin, store_ack_begin) returns after the commit; its caller
+ * answers from store_when_durable.
  */
 #include "store/store.h"
 
@@ -20,6 +21,7 @@
 #include "base/encode.h"
 #include "base/kill.h"
 #include "base/log.h"
+#include "store/later.h"
 #include "store/store_internal.h"
 #include "store/store_job.h"
 #include "store/store_policy.h"
@@ -48,7 +50,8 @@ enum err store_open_on(const struct store_options *o, const struct site_keys *ke
     s->tombstone_s = o->tombstone_s;
     s->disk_floor_percent = o->disk_floor_percent;
     pthread_mutex_init(&s->count_mutex, NULL);
-    if ((err = grace_create(&s->work_grace)) != ERR_OK || (err = grace_create(&s->job_grace)) != ERR_OK)
+    if ((err = grace_create(&s->work_grace)) != ERR_OK || (err = grace_create(&s->job_grace)) != ERR_OK ||
+        (err = later_create(engine, &s->later)) != ERR_OK)
         goto out;
     err = store_check(s, why);
 out:
@@ -76,6 +79,7 @@ void store_close(struct store *s)
 {
     if (s == NULL)
         return;
+    later_free(s->later);
     s->engine->ops->close(s->engine);
     grace_free(s->work_grace);
     grace_free(s->job_grace);
@@ -162,6 +166,7 @@ static enum err run_change(struct store *s, change_body body, void *arg, bool fl
     }
     /* A crash here loses the change, and nobody was told of it yet. */
     KILL_POINT("store-flush-before");
+    flush = flush || (committed && c.blobs.len > 0);
     if (flush && (flushed = ops->flush(s->engine)) != ERR_OK) {
         err = flushed;
         goto out;
@@ -185,6 +190,11 @@ enum err store_change(struct store *s, change_body body, void *arg)
 enum err store_change_lazy(struct store *s, change_body body, void *arg)
 {
     return run_change(s, body, arg, false);
+}
+
+void store_when_durable(struct store *s, struct store_later *l)
+{
+    later_add(s->later, l);
 }
 
 void store_text(char *out, size_t size, const char *text)

@@ -44,6 +44,19 @@ enum err store_open(const struct store_options *o, const struct site_keys *keys,
                     struct buf *why);
 void store_close(struct store *s);
 
+/*
+ * The second half of a word that ends in _begin. Such a word returns, whatever it says, before that is
+ * durable, and nobody may be told of it until store_when_durable has called back: with ERR_OK, when
+ * everything that was committed before the call is durable; with another error, when that is not sure and
+ * the caller must say so instead of what the word said. On a thread of the store's that serves all: then()
+ * must be short and neither waits nor says a word to the store.
+ */
+struct store_later {
+    void (*then)(struct store_later *l, enum err err); /* l may be freed in it */
+    struct store_later *next;                          /* the store's */
+};
+void store_when_durable(struct store *s, struct store_later *l); /* borrows l until then(); never fails */
+
 /* ---- sending side: payloads and tickets
  * ------------------------------------------------------------------------- */
 
@@ -186,6 +199,8 @@ struct store_claimed {
 /* DURABLE: waiting | held | challenged | lapsed -> leased. ERR_NOT_FOUND, ERR_GONE (*out has the ticket),
  * ERR_LEASED (retry_after_s set), ERR_CLAIM_MISMATCH, ERR_TOO_MANY_BODIES. */
 enum err store_claim(struct store *s, const struct store_claim *c, struct store_claimed *out);
+/* Its first half. */
+enum err store_claim_begin(struct store *s, const struct store_claim *c, struct store_claimed *out);
 /* Resume: checks that the lease is this token's and running; counts the body (DURABLE). ERR_LEASE_ENDED,
  * ERR_GONE. */
 enum err store_resume(struct store *s, const struct store_claim *c, struct store_claimed *out);
@@ -194,6 +209,9 @@ enum err store_resume(struct store *s, const struct store_claim *c, struct store
  * change. *out: the ticket. */
 enum err store_ack(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], const uint8_t digest[32],
                    int64_t now_s, struct ticket *out);
+/* Its first half. */
+enum err store_ack_begin(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], const uint8_t digest[32],
+                         int64_t now_s, struct ticket *out);
 /* DURABLE: -> refused (repeated: ERR_OK); from waiting, held, challenged, own lease, or lapsed by its last
  * holder. ERR_LEASED under another's lease. */
 enum err store_nack(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], const uint8_t lease_token[16],

@@ -20,6 +20,7 @@ struct store {
     const struct site_keys *keys; /* borrowed until store_close */
     int64_t record_max_bytes, dedupe_s, tombstone_s, disk_floor_percent;
     struct grace *work_grace, *job_grace;
+    struct later *later;
     pthread_mutex_t count_mutex;
     struct store_counts counts; /* under count_mutex */
 };
@@ -51,7 +52,8 @@ struct change {
  */
 typedef enum err (*change_body)(struct change *c, void *arg);
 enum err store_change(struct store *s, change_body body, void *arg);
-/* The same without the flush, for what may be lost in a crash. */
+/* The same without the flush (but with it when blobs go), for what may be lost in a crash, or is flushed
+ * later. */
 enum err store_change_lazy(struct store *s, change_body body, void *arg);
 
 /* Copies with truncation, NUL-terminated; NULL reads as "". */

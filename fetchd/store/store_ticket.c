@@ -36,15 +36,18 @@ static enum err word_get(struct change *c, struct word *w, int64_t live_until_s)
     return err == ERR_OK ? change_ticket_settle(c, w->r, w->now_s, live_until_s) : err;
 }
 
-/* Runs a word and gives the ticket as the word left it, also with an answer that is an error about the
- * ticket. */
-static enum err word_run(struct store *s, change_body body, struct word *w, struct ticket *out)
+typedef enum err (*word_change)(struct store *s, change_body body, void *arg);
+
+/* Runs a word by store_change or store_change_lazy and gives the ticket as the word left it, also with an
+ * answer that is an error about the ticket. */
+static enum err word_run_by(struct store *s, word_change change, change_body body, struct word *w,
+                            struct ticket *out)
 {
     enum err err, opened;
 
     if ((w->r = calloc(1, sizeof *w->r)) == NULL)
         return ERR_NOMEM;
-    err = store_change(s, body, w);
+    err = change(s, body, w);
     if (err == ERR_OK)
         err = w->answer;
     if (out != NULL && w->r->t.version != 0) {
@@ -57,6 +60,11 @@ static enum err word_run(struct store *s, change_body body, struct word *w, stru
     free(w->r);
     w->r = NULL;
     return err;
+}
+
+static enum err word_run(struct store *s, change_body body, struct word *w, struct ticket *out)
+{
+    return word_run_by(s, store_change, body, w, out);
 }
 
 /* ---- claim --------------------------------------------------------------------------------------------- */
@@ -113,17 +121,30 @@ static enum err claim(struct change *c, void *arg)
     return err;
 }
 
-enum err store_claim(struct store *s, const struct store_claim *q, struct store_claimed *out)
+static enum err claim_by(struct store *s, word_change change, const struct store_claim *q,
+                         struct store_claimed *out)
 {
     struct word w = {.key = q->key, .now_s = q->now_s, .claim = q, .wrap = out->wrap};
-    enum err err = word_run(s, claim, &w, &out->ticket);
+    enum err err = word_run_by(s, change, claim, &w, &out->ticket);
 
-    KILL_POINT("claim-commit-after");
     if (err == ERR_OK)
         out->renewed = w.renewed;
     if (err == ERR_LEASED)
         out->retry_after_s = ticket_retry_after_s(&out->ticket);
     return err;
+}
+
+enum err store_claim(struct store *s, const struct store_claim *q, struct store_claimed *out)
+{
+    enum err err = claim_by(s, store_change, q, out);
+
+    KILL_POINT("claim-commit-after");
+    return err;
+}
+
+enum err store_claim_begin(struct store *s, const struct store_claim *q, struct store_claimed *out)
+{
+    return claim_by(s, store_change_lazy, q, out);
 }
 
 static enum err resume(struct change *c, void *arg)
@@ -198,6 +219,14 @@ enum err store_ack(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], c
 
     KILL_POINT("ack-commit-after");
     return err;
+}
+
+enum err store_ack_begin(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], const uint8_t digest[32],
+                         int64_t now_s, struct ticket *out)
+{
+    struct word w = {.key = key, .now_s = now_s, .digest = digest};
+
+    return word_run_by(s, store_change_lazy, ack, &w, out);
 }
 
 static enum err nack(struct change *c, void *arg)

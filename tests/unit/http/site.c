@@ -219,6 +219,30 @@ static void wait_at_gate(void *env, struct http_exchange *x)
     answer_text(x, 200, "through\n");
 }
 
+static void *answer_held(void *arg)
+{
+    struct http_exchange *x = arg;
+
+    answer_text(x, 200, "held\n");
+    http_resume(x);
+    return NULL;
+}
+
+static void hold(void *env, struct http_exchange *x)
+{
+    pthread_t thread;
+    pthread_attr_t attr;
+    (void)env;
+
+    atomic_fetch_add(&handled, 1);
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    http_hold(x);
+    if (pthread_create(&thread, &attr, answer_held, x) != 0)
+        answer_held(x);
+    pthread_attr_destroy(&attr);
+}
+
 static void peer(void *env, struct http_exchange *x)
 {
     const struct http_peer *p = http_peer(x);
@@ -279,7 +303,7 @@ static void route(void *env, struct http_exchange *x)
         {"/broken", broken, false, 0}, {"/wait", wait_at_gate, false, 1024},
         {"/peer", peer, false, 0},     {"/name", name, false, 0},
         {"/field", field, false, 0},   {"/silent", silent, true, 65536},
-        {"/inject", inject, false, 0},
+        {"/inject", inject, false, 0}, {"/hold", hold, false, 1024},
     };
     struct span path = http_path(x);
     (void)env;

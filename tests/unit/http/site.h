@@ -10,6 +10,7 @@
  *   GET  /file?N       N bytes from a file, byte i being i * 7 mod 251
  *   GET  /broken       a file that is shorter than was promised
  *   *    /wait         200 after site_open_gate
+ *   *    /hold         200 from another thread, after the handler has returned
  *   GET  /peer         what is known of the client
  *   GET  /name?HOST    whether the client's certificate has that name
  *   GET  /field?NAME   the value of a field

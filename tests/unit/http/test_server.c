@@ -129,6 +129,20 @@ static void a_handler_that_errs_gives_500(void **state)
     buf_free(&reply);
 }
 
+static void a_handler_may_leave_the_answer_to_another_thread(void **state)
+{
+    struct buf reply;
+    (void)state;
+
+    buf_init(&reply, 1024);
+    for (int i = 0; i < 200; i++) {
+        buf_clear(&reply);
+        assert_int_equal(call("POST", "/hold", SPAN_LITERAL("x"), &reply), 200);
+        assert_string_equal(buf_cstr(&reply), "held\n");
+    }
+    buf_free(&reply);
+}
+
 static void a_collected_body_over_its_bound_gets_413(void **state)
 {
     char *big = calloc(1, 3 * MIB);
@@ -532,6 +546,7 @@ int main(void)
         cmocka_unit_test(requests_are_routed_and_answered),
         cmocka_unit_test(a_head_request_gets_no_body),
         cmocka_unit_test(a_handler_that_errs_gives_500),
+        cmocka_unit_test(a_handler_may_leave_the_answer_to_another_thread),
         cmocka_unit_test(a_collected_body_over_its_bound_gets_413),
         cmocka_unit_test(an_upload_streams_in_constant_memory),
         cmocka_unit_test(pieces_of_any_size_arrive),

@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <ftw.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -375,4 +376,30 @@ int rig_run(const char *group, const struct rig_case *cases, size_t count, bool 
     free(runs);
     free(names);
     return result;
+}
+
+struct durable {
+    struct store_later later;
+    sem_t called;
+    enum err err;
+};
+
+static void on_durable(struct store_later *later, enum err err)
+{
+    struct durable *d = (struct durable *)later;
+
+    d->err = err;
+    sem_post(&d->called);
+}
+
+enum err rig_durable(struct rig *r)
+{
+    struct durable d = {.later.then = on_durable};
+
+    sem_init(&d.called, 0, 0);
+    store_when_durable(r->s, &d.later);
+    while (sem_wait(&d.called) != 0)
+        ;
+    sem_destroy(&d.called);
+    return d.err;
 }

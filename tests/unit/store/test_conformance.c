@@ -1260,6 +1260,28 @@ static void *claim_worker(void *arg)
     return NULL;
 }
 
+static void what_two_halves_say_is_there_before_it_is_durable(struct rig *r)
+{
+    const struct letter *l = LETTER(.size = 70000);
+    struct posted p = rig_post(r, l);
+    struct store_claim q = rig_claim(&p, 1, RIG_NOW_S), other = rig_claim(&p, 2, RIG_NOW_S);
+    struct store_claimed c;
+    uint8_t digest[32];
+    struct ticket t;
+
+    letter_digest(l, digest);
+    assert_err(ERR_OK, store_claim_begin(r->s, &q, &c));
+    assert_err(ERR_LEASED, store_claim(r->s, &other, &c));
+    assert_err(ERR_OK, rig_durable(r));
+    assert_err(ERR_WRONG_DIGEST, store_ack_begin(r->s, p.ticket.key, (const uint8_t[32]){0}, RIG_NOW_S, &t));
+    assert_err(ERR_OK, rig_durable(r));
+    assert_err(ERR_OK, store_ack_begin(r->s, p.ticket.key, digest, RIG_NOW_S, &t));
+    assert_int_equal(t.state, TICKET_DELIVERED);
+    assert_int_equal(counts(r).payloads, 0);
+    assert_err(ERR_GONE, store_claim_begin(r->s, &q, &c));
+    assert_err(ERR_OK, rig_durable(r));
+}
+
 static void of_sixteen_claims_one_gets_the_lease(struct rig *r)
 {
     struct worker w[THREADS];
@@ -1303,9 +1325,12 @@ static void *letter_worker(void *arg)
         letter_digest(l, digest);
         for (int k = 0; k < 3; k++) {
             struct store_claim q = rig_claim(&p[k], 1, RIG_NOW_S);
+            bool halves = w->number % 2 == 1;
 
-            if (store_claim(w->r->s, &q, &c) == ERR_OK &&
-                (k == 2 || store_ack(w->r->s, p[k].ticket.key, digest, RIG_NOW_S, &t) == ERR_OK))
+            if ((halves ? store_claim_begin : store_claim)(w->r->s, &q, &c) == ERR_OK &&
+                (k == 2 || (halves ? store_ack_begin : store_ack)(w->r->s, p[k].ticket.key, digest, RIG_NOW_S,
+                                                                  &t) == ERR_OK) &&
+                (!halves || rig_durable(w->r) == ERR_OK))
                 w->ok++;
         }
     }
@@ -1459,6 +1484,7 @@ int main(void)
         CASE(ended_jobs_are_known_until_purged),
         CASE(jobs_are_listed),
         CASE(longest_strings_fit),
+        CASE(what_two_halves_say_is_there_before_it_is_durable),
         CASE(of_sixteen_claims_one_gets_the_lease),
         CASE(sixteen_at_once_lose_nothing),
         CASE(the_same_letter_sixteen_times_at_once_is_one),

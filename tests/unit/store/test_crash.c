@@ -699,8 +699,13 @@ static void *crowd_worker(void *arg)
             continue;
         q = rig_claim(&p, 1, RIG_NOW_S);
         letter_digest(&l, digest);
-        if (store_claim(crowd.s, &q, &c) != ERR_OK ||
-            store_ack(crowd.s, p.ticket.key, digest, RIG_NOW_S, &t) != ERR_OK)
+        /* At once or in two halves. */
+        if (i % 4 == 1 && (store_claim(crowd.s, &q, &c) != ERR_OK ||
+                           store_ack(crowd.s, p.ticket.key, digest, RIG_NOW_S, &t) != ERR_OK))
+            _exit(3);
+        if (i % 4 == 3 && (store_claim_begin(crowd.s, &q, &c) != ERR_OK ||
+                           store_ack_begin(crowd.s, p.ticket.key, digest, RIG_NOW_S, &t) != ERR_OK ||
+                           rig_durable(&crowd) != ERR_OK))
             _exit(3);
         say('a', number, &p);
     }

@@ -1,0 +1,20 @@
+/*
+ * later.h - one thread that syncs for all who do not want to wait in a thread of their own, and calls them
+ * back. Thread-safe.
+ */
+#ifndef STORE_LATER_H
+#define STORE_LATER_H
+
+#include "store/engine.h"
+#include "store/store.h"
+
+struct later;
+
+/* engine: borrowed until later_free. ERR_NOMEM, ERR_UNAVAILABLE. */
+enum err later_create(struct engine *engine, struct later **out);
+/* Calls back whoever still waits, then ends the thread. NULL is fine. */
+void later_free(struct later *l);
+/* As store_when_durable. */
+void later_add(struct later *l, struct store_later *item);
+
+#endif
