@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "admission/admission.h"
+#include "admission/challenge.h"
 #include "admission/rdap.h"
 #include "base/log.h"
 #include "claim/claim.h"
@@ -364,7 +365,7 @@ enum err house_start(struct house *h, struct buf *why)
     if ((e = open_store(h, why)) || (e = open_clients(h, why)) ||
         (e = gate_create(h->env.resolver, &h->env.gate)) ||
         (e = admission_create(&h->env, &h->env.admission, why)) ||
-        (e = public_create(h->settings, &h->env.public)) ||
+        (e = challenge_create(&h->env.challenge)) || (e = public_create(h->settings, &h->env.public)) ||
         (e = lifecycle_create(&h->env, &h->env.lifecycle)) || (e = puller_create(&h->env, &h->env.puller)) ||
         (e = listen_local(h, why)))
         return e;
@@ -409,6 +410,7 @@ void house_close(struct house *h)
     pool_free(h->env.quick);
     http_server_free(h->server);
     public_free(h->env.public);
+    challenge_free(h->env.challenge);
     claim_client_free(h->env.claim);
     trust_free(h->env.trust);
     rdap_free(h->env.rdap);

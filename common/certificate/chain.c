@@ -1,5 +1,6 @@
 #include "certificate/chain.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@ struct chain {
     STACK_OF(X509) * certificates;
     char *staple;
     size_t staple_len;
+    _Atomic int64_t staple_good_until_s;
 };
 
 enum err chain_create(const struct stack_st_X509 *verified, struct span staple, struct chain **out)
@@ -57,6 +59,16 @@ struct x509_st *chain_certificate(const struct chain *c, size_t i)
 struct span chain_staple(const struct chain *c)
 {
     return span_bytes(c->staple, c->staple_len);
+}
+
+int64_t chain_staple_good_until_s(const struct chain *c)
+{
+    return atomic_load(&c->staple_good_until_s);
+}
+
+void chain_note_staple_good(struct chain *c, int64_t until_s)
+{
+    atomic_store(&c->staple_good_until_s, until_s);
 }
 
 bool chain_names_host(const struct chain *c, const char *host)

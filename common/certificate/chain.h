@@ -1,6 +1,6 @@
 /*
  * chain.h - the certificates by which a peer was verified, from his own to the trust anchor, with the OCSP
- * answer that came with them. No network, no judgement. A chain does not change: thread-safe.
+ * answer that came with them. No network, no judgement. Thread-safe.
  */
 #ifndef CERTIFICATE_CHAIN_H
 #define CERTIFICATE_CHAIN_H
@@ -26,6 +26,10 @@ size_t chain_length(const struct chain *c);
 /* Borrowed; 0 is the peer's own, the last is the trust anchor. */
 struct x509_st *chain_certificate(const struct chain *c, size_t i);
 struct span chain_staple(const struct chain *c);
+/* Until when its answer was found to be good, so that a connection's requests need not verify it again and
+ * again; 0: not yet. */
+int64_t chain_staple_good_until_s(const struct chain *c);
+void chain_note_staple_good(struct chain *c, int64_t until_s);
 /* host is among the DNS names of the peer's own certificate (RFC 6125; the subject is not looked at). */
 bool chain_names_host(const struct chain *c, const char *host);
 

@@ -75,33 +75,43 @@ static enum err by_list(struct judgement *j, struct x509_st *certificate, struct
     return ERR_REVOCATION_UNKNOWN;
 }
 
-static enum err judge_one(struct judgement *j, const struct chain *chain, size_t i)
+/* ERR_OK, ERR_CERT_REVOKED; ERR_REVOCATION_UNKNOWN with a reason for an answer that is not good. */
+static enum err by_answer(struct judgement *j, struct chain *chain)
+{
+    const char *why = "";
+    int64_t until_s = 0;
+    if (j->now_s < chain_staple_good_until_s(chain))
+        return ERR_OK;
+    switch (staple_judge(chain_staple(chain), chain_certificate(chain, 0), chain_certificate(chain, 1),
+                         j->now_s, &until_s, &why)) {
+    case STAPLE_GOOD:
+        chain_note_staple_good(chain, until_s);
+        return ERR_OK;
+    case STAPLE_REVOKED:
+        return revoked(j, chain_certificate(chain, 0), "OCSP");
+    case STAPLE_UNUSABLE:
+        break;
+    }
+    say(j, chain_certificate(chain, 0), why, "");
+    return ERR_REVOCATION_UNKNOWN;
+}
+
+static enum err judge_one(struct judgement *j, struct chain *chain, size_t i)
 {
     struct x509_st *certificate = chain_certificate(chain, i), *issuer = chain_certificate(chain, i + 1);
-    struct span staple = chain_staple(chain);
-    if (i == 0 && staple.len > 0) {
-        const char *why = "";
-        switch (staple_judge(staple, certificate, issuer, j->now_s, &why)) {
-        case STAPLE_GOOD:
-            return ERR_OK;
-        case STAPLE_REVOKED:
-            return revoked(j, certificate, "OCSP");
-        case STAPLE_UNUSABLE:
-            /* One that is there must be good; a soft rule goes on as if it were not. */
-            if (j->rules->hard) {
-                say(j, certificate, why, "");
-                return ERR_REVOCATION_UNKNOWN;
-            }
-        }
+    if (i == 0 && chain_staple(chain).len > 0) {
+        enum err err = by_answer(j, chain);
+        /* One that is there must be good; a soft rule goes on as if it were not there. */
+        if (err != ERR_REVOCATION_UNKNOWN || j->rules->hard)
+            return err;
     }
     if (certificate_lifetime_s(certificate) <= j->rules->short_lifetime_s)
         return ERR_OK;
     return by_list(j, certificate, issuer);
 }
 
-enum err revocation_judge(const struct revocation_rules *rules, struct crl_cache *cache,
-                          const struct chain *chain, int64_t now_s, int64_t now_mono_ms,
-                          struct revocation_verdict *out)
+enum err revocation_judge(const struct revocation_rules *rules, struct crl_cache *cache, struct chain *chain,
+                          int64_t now_s, int64_t now_mono_ms, struct revocation_verdict *out)
 {
     struct judgement j = {rules, cache, now_s, now_mono_ms, out};
     bool unknown = false;

@@ -23,8 +23,7 @@ struct revocation_verdict {
     char needed[REVOCATION_NEEDED_MAX][CRL_URL_MAX + 1];
 };
 /* ERR_OK, ERR_CERT_REVOKED, ERR_REVOCATION_UNKNOWN. *out is set in every case. */
-enum err revocation_judge(const struct revocation_rules *rules, struct crl_cache *cache,
-                          const struct chain *chain, int64_t now_s, int64_t now_mono_ms,
-                          struct revocation_verdict *out);
+enum err revocation_judge(const struct revocation_rules *rules, struct crl_cache *cache, struct chain *chain,
+                          int64_t now_s, int64_t now_mono_ms, struct revocation_verdict *out);
 
 #endif

@@ -41,10 +41,10 @@ static bool speaks_of(OCSP_SINGLERESP *single, X509 *certificate, X509 *issuer)
     return same;
 }
 
-static enum staple judge_single(OCSP_SINGLERESP *single, int64_t now_s, const char **why)
+static enum staple judge_single(OCSP_SINGLERESP *single, int64_t now_s, int64_t *until_s, const char **why)
 {
     ASN1_GENERALIZEDTIME *from = NULL, *until = NULL;
-    int64_t from_s, until_s;
+    int64_t from_s;
     int status = OCSP_single_get0_status(single, NULL, NULL, &from, &until);
     if (status == V_OCSP_CERTSTATUS_REVOKED)
         return STAPLE_REVOKED;
@@ -52,14 +52,14 @@ static enum staple judge_single(OCSP_SINGLERESP *single, int64_t now_s, const ch
     if (status != V_OCSP_CERTSTATUS_GOOD)
         return STAPLE_UNUSABLE;
     *why = "the OCSP answer is stale";
-    if (!when_read(from, &from_s) || !when_read(until, &until_s) || now_s < from_s - SKEW_S ||
-        now_s > until_s + SKEW_S)
+    if (!when_read(from, &from_s) || !when_read(until, until_s) || now_s < from_s - SKEW_S ||
+        now_s > *until_s + SKEW_S)
         return STAPLE_UNUSABLE;
     return STAPLE_GOOD;
 }
 
 static enum staple judge_basic(OCSP_BASICRESP *basic, X509 *certificate, X509 *issuer, int64_t now_s,
-                               const char **why)
+                               int64_t *until_s, const char **why)
 {
     *why = "the OCSP answer is not signed by the certificate's issuer";
     if (!signed_for(basic, issuer, now_s))
@@ -67,14 +67,14 @@ static enum staple judge_basic(OCSP_BASICRESP *basic, X509 *certificate, X509 *i
     for (int i = 0; i < OCSP_resp_count(basic); i++) {
         OCSP_SINGLERESP *single = OCSP_resp_get0(basic, i);
         if (speaks_of(single, certificate, issuer))
-            return judge_single(single, now_s, why);
+            return judge_single(single, now_s, until_s, why);
     }
     *why = "the OCSP answer speaks of another certificate";
     return STAPLE_UNUSABLE;
 }
 
 enum staple staple_judge(struct span der, struct x509_st *certificate, struct x509_st *issuer, int64_t now_s,
-                         const char **why)
+                         int64_t *until_s, const char **why)
 {
     const unsigned char *at = (const unsigned char *)der.ptr;
     enum staple staple = STAPLE_UNUSABLE;
@@ -84,7 +84,7 @@ enum staple staple_judge(struct span der, struct x509_st *certificate, struct x5
     if (response != NULL && OCSP_response_status(response) == OCSP_RESPONSE_STATUS_SUCCESSFUL)
         basic = OCSP_response_get1_basic(response);
     if (basic != NULL)
-        staple = judge_basic(basic, certificate, issuer, now_s, why);
+        staple = judge_basic(basic, certificate, issuer, now_s, until_s, why);
     OCSP_BASICRESP_free(basic);
     OCSP_RESPONSE_free(response);
     ERR_clear_error();

@@ -13,8 +13,8 @@ enum staple {
     STAPLE_UNUSABLE /* malformed, of somebody else, wrongly signed, "unknown", or not of today */
 };
 /* Signed by the issuer, or by a responder whom the issuer named for that (extended key usage OCSPSigning).
- * *why (static) says what is wrong. */
+ * *why (static) says what is wrong; *until_s, with STAPLE_GOOD, its nextUpdate. */
 enum staple staple_judge(struct span der, struct x509_st *certificate, struct x509_st *issuer, int64_t now_s,
-                         const char **why);
+                         int64_t *until_s, const char **why);
 
 #endif

@@ -20,6 +20,7 @@ struct handshake {
 };
 
 static int context_index = -1; /* of the struct handshake in an SSL_CTX */
+static int chain_index = -1;   /* of the struct chain in an SSL */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 struct handshake *handshake_create(const char *host, const struct tlsa_set *tlsa)
@@ -49,8 +50,19 @@ static void on_context_free(void *parent, void *h, CRYPTO_EX_DATA *data, int ind
     handshake_release(h);
 }
 
-static void make_index(void)
+static void on_ssl_free(void *parent, void *chain, CRYPTO_EX_DATA *data, int index, long argl, void *argp)
 {
+    (void)parent;
+    (void)data;
+    (void)index;
+    (void)argl;
+    (void)argp;
+    chain_free(chain);
+}
+
+static void make_indices(void)
+{
+    chain_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, on_ssl_free);
     context_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, on_context_free);
 }
 
@@ -98,8 +110,8 @@ static int on_verify(X509_STORE_CTX *store, void *arg)
 
 enum err handshake_attach(struct handshake *h, SSL_CTX *context)
 {
-    pthread_once(&once, make_index);
-    if (context_index < 0 || SSL_CTX_set_ex_data(context, context_index, h) != 1)
+    pthread_once(&once, make_indices);
+    if (context_index < 0 || chain_index < 0 || SSL_CTX_set_ex_data(context, context_index, h) != 1)
         return ERR_NOMEM;
     h->references++;
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
@@ -115,6 +127,25 @@ enum err handshake_attach(struct handshake *h, SSL_CTX *context)
 const struct handshake *handshake_of(const SSL *ssl)
 {
     return context_index < 0 ? NULL : SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), context_index);
+}
+
+enum err handshake_chain(SSL *ssl, struct chain **out)
+{
+    const unsigned char *staple = NULL;
+    struct chain *chain = SSL_get_ex_data(ssl, chain_index);
+    if (chain == NULL) {
+        long len = SSL_get_tlsext_status_ocsp_resp(ssl, &staple);
+        enum err err =
+            chain_create(SSL_get0_verified_chain(ssl), span_bytes(staple, len > 0 ? (size_t)len : 0), &chain);
+        if (err != ERR_OK)
+            return err;
+        if (SSL_set_ex_data(ssl, chain_index, chain) != 1) {
+            chain_free(chain);
+            return ERR_NOMEM;
+        }
+    }
+    *out = chain;
+    return ERR_OK;
 }
 
 const struct tlsa_set *handshake_tlsa(const struct handshake *h)

@@ -11,6 +11,7 @@
 #include "claim/claim.h"
 #include "claim/tlsa.h"
 
+struct chain;     /* certificate/chain.h */
 struct handshake; /* shared by references: a transfer, and its connection, which may live longer */
 struct handshake *handshake_create(const char *host, const struct tlsa_set *tlsa); /* NULL: out of memory */
 void handshake_release(struct handshake *h);
@@ -19,6 +20,9 @@ enum err handshake_attach(struct handshake *h, SSL_CTX *context);
 /* The one of a connection; NULL when there is none. Borrowed. */
 const struct handshake *handshake_of(const SSL *ssl);
 
+/* The verified chain of a connection after its handshake, made at the first call; borrowed while the
+ * connection stands. ERR_NOMEM, ERR_TLS. */
+enum err handshake_chain(SSL *ssl, struct chain **out);
 /* The records that it was verified by. */
 const struct tlsa_set *handshake_tlsa(const struct handshake *h);
 /* Fills the certificate's fields as far as one was shown. */

@@ -136,27 +136,21 @@ static bool is_of_trusted_authority(SSL *ssl, const struct tlsa_set *tlsa)
     return yes;
 }
 
-static enum err judge_revocation(struct peer_gate *g, SSL *ssl)
-{
-    struct chain *chain = NULL;
-    const unsigned char *staple = NULL;
-    long len = SSL_get_tlsext_status_ocsp_resp(ssl, &staple);
-    enum err err =
-        chain_create(SSL_get0_verified_chain(ssl), span_bytes(staple, len > 0 ? (size_t)len : 0), &chain);
-    if (err == ERR_OK)
-        err = trust_judge(g->trust, chain, is_of_trusted_authority(ssl, g->tlsa), &g->revocation);
-    chain_free(chain);
-    return err;
-}
-
 static enum err judge_certificate(struct peer_gate *g, SSL *ssl, struct claim_outcome *out)
 {
+    struct chain *chain = NULL;
     if (!was_verified(g, ssl))
         return ERR_TLS;
-    handshake_describe(handshake_of(ssl), out);
+    enum err err = handshake_chain(ssl, &chain);
+    if (err != ERR_OK)
+        return err;
+    certificate_issuer(chain_certificate(chain, 0), out->certificate_issuer);
+    certificate_serial(chain_certificate(chain, 0), out->certificate_serial);
     if (g->outdated)
         return ERR_DANE;
-    return is_named_by_dns(ssl, g->tlsa) ? ERR_OK : judge_revocation(g, ssl);
+    if (is_named_by_dns(ssl, g->tlsa))
+        return ERR_OK;
+    return trust_judge(g->trust, chain, is_of_trusted_authority(ssl, g->tlsa), &g->revocation);
 }
 
 /* Without "h2" libcurl would go on in HTTP/1.1, and send the key to a server that is none of ours. */

@@ -61,8 +61,7 @@ void trust_free(struct trust *t)
     free(t);
 }
 
-enum err trust_judge(struct trust *t, const struct chain *chain, bool may_fetch,
-                     struct revocation_verdict *out)
+enum err trust_judge(struct trust *t, struct chain *chain, bool may_fetch, struct revocation_verdict *out)
 {
     struct revocation_rules rules = t->options.rules;
     rules.not_to_be_fetched = !may_fetch;
@@ -131,7 +130,7 @@ void trust_fetch(struct trust *t, const char *url)
     pthread_mutex_unlock(&t->lock);
 }
 
-enum err trust_judge_waiting(struct trust *t, const struct chain *chain, int64_t deadline_mono_ms,
+enum err trust_judge_waiting(struct trust *t, struct chain *chain, int64_t deadline_mono_ms,
                              struct revocation_verdict *out)
 {
     enum err err = trust_judge(t, chain, true, out);

@@ -23,14 +23,13 @@ void trust_free(struct trust *t); /* when nobody uses it */
 
 /* By what is here; does not wait. As revocation_judge. may_fetch: the certificates are by an authority that
  * is trusted, so that where they send us is no stranger's choice; else no list is named as needed. */
-enum err trust_judge(struct trust *t, const struct chain *chain, bool may_fetch,
-                     struct revocation_verdict *out);
+enum err trust_judge(struct trust *t, struct chain *chain, bool may_fetch, struct revocation_verdict *out);
 /* Calls for a list, unless it is here or is being called for: then it waits for that. Blocks up to
  * crl_timeout_ms. */
 void trust_fetch(struct trust *t, const char *url);
 /* trust_judge with all the fetching that it takes. Once the deadline has passed no further list is fetched:
  * it blocks up to crl_timeout_ms beyond it. */
-enum err trust_judge_waiting(struct trust *t, const struct chain *chain, int64_t deadline_mono_ms,
+enum err trust_judge_waiting(struct trust *t, struct chain *chain, int64_t deadline_mono_ms,
                              struct revocation_verdict *out);
 
 #endif

@@ -536,7 +536,7 @@ bool http_peer_has_name(const struct http_exchange *x, const char *host)
     return x->connection->chain != NULL && chain_names_host(x->connection->chain, host);
 }
 
-const struct chain *http_peer_chain(const struct http_exchange *x)
+struct chain *http_peer_chain(const struct http_exchange *x)
 {
     return x->connection->chain;
 }

@@ -94,7 +94,7 @@ const struct http_peer *http_peer(const struct http_exchange *x);
 /* Whether the client showed a certificate that verifies and carries this host name in its SAN. */
 bool http_peer_has_name(const struct http_exchange *x, const char *host);
 /* Its certificates, or NULL when it showed none that verify. Borrowed until the exchange ends. */
-const struct chain *http_peer_chain(const struct http_exchange *x);
+struct chain *http_peer_chain(const struct http_exchange *x);
 
 /* Router's choices: one of these two, or an answer. */
 /* The whole body, then handler. A body over the bound is answered 413 without it. The body as a whole gets

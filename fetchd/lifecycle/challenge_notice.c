@@ -39,7 +39,7 @@ static enum err put_subject(const struct ticket *t, const char *subject, struct 
     enum err e;
 
     buf_init(&value, FOLD_FIELD_MAX);
-    e = buf_append_str(&value, "Your letter waits at its recipient's");
+    e = buf_append_str(&value, "Your letter is not delivered yet");
     if (!e && subject && subject[0]) {
         e = buf_append_str(&value, ": ");
         if (!e)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "public/challenge_page.h"
 #include "public/visit.h"
 #include "settings/settings.h"
 #include "ticket/fields.h"
@@ -120,6 +121,10 @@ void public_router(void *env, struct http_exchange *x)
     struct span verb;
     http_set_field(x, FIELD_CACHE_CONTROL, FIELD_CACHE_CONTROL_VALUE);
     http_set_field(x, FIELD_RESTANTE, FIELD_RESTANTE_VALUE);
+    if (challenge_page_is(http_path(x))) {
+        challenge_page_route(env, x);
+        return;
+    }
     if (ticket_path_parse(http_path(x), a, b, &verb) != ERR_OK || http_query(x).len > 0) {
         http_answer(x, 404);
         return;

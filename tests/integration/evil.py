@@ -58,19 +58,19 @@ def seal(letter, kd, a, version=1):
 
 
 class EvilTicket:
-    """One letter at the link host. .claims, .resumes, .acks, .nacks: header dicts of the requests that came, with the time in
-    "at". on_claim, on_resume(request, ticket) answer in place of what is right."""
+    """One letter at the link host. .claims, .resumes, .acks, .nacks, .statuses: header dicts of the requests that came, with the
+    time in "at". on_claim, on_resume, on_status(request, ticket) answer in place of what is right."""
 
-    def __init__(self, evil, letter, to, on_claim=None, on_resume=None, expires_in=86400):
+    def __init__(self, evil, letter, to, on_claim=None, on_resume=None, on_status=None, expires_in=86400):
         self.evil, self.letter, self.to = evil, letter, to
-        self.on_claim, self.on_resume = on_claim, on_resume
+        self.on_claim, self.on_resume, self.on_status = on_claim, on_resume, on_status
         self.sender = f"eve{next(_numbers)}.{os.getpid()}@{evil.domain}"
         self.a, self.b, self.ka, self.kd = os.urandom(16), os.urandom(16), os.urandom(32), os.urandom(32)
         self.path = f"/restante/1/{b64(self.a)}/{b64(self.b)}"
         self.expires = int(time.time()) + expires_in
         self.sealed, self.wrap = seal(letter, self.kd, self.a)
         self.etag = f'"{b64(os.urandom(9))}"'
-        self.claims, self.resumes, self.acks, self.nacks = [], [], [], []
+        self.claims, self.resumes, self.acks, self.nacks, self.statuses = [], [], [], [], []
 
     # --- the stub
 
@@ -119,7 +119,8 @@ class EvilTicket:
             "content-range", f"bytes {start}-{len(self.sealed) - 1}/{len(self.sealed)}")], rest)
 
     def serve(self, request, verb):
-        seen = {"claim": self.claims, "": self.resumes, "ack": self.acks, "nack": self.nacks}.get(verb)
+        seen = {"claim": self.claims, "": self.resumes, "ack": self.acks, "nack": self.nacks,
+                "status": self.statuses}.get(verb)
         if seen is None or request.headers.get("authorization") != f"Restante {b64(self.ka)}":
             request.answer(404)
             return
@@ -128,6 +129,8 @@ class EvilTicket:
             (self.on_claim or (lambda r, t: t.answer_claim(r)))(request, self)
         elif verb == "":
             (self.on_resume or (lambda r, t: t.answer_resume(r)))(request, self)
+        elif verb == "status" and self.on_status:
+            self.on_status(request, self)
         else:
             request.answer(204)
 

@@ -43,16 +43,19 @@ static void answers_are_judged(void **state)
     const struct identity *signers[] = {&ca, &delegate, &other, &stranger, &old};
     for (size_t i = 0; i < COUNT(cases); i++) {
         const char *why = NULL;
+        int64_t until_s = 0;
         struct buf der = pki_ocsp(&ca, (cases[i].of_another ? &other : &leaf)->certificate, cases[i].status,
                                   cases[i].from_s, cases[i].until_s, signers[cases[i].signer]);
-        enum staple got = staple_judge(buf_span(&der), leaf.certificate, ca.certificate, NOW, &why);
+        enum staple got = staple_judge(buf_span(&der), leaf.certificate, ca.certificate, NOW, &until_s, &why);
         if (got != cases[i].want)
             print_error("%s: %d, %s\n", cases[i].name, (int)got, why);
         assert_int_equal(got, cases[i].want);
+        if (got == STAPLE_GOOD)
+            assert_int_equal(until_s, NOW + cases[i].until_s);
         for (size_t cut = 0; cut < der.len; cut += 13)
-            assert_int_equal(
-                staple_judge(span_bytes(der.data, cut), leaf.certificate, ca.certificate, NOW, &why),
-                STAPLE_UNUSABLE);
+            assert_int_equal(staple_judge(span_bytes(der.data, cut), leaf.certificate, ca.certificate, NOW,
+                                          &until_s, &why),
+                             STAPLE_UNUSABLE);
         buf_free(&der);
     }
     pki_free(&old);
