@@ -11,9 +11,6 @@
 #include "milter/inbound.h"
 #include "milter/reply.h"
 
-/* A stub is 4 KiB; its From and Message-ID are short; and 60 Received fields are bounded. */
-#define NOTICE_BYTES_MAX ((size_t)512 * 1024)
-
 static const char *const notice_fields[] = {"Auto-Submitted", "List-Id", "Precedence", "Received", "Subject"};
 
 static bool goes_with_a_notice(const char *name)
@@ -58,8 +55,8 @@ enum inbound_fate inbound_notice(struct local_client *fetchd, const struct messa
     enum inbound_fate fate = INBOUND_REFUSED;
     enum err e;
 
-    buf_init_secret(&request, NOTICE_BYTES_MAX);
-    buf_init(&answer, NOTICE_BYTES_MAX);
+    buf_init_secret(&request, API_NOTICE_MAX);
+    buf_init(&answer, API_NOTICE_MAX);
     reply_unavailable(refusal);
     e = borrow_notice(m, &notice);
     if (!e)

@@ -42,7 +42,9 @@
 #define API_RECEIVED_MAX 60 /* Received fields that a milter shows, from the top */
 #define API_FIELD_CUT                                                                                        \
     4096 /* bytes of a value in what is merely read: List-Id, Precedence, Received, Subject */
-#define API_FIELD_REPEATS 4                    /* of each of these but Received */
+#define API_FIELD_REPEATS 4 /* of each of these but Received */
+#define API_NOTICE_MAX                                                                                       \
+    ((size_t)512 * 1024) /* bytes of a notice: a stub is 4 KiB, and 60 Received fields are bounded */
 #define API_HEAD_MAX ((size_t)4 * 1024 * 1024) /* bytes of one JSON head */
 
 struct api_recipient {

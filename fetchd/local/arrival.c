@@ -87,7 +87,7 @@ enum err arrival_finish(struct arrival *in, const struct address *reverse_path, 
     enum err e;
 
     buf_clear(&in->sealed);
-    if ((e = letter_scan_finish(in->scan, reverse_path, facts)) ||
+    if ((facts && (e = letter_scan_finish(in->scan, reverse_path, facts))) ||
         (e = sealer_finish(in->sealer, &in->sealed, header, in->digest, &in->letter_bytes)) ||
         (e = store_payload_write(in->payload, in->sealed.data, in->sealed.len)))
         return e;

@@ -35,7 +35,8 @@ enum err arrival_head(struct arrival *in, struct span piece, size_t *used, bool 
 enum err arrival_begin(const struct env *env, struct arrival *in);
 /* The letter's next bytes. ERR_TOO_LARGE above letter_max. */
 enum err arrival_letter(const struct env *env, struct arrival *in, struct span piece);
-/* The last chunk and the payload's header: it can be given to the store. */
+/* The last chunk and the payload's header: it can be given to the store. reverse_path, facts: NULL when
+ * nothing of the letter's header matters; then none is malformed. */
 enum err arrival_finish(struct arrival *in, const struct address *reverse_path, struct letter_facts *facts);
 
 #endif

@@ -73,6 +73,17 @@ static bool sort_stub(const struct site *site, const struct api_plan *request,
     return true;
 }
 
+/* Mail from outside into one of our domains, without a stub: who takes it is admission's to say. */
+static bool is_legacy(const struct site *site, const struct api_plan *request,
+                      const struct domain_set *enabled)
+{
+    size_t stubs;
+
+    find_field(request, STUB_FIELD_NAME, &stubs);
+    return stubs == 0 && !may_submit(site, &request->envelope) &&
+           some_recipient_enabled(&request->envelope, enabled);
+}
+
 /* Why this message is never ours; NULL when it may be deposited. */
 static const char *why_not(const struct site *site, const struct api_plan *request,
                            const struct domain_set *enabled)
@@ -199,7 +210,10 @@ enum err plan_sort(const struct site *site, const struct routes *routes, const s
     }
     if ((e = domain_set_parse(request->envelope.domains, &enabled)))
         return e;
-    if (!sort_stub(site, request, &enabled, out) && !(out->reason = why_not(site, request, &enabled))) {
+    if (is_legacy(site, request, &enabled)) {
+        out->kind = API_LEGACY;
+    } else if (!sort_stub(site, request, &enabled, out) &&
+               !(out->reason = why_not(site, request, &enabled))) {
         out->kind = API_LETTER;
         e = sort_recipients(site, routes, &enabled, &request->envelope, out);
     }

@@ -1,6 +1,7 @@
 /*
  * plan.h - what shall become of a message, decided at the end of its header (POST /1/plan): which recipients
- * get a stub, which the letter by plain SMTP, whether the message is a stub itself, or must be refused.
+ * get a stub, which the letter by plain SMTP, whether the message is a stub itself, or must be refused. Of
+ * mail from outside without a stub it says no more than that (legacy.h goes on).
  *
  * In two pure steps with the questions to DNS between them. A plan is a value of one thread.
  */

@@ -10,6 +10,8 @@
 #include "base/log.h"
 #include "env/env.h"
 #include "local/answer.h"
+#include "local/correspondents.h"
+#include "local/legacy.h"
 #include "local/plan.h"
 #include "settings/settings.h"
 #include "store/store.h"
@@ -91,60 +93,70 @@ static enum err decide(const struct env *env, const struct plan *plan, const cha
     return e;
 }
 
-static enum err answer_plan(const struct env *env, const struct api_plan *request, const struct plan *plan,
-                            struct buf *json)
+/* ERR_WOULD_WAIT: DNS must be waited for, and may not be here. */
+static enum err find_answer(const struct env *env, const struct api_plan *request, const struct plan *plan,
+                            bool may_wait, struct api_plan_answer *out)
 {
-    struct api_plan_answer answer;
-    enum err e = decide(env, plan, request->envelope.queue_id, &answer);
+    if (plan->kind == API_LEGACY)
+        return legacy_plan(env, request, may_wait, out);
+    if (!may_wait && discovery_waits(env, (const char *const *)plan->domain, plan->domain_count))
+        return ERR_WOULD_WAIT;
+    return decide(env, plan, request->envelope.queue_id, out);
+}
 
-    if (e)
-        return e;
-    if (answer.refuse.smtp)
-        log_refused(&request->envelope, &answer.refuse);
+static void answer_plan(const struct env *env, struct http_exchange *x, const struct api_plan *request,
+                        const struct plan *plan, const struct api_plan_answer *answer)
+{
+    struct buf json;
+
+    if (answer->refuse.smtp)
+        log_refused(&request->envelope, &answer->refuse);
     else if (plan->reason)
         log_debug("%s: not for us: %s", request->envelope.queue_id ? request->envelope.queue_id : "-",
                   plan->reason);
-    e = api_plan_answer_format(&answer, json);
-    api_plan_answer_free(&answer);
-    return e;
+    buf_init(&json, API_HEAD_MAX);
+    enum err e = api_plan_answer_format(answer, &json);
+    if (e) {
+        buf_free(&json);
+        answer_error(x, e, NULL);
+        return;
+    }
+    KILL_POINT("plan-answer-before");
+    answer_json(x, 200, &json);
+    /* Nobody waits for this. */
+    if (plan->kind == API_LETTER && !answer->refuse.smtp)
+        correspondents_note(env, request);
 }
 
+/* On env->lookup or, for mail from outside, on env->notices. */
 static void planner_handle_waiting(void *env, struct http_exchange *x);
 
 static void answer_or_move(const struct env *env, struct http_exchange *x, bool may_wait)
 {
     struct api_plan request;
+    struct api_plan_answer answer;
     struct plan plan;
-    struct buf json;
     enum err e = api_plan_parse(http_body(x), &request);
 
     if (e) {
         answer_error(x, e, NULL);
         return;
     }
-    buf_init(&json, API_HEAD_MAX);
     if (!(e = plan_sort(env->site, env->routes, &request, &plan))) {
-        bool move = !may_wait && discovery_waits(env, (const char *const *)plan.domain, plan.domain_count);
-        if (!move)
-            e = answer_plan(env, &request, &plan, &json);
-        plan_free(&plan);
-        if (move) {
-            http_move(x, env->lookup, planner_handle_waiting);
-            goto out;
+        e = find_answer(env, &request, &plan, may_wait, &answer);
+        if (!e) {
+            answer_plan(env, x, &request, &plan, &answer);
+            api_plan_answer_free(&answer);
+        } else if (e == ERR_WOULD_WAIT) {
+            http_move(x, plan.kind == API_LEGACY ? env->notices : env->lookup, planner_handle_waiting);
         }
+        plan_free(&plan);
     }
-    if (e) {
-        buf_free(&json);
+    if (e && e != ERR_WOULD_WAIT)
         answer_error(x, e, NULL);
-    } else {
-        KILL_POINT("plan-answer-before");
-        answer_json(x, 200, &json);
-    }
-out:
     api_plan_free(&request);
 }
 
-/* On env->lookup. */
 static void planner_handle_waiting(void *env, struct http_exchange *x)
 {
     answer_or_move(env, x, true);

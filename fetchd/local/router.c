@@ -13,10 +13,10 @@
 #include "local/complain.h"
 #include "local/deposit.h"
 #include "local/explain.h"
+#include "local/keep.h"
 #include "local/notice.h"
 #include "local/planner.h"
 
-#define NOTICE_MAX 65536    /* bytes: a stub field, a From field, an envelope of one */
 #define STREAM_PIECE 65536u /* bytes to gather before a handler is called again */
 
 static bool is(const struct http_exchange *x, const char *method, const char *path)
@@ -31,8 +31,10 @@ void local_deposit_router(void *env, struct http_exchange *x)
         http_collect(x, API_HEAD_MAX, planner_handle);
     } else if (is(x, "POST", API_DEPOSIT_PATH)) {
         http_stream(x, STREAM_PIECE, deposit_handle);
+    } else if (is(x, "POST", API_KEEP_PATH)) {
+        http_stream(x, STREAM_PIECE, keep_handle);
     } else if (is(x, "POST", API_NOTICE_PATH)) {
-        http_collect(x, NOTICE_MAX, notice_handle);
+        http_collect(x, API_NOTICE_MAX, notice_handle);
     } else if (is(x, "POST", API_BOUNCE_PATH)) {
         http_stream(x, STREAM_PIECE, bounce_handle);
     } else {
