@@ -3,8 +3,8 @@
 import pwd
 
 from harness import check, equal, letter, submit
-from owner import clean, do, refused, rows
-from restante import configured, fetchd_log, jobs, wait_ticket
+from owner import clean, do, job_of, refused, rows
+from restante import configured, fetchd_log, jobs, main_cf, wait_ticket
 
 NEEDS = ("restante",)
 NEWS = "news@b.test"
@@ -49,7 +49,8 @@ def test_a_user_and_his_mailbox(bed):
 
 def test_letters_of_others(bed):
     """Tickets and jobs of others are not listed for him, and he cannot complain about them."""
-    with configured(bed.b, system_users_domain="b.test"):
+    boxes = f"{bed.b.mta.main['virtual_mailbox_maps']}, inline:{{ {NEWS}=news/ }}"
+    with configured(bed.b, system_users_domain="b.test"), main_cf(bed.b, virtual_mailbox_maps=boxes):
         raw = letter()
         submit(bed.a, "alice@a.test", ["bob@b.test"], raw)
         wait_ticket(bed.a, raw, "delivered")
@@ -57,7 +58,11 @@ def test_letters_of_others(bed):
         submit(bed.b, "bob@b.test", ["alice@a.test"], raw)
         wait_ticket(bed.b, raw, "delivered")
         job = jobs(bed.b)[0]
-        equal(rows(bed.b, "jobs", "--limit", "100000", user="news"), [], "jobs")
+        equal([row for row in rows(bed.b, "jobs", "--limit", "100000", user="news") if row.get("mailbox") != NEWS], [], "jobs")
         equal(rows(bed.b, "tickets", "--limit", "100000", user="news"), [], "tickets")
+        submit(bed.a, "alice@a.test", [NEWS], letter(to=NEWS))
+        mine = job_of(bed.b, mailbox=NEWS)
+        equal(mine["id"] in [row["id"] for row in rows(bed.b, "jobs", "--limit", "100000", user="news")], True, "his jobs")
+        check("a.test" in do(bed.b, "complain", mine["id"], "--dry-run", user="news"), "a complaint about his own letter")
         check("no job" in refused(bed.b, "job", job["id"], user="news"), "another's job")
         check("no job" in refused(bed.b, "complain", job["id"], "--dry-run", user="news"), "a complaint about another's letter")
