@@ -200,6 +200,8 @@ static int call(struct opening *o, bool ack)
         e = got.err;
     if (e != ERR_OK) {
         secret_wipe(&r, sizeof r);
+        if (got.reason[0] == '\0' && got.detail[0] != '\0')
+            fprintf(stderr, "restante-open: %s\n", got.detail);
         return complain(e, got.reason[0] ? got.reason : o->url.host);
     }
     e = write_letter(got.letter_fd);

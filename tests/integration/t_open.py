@@ -3,8 +3,11 @@
 import glob
 import os
 
+from certificates import LONG, CrlServer, point
+from evil import Evil
 from harness import Box, check, equal, letter, submit, wait_for
 from restante import main_cf, wait_ticket
+from t_certificates import HEADERS
 
 NEEDS = ("restante",)
 
@@ -42,6 +45,24 @@ def test_stub_in_a_mailbox_becomes_the_letter(bed):
         check(b"acked" in again.stderr, again.stderr)
     finally:
         bed.a.daemons.shift_clock(0)
+
+
+def test_certificates_are_judged(bed):
+    """The same rules on certificates as fetchd's: a list is fetched for a good one, a revoked one gets no key."""
+    run = [program(bed), "-c", bed.b.daemons.conf, "--no-ack"]
+    with CrlServer(bed) as crls:
+        issued = {"end": LONG, "extensions": point(crls.url("/good.crl"))}
+        with Evil(bed, certificate=issued) as good, Evil(bed, certificate=issued) as revoked:
+            bed.pki.revoke(revoked.host_name)
+            crls.publish("/good.crl")
+            ticket = good.ticket()
+            done = bed.b.exec(run, input=ticket.stub(), check=False)
+            equal((done.returncode, done.stdout), (0, ticket.letter), "the letter")
+            done = bed.b.exec(run, input=revoked.ticket().stub(), check=False)
+            equal((done.returncode, done.stdout), (75, b""), "a call to a revoked host")
+            check(b"is revoked (CRL" in done.stderr, done.stderr)
+            equal(revoked.seen(), [], "requests")
+            check(HEADERS not in revoked.host.frames(), "a request was sent")
 
 
 def test_what_is_no_stub_is_refused(bed):
