@@ -265,7 +265,11 @@ static bool told(struct flight *f)
      */
     bool leased = o->err == ERR_LEASE_ENDED;
     explain(o, why);
-    if (v == VERDICT_ENDED || v == VERDICT_ACKED) {
+    if (v == VERDICT_ACKED) {
+        flight_close_job(f, JOB_ACKED, "acknowledged", "the sender's site knows it as delivered");
+        return false;
+    }
+    if (v == VERDICT_ENDED) {
         snprintf(why, sizeof why, "%s%s%s", err_text(o->err), o->reason[0] ? ": " : "", o->reason);
         flight_close_job(f, JOB_FAILED, "ended", why);
         return false;

@@ -267,6 +267,45 @@ def test_work(bed):
         submit(bed.a, "alice@a.test", ["bob@b.test"], third)
         arrived.one(containing=message_id(third).encode())
         equal(ticket(bed.a, carol_raw)["state"], "challenged", "carol's letter")
+        late = solved(carol_page.challenge())
+        try:
+            bed.b.daemons.shift_clock(7200)
+            time.sleep(1.2)
+            status, body = carol_page.answer(late)
+            check(status == 410 and "too late" in body["text"], f"work that comes too late: {status} {body}")
+        finally:
+            bed.b.daemons.shift_clock(0)
+            time.sleep(1.2)
         equal(carol_page.answer(solved(carol_page.challenge()), form=True), (200, {"solved": True}), "as a form")
         arrived.one(containing=message_id(carol_raw).encode())
         log.wait(r"from=<alice@a.test> .*status=admitted \(the challenge was answered, letters that waited: 2\)")
+
+
+def test_question(bed):
+    """The mailbox owner's own question: asked as it is, a few wrong answers are borne, then none for a while, not the right one
+    either; others may still answer. Cases and blanks do not matter, and a restart neither."""
+    with configured(bed.b, admission="known", correspondents="no"):
+        bed.b.daemons.restantectl("policy", "dave@b.test", "challenge", "--challenge", "question", "--question",
+                                  "Where does the \"Köln\" ferry end?", "--answer", "In New York", "--answer", "Deutz")
+        try:
+            arrived = Box(bed.b, "dave")
+            raw, page = challenged(bed, "dave@a.test", "dave@b.test")
+            bed.b.daemons.restart("fetchd")
+            equal(page.challenge(), {"kind": "question", "question": "Where does the \"Köln\" ferry end?"}, "the question")
+            for wrong in ("New York", "", "In New York Deutz", "x" * 1000):
+                status, body = page.answer(wrong)
+                equal((status, body["error"]), (422, "answer"), wrong[:20])
+            equal(page.answer({"algorithm": "SHA-256", "challenge": "0" * 64, "number": 1, "salt": "0" * 32,
+                               "signature": "0" * 64})[0], 400, "work")
+            equal(page.answer("x" * 1001)[0], 400, "an answer longer than any")
+            equal(page.answer("  in NEW   york\n"), (200, {"solved": True}), "the right answer")
+            arrived.one(containing=message_id(raw).encode())
+
+            other, other_page = challenged(bed, "bob@a.test", "dave@b.test")
+            for _ in range(5):
+                equal(other_page.answer("wrong", form=True)[0], 422, "a wrong answer")
+            answer = other_page.ask("POST", "/answer", b"answer=Deutz")
+            equal((answer.status, int(answer.headers["retry-after"]) > 0), (429, True), "one too many")
+            equal(ticket(bed.a, other)["state"], "challenged", "state")
+        finally:
+            bed.b.daemons.restantectl("policy", "dave@b.test", "default", "--challenge", "default")
