@@ -4,9 +4,12 @@ sender's domain; it names domain, link host and certificate, and no key."""
 import contextlib
 import email
 import email.policy
+import os
+import pty
+import subprocess
 
 from harness import Box, Smtp, check, equal, letter, submit
-from owner import do, refused, rows
+from owner import attempt, clean, do, policy, refused, rows
 from restante import Sink, caught, jobs, main_cf, stub_tags, wait_ticket
 
 NEEDS = ("restante",)
@@ -97,6 +100,53 @@ def test_nobody_to_ask(bed):
         refused(bed.b, "complain", job["id"], status=64)
         equal(desk.mails, [], "mail at the desk")
     check("no job begins with" in refused(bed.b, "complain", "0123456789ab", "--yes"), "an unknown job")
+
+
+def test_asked_on_a_terminal(bed):
+    """The report is shown, then a question: anything but yes sends nothing."""
+    _, job = delivered(bed)
+    with abuse_desk(bed) as desk:
+        for answer, count in ((b"n\n", 0), (b"\n", 0), (b"y\n", 1)):
+            master, slave = pty.openpty()
+            with bed.b.inside():
+                child = subprocess.Popen([*bed.b.daemons.restantectl_argv(), "complain", job["id"]],
+                                         stdin=slave, stdout=slave, stderr=slave)
+            os.close(slave)
+            os.write(master, answer)
+            text = b""
+            with contextlib.suppress(OSError):  # EIO: the child is gone
+                while piece := os.read(master, 65536):
+                    text += piece
+            os.close(master)
+            equal(child.wait(), 0, "status")
+            check(text.index(b"Feedback-Type: abuse") < text.index(b"Send this to abuse@a.test? [y/N]"), f"{text}")
+            equal(b"sent to abuse@a.test" in text, bool(count), f"sent after {answer}")
+        desk.wait(1)
+        equal(len(desk.mails), 1, "reports sent")
+
+
+def test_a_contact_attempt(bed):
+    """What only waits can be complained about too, by the job that stands with the attempt."""
+    with clean(bed.b, "bob@b.test"), policy(bed.b, "bob@b.test", "known"):
+        submit(bed.a, "alice@a.test", ["bob@b.test"], letter())
+        seen = attempt(bed.b, "bob@b.test", "alice@a.test")
+        shown = do(bed.b, "complain", seen["jobs"].split()[0], "--dry-run")
+        check("Reported-Domain: a.test" in shown and "Restante-Link-Host: pull.a.test:443" in shown, shown)
+
+
+def test_the_domain_names_its_desk(bed):
+    """a= of the sender's designation goes before abuse@."""
+    _, job = delivered(bed)
+    before = next(line for line in bed.dns.records("a.test") if line.split()[:2] == ["_restante", "TXT"])
+    try:
+        bed.dns.replace("a.test", "_restante TXT", before.replace("a=abuse@a.test", "a=desk@help.test"))
+        bed.dns.flush()
+        bed.b.daemons.restart("fetchd")
+        check("To: <desk@help.test>" in do(bed.b, "complain", job["id"], "--dry-run"), "who it goes to")
+    finally:
+        bed.dns.replace("a.test", "_restante TXT", before)
+        bed.dns.flush()
+        bed.b.daemons.restart("fetchd")
 
 
 def test_the_mta_refuses(bed):
