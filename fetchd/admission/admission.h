@@ -64,6 +64,7 @@ struct facts {
     const char *link_host; /* stub; borrowed */
     uint16_t link_port;
     char list_id[256]; /* lower case, without <>; "" */
+    bool report;       /* legacy: null reverse-path and multipart/report */
     bool bulk;         /* a list, Precedence or Auto-Submitted: never challenged */
     int64_t now_s;
     int64_t deadline_mono_ms; /* for all DNS together; 0: cached answers only */

@@ -26,11 +26,11 @@ static enum err legacy_rule(struct admission *a, struct facts *f, struct finding
 {
     struct finding proof = {.verdict = VERDICT_NEXT};
 
-    if (f->policy.legacy == LEGACY_ACCEPT) {
+    /* What becomes of the owner's own letters is no letter of a stranger's. */
+    if (f->policy.legacy == LEGACY_ACCEPT || f->report) {
         finding_set(out, VERDICT_ADMIT, REASON_LEGACY_ACCEPT, NULL);
         return ERR_OK;
     }
-    /* A delivery report is not refused: it may be about a letter of the owner's. */
     if (f->policy.legacy == LEGACY_REJECT && !f->sender.null) {
         finding_set(out, VERDICT_REFUSE, REASON_LEGACY_REJECT, NULL);
         return ERR_OK;

@@ -28,6 +28,8 @@ void inbound_facts(const struct api_envelope *envelope, const struct api_field *
             received[out->received_count++] = value;
         if (span_is_nocase(name, "List-Id") && !out->list_id[0])
             (void)header_list_id(value, out->list_id); /* one that is none changes nothing */
+        if (span_is_nocase(name, "Content-Type") && !envelope->sender[0])
+            out->report = out->report || header_is_report(value);
         out->bulk = out->bulk || header_says_bulk(name, value);
     }
 }

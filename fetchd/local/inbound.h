@@ -13,8 +13,8 @@ struct settings;
 
 /*
  * Sets what is the same for all recipients: client, names, Received fields (into received, which has room for
- * API_RECEIVED_MAX), List-Id, whether it is bulk, now. The rest of *out is not touched. *out borrows from
- * envelope, field and received.
+ * API_RECEIVED_MAX), List-Id, whether it is a report or bulk, now. The rest of *out is not touched. *out
+ * borrows from envelope, field and received.
  */
 void inbound_facts(const struct api_envelope *envelope, const struct api_field *field, size_t count,
                    struct span *received, struct facts *out);

@@ -11,7 +11,6 @@
 #include "env/text.h"
 #include "local/gate.h"
 #include "local/inbound.h"
-#include "mail/header.h"
 #include "seal/crypt.h"
 #include "settings/settings.h"
 
@@ -35,7 +34,6 @@ static const char *only_field(const struct api_plan *p, const char *name)
 
 enum err legacy_read(const struct api_plan *request, struct legacy *out)
 {
-    const char *type = api_field_value(request->field, request->field_count, "Content-Type");
     struct legacy l = {.request = request};
     enum err e = domain_set_parse(request->envelope.domains, &l.enabled);
 
@@ -44,7 +42,6 @@ enum err legacy_read(const struct api_plan *request, struct legacy *out)
     if (address_parse(span_of(request->envelope.sender), &l.sender) != ERR_OK)
         l.sender = (struct address){.null = true};
     inbound_author(only_field(request, "From"), &l.author);
-    l.report = !request->envelope.sender[0] && type && header_is_report(span_of(type));
     *out = l;
     return ERR_OK;
 }
@@ -97,10 +94,6 @@ enum err legacy_judge(const struct env *env, const struct legacy *l, const struc
     enum err e = admission_judge(env->admission, f, NULL, NULL, &found);
     if (e)
         return e;
-    if (l->report && found.verdict == VERDICT_WAIT && found.reason == REASON_LEGACY_ATTEMPT) {
-        admit(out, REASON_LEGACY_ACCEPT);
-        return ERR_OK;
-    }
     *out = (struct legacy_word){.verdict = found.verdict, .reason = found.reason, .told = f->tell_denied};
     TEXT_CUT(out->text, found.text[0] ? found.text : reason_text(found.reason));
     return ERR_OK;

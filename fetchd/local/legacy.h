@@ -21,7 +21,6 @@ struct legacy {
     struct domain_set enabled; /* owned */
     struct address sender;     /* null too when the reverse-path is nothing that could be proven */
     struct address author;     /* null when there is none or several */
-    bool report; /* null reverse-path and multipart/report: what becomes of somebody's own letters */
 };
 /* ERR_NOMEM. Release with legacy_free. */
 enum err legacy_read(const struct api_plan *request, struct legacy *out);
@@ -42,8 +41,8 @@ struct legacy_facts {
 /*
  * Asks admission about one recipient. deadline_mono_ms DNS_CACHED_ONLY: VERDICT_LATER when that does not
  * suffice. again: it was asked before about this message. Recipients outside the enabled domains, and
- * restante@ in them (reports on stubs come there), are admitted unasked; a delivery report is not kept from
- * anybody as a stranger's mail. *facts stays for the caller's use. Errors are temporary.
+ * restante@ in them (reports on stubs come there), are admitted unasked. *facts stays for the caller's use.
+ * Errors are temporary.
  */
 enum err legacy_judge(const struct env *env, const struct legacy *l, const struct api_recipient *recipient,
                       int64_t deadline_mono_ms, bool again, struct legacy_facts *facts,

@@ -6,7 +6,8 @@ import os
 import shutil
 
 from bedlib.run import run
-from harness import Box, Refused, check, equal, letter, lf, submit
+from harness import Box, Refused, Smtp, check, equal, letter, lf, submit
+from owner import policy, rows
 from restante import bare_id, configured, status, strip_trace, tickets
 
 NEEDS = ("restante",)
@@ -85,3 +86,18 @@ def test_below_the_floor(bed):
         got = box.one()
         check(b"with RESTANTE" not in got[:3000], "it came by Restante")
         equal(tickets(bed.a, message_id=bare_id(raw)), [], "tickets")
+
+
+def test_nothing_is_kept_below_the_floor(bed):
+    """Ordinary mail that would be kept as a contact attempt: the client is asked to come again."""
+    with small_disk(bed, 60, disk_floor_percent="90", store_cache="2m") as folder, \
+            policy(bed.a, "bob@a.test", "--legacy", "attempt"):
+        with open(f"{folder}/filler", "wb") as f:
+            f.write(b"\0" * (30 << 20))
+        with Smtp(bed.x, to=bed.a.address) as smtp:
+            try:
+                smtp.send("eve@x.test", ["bob@a.test"], letter("eve@x.test", "bob@a.test"))
+                raise AssertionError("it was taken")
+            except Refused as e:
+                equal((e.code, e.text[:5]), (452, "4.3.1"))
+        equal(rows(bed.a, "attempts", "bob@a.test"), [], "attempts")

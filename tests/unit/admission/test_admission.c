@@ -113,7 +113,7 @@ struct message {
     enum facts_kind kind; /* 0: a stub */
     const char *sender;   /* NULL: x@domain's stub */
     const char *author, *recipient, *client, *list_id, *host;
-    bool bulk;
+    bool bulk, report;
 };
 
 static void read_address(const char *text, struct address *out)
@@ -123,8 +123,11 @@ static void read_address(const char *text, struct address *out)
 
 static void fill(const struct message *m, char host[256], struct facts *f)
 {
-    *f = (struct facts){
-        .kind = m->kind ? m->kind : FACTS_STUB, .now_s = NOW, .bulk = m->bulk, .helo = "client.test"};
+    *f = (struct facts){.kind = m->kind ? m->kind : FACTS_STUB,
+                        .now_s = NOW,
+                        .bulk = m->bulk,
+                        .report = m->report,
+                        .helo = "client.test"};
     read_address(m->sender, &f->originator);
     f->sender = f->originator;
     if (f->kind == FACTS_STUB)
@@ -487,7 +490,14 @@ static void whole_messages_are_judged_too(void **state)
          REASON_LEGACY_ACCEPT},
         {"kept", {.sender = "al@good.test", .recipient = "keep@b.test"}, VERDICT_WAIT, REASON_LEGACY_ATTEMPT},
         {"refused", {.sender = "al@good.test"}, VERDICT_REFUSE, REASON_LEGACY_REJECT},
-        {"a report is kept", {.sender = "", .author = "daemon@x.test"}, VERDICT_WAIT, REASON_LEGACY_ATTEMPT},
+        {"what has no sender is kept",
+         {.sender = "", .author = "daemon@x.test"},
+         VERDICT_WAIT,
+         REASON_LEGACY_ATTEMPT},
+        {"a report",
+         {.sender = "", .author = "daemon@x.test", .report = true},
+         VERDICT_ADMIT,
+         REASON_LEGACY_ACCEPT},
         {"a friend", {.sender = "friend@good.test"}, VERDICT_ADMIT, REASON_ALLOWED},
         {"a friend whom SPF does not prove",
          {.sender = "friend@fail.test"},
