@@ -318,6 +318,7 @@ static void put_entry(struct question *q, struct entry *e, const struct address 
     struct policy *policy = calloc(1, sizeof *policy);
     struct match m = {.count = 0};
     uint32_t letters = 0;
+    char text[ENTRY_TEXT_MAX];
 
     q->err = policy ? store_entry_put(env->store, e) : ERR_NOMEM;
     if (!q->err)
@@ -333,6 +334,8 @@ static void put_entry(struct question *q, struct entry *e, const struct address 
         rows_text(q->rows, "mailbox", e->mailbox);
         add_entry_members(q->rows, e);
         rows_number(q->rows, "letters", letters);
+        entry_text(e, text);
+        question_log(q, e->mailbox, text, e->deny ? "denied" : "allowed", letters);
         if (e->deny)
             rows_text(q->rows, "denial", policy->denial == DENIAL_TOLD ? "told" : "silent");
     }
@@ -435,6 +438,7 @@ void admin_forget(void *env, struct http_exchange *x)
         rows_number(q.rows, "correspondents", done.correspondents);
         rows_number(q.rows, "attempts", done.attempts);
         rows_number(q.rows, "letters", done.letters);
+        question_log(&q, e.mailbox, text, "forgotten", done.letters);
     }
     question_close(&q);
 }

@@ -69,7 +69,7 @@ enum err admin_token_normal(const char *text, char out[POLICY_TOKEN_MAX + 1])
 static const char *state_of(const struct token *t, int64_t now_s)
 {
     return t->revoked                                            ? "revoked"
-           : t->until_s && t->until_s < now_s                   ? "over"
+           : t->until_s && t->until_s < now_s                    ? "over"
            : t->letters_max && t->letters_used >= t->letters_max ? "used up"
                                                                  : "good";
 }
@@ -154,6 +154,8 @@ void admin_token_add(void *env, struct http_exchange *x)
         else if (e)
             q.err = e;
         else
+            question_log(&q, t.mailbox, "", "token-added", 0);
+        if (!e)
             add_token(&q, &t);
     }
     question_close(&q);
@@ -177,8 +179,10 @@ void admin_revoke(void *env, struct http_exchange *x)
         q.err = store_token_revoke(q.env->store, mailbox, token);
         if (!q.err)
             q.err = store_token_get(q.env->store, mailbox, token, t);
-        if (!q.err)
+        if (!q.err) {
+            question_log(&q, mailbox, "", "token-revoked", t->letters_used);
             add_token(&q, t);
+        }
         if (q.err == ERR_NOT_FOUND)
             buf_printf(&q.why, "%s has no token %s", mailbox, token);
     }

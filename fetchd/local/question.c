@@ -3,6 +3,7 @@
  */
 #include "local/question.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "admission/admission.h"
@@ -164,6 +165,22 @@ void question_mailbox(struct question *q, const char *text, char out[ADDRESS_TEX
     else if (q->env->site->local_count && !site_is_local(q->env->site, address->domain))
         question_fail(q, ERR_NOT_FOUND, "%s is no mailbox of this site: %s is not in local_domains", text,
                       address->domain);
+}
+
+void question_log(const struct question *q, const char *mailbox, const char *sender, const char *status,
+                  uint32_t letters)
+{
+    char detail[80];
+    struct log_line line;
+
+    snprintf(detail, sizeof detail, "by user %u, %u letter%s", (unsigned)q->who.uid, letters,
+             letters == 1 ? "" : "s");
+    log_line_begin(&line, NULL);
+    if (sender[0])
+        log_line_addr(&line, LOG_KEY_FROM, sender);
+    log_line_addr(&line, LOG_KEY_TO, mailbox);
+    log_line_status(&line, status, detail);
+    log_line_end(&line, LOG_LEVEL_INFO);
 }
 
 bool question_rows(struct question *q, const char *name)

@@ -5,7 +5,7 @@ import re
 
 from harness import Box, check, equal, letter, submit
 from owner import attempt, clean, do, job_of, policy, rows
-from restante import bare_id, configured, ticket, wait_ticket
+from restante import bare_id, configured, fetchd_log, ticket, wait_ticket
 
 NEEDS = ("restante",)
 BOB = "bob@b.test"
@@ -37,7 +37,9 @@ def test_a_stranger_is_allowed(bed):
         check(seen["certificate_issuer"] if "certificate_issuer" in seen else
               attempt(bed.b, BOB, ALICE)["certificate_issuer"], "the certificate of the link host that was told")
 
+        log = fetchd_log(bed.b)
         check("2 letters called for" in do(bed.b, "allow", BOB, ALICE), "allow")
+        log.wait(r"from=<alice@a\.test> to=<bob@b\.test> status=allowed \(by user 0, 2 letters\)")
         box.wait(2)
         for raw in raws:
             wait_ticket(bed.a, raw, "delivered")
