@@ -2,7 +2,7 @@
  * blast_smtp.c - a crowd of SMTP clients, each with an address of its own: for benchmarks of what floods
  * cost.
  *
- * blast_smtp TARGET PORT COUNT AT_ONCE BASE ADDRESSES FROM TO MESSAGE
+ * blast_smtp TARGET PORT COUNT AT_ONCE BASE ADDRESSES STEP FROM TO MESSAGE
  *
  * Sends COUNT messages to TARGET (IPv4), each in a session of its own, AT_ONCE at a time, from ADDRESSES
  * source addresses in turn, BASE the first of them (the namespace must have them). {n} in FROM and in the
@@ -44,7 +44,7 @@ struct session {
 static struct {
     struct sockaddr_in target;
     uint32_t base;
-    long count, addresses, begun, ended;
+    long count, addresses, stride, begun, ended;
     size_t at_once;
     const char *from, *to;
     char *message;
@@ -104,7 +104,7 @@ static bool begin(struct session *s)
         return false;
     s->number = all.begun++;
     struct sockaddr_in here = {.sin_family = AF_INET};
-    here.sin_addr.s_addr = htonl(all.base + (uint32_t)(s->number % all.addresses));
+    here.sin_addr.s_addr = htonl(all.base + (uint32_t)(s->number % all.addresses * all.stride));
     s->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (s->fd < 0 || setsockopt(s->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one) != 0 ||
         bind(s->fd, (struct sockaddr *)&here, sizeof here) != 0 ||
@@ -259,8 +259,8 @@ static void run(void)
 
 int main(int argc, char **argv)
 {
-    if (argc != 10) {
-        fputs("usage: blast_smtp TARGET PORT COUNT AT_ONCE BASE ADDRESSES FROM TO MESSAGE\n", stderr);
+    if (argc != 11) {
+        fputs("usage: blast_smtp TARGET PORT COUNT AT_ONCE BASE ADDRESSES STEP FROM TO MESSAGE\n", stderr);
         return 2;
     }
     all.target.sin_family = AF_INET;
@@ -271,9 +271,10 @@ int main(int argc, char **argv)
     all.at_once = (size_t)atol(argv[4]);
     all.base = ntohl(inet_addr(argv[5]));
     all.addresses = atol(argv[6]);
-    all.from = argv[7];
-    all.to = argv[8];
-    all.message = read_file(argv[9]);
+    all.stride = atol(argv[7]);
+    all.from = argv[8];
+    all.to = argv[9];
+    all.message = read_file(argv[10]);
     all.epoll = epoll_create1(EPOLL_CLOEXEC);
     all.session = calloc(all.at_once, sizeof *all.session);
     if (!all.session || all.epoll < 0)

@@ -8,28 +8,20 @@ import random
 import re
 import smtplib
 import socket
-import struct
 import subprocess
-import threading
+import sys
 import time
 
 from bedlib import netns
 from bedlib.run import wait_for, write
+from crowd import CROWD, SLOW_S, SlowDns, crowd
 from measure import PROGRAMS, ROUNDS, cpu_inside, cpu_of, head, medians, memory_kb, restart, row, rows
 from restante import a_stub
 
-CROWD = "198.18.0.0"
 FLOOD = int(os.environ.get("FLOOD", "100000"))
-SLOW_S = 4.9
 
 
 # --- the attackers
-
-def crowd(bed):
-    """x has the addresses 198.18.0.0/15, and b knows the way."""
-    netns.execute(bed.namespace("x"), ["ip", "route", "replace", "local", "198.18.0.0/15", "dev", "lo"])
-    netns.execute(bed.namespace("b"), ["ip", "route", "replace", "198.18.0.0/15", "via", bed.x.address])
-
 
 def stub_file(bed, domain, host="pull.{domain}"):
     """A stub with numbers to be filled in, as blast_smtp wants it."""
@@ -42,9 +34,9 @@ def stub_file(bed, domain, host="pull.{domain}"):
     return path
 
 
-def blast(bed, count, sender, message, *, at_once=20, addresses=1, base=CROWD, wait=True):
+def blast(bed, count, sender, message, *, at_once=20, addresses=1, step=1, base=CROWD, wait=True):
     """Sends from x to b. Returns what blast_smtp printed, or with wait=False the running process."""
-    argv = netns.command(bed.namespace("x"), [f"{PROGRAMS}/blast_smtp", bed.b.address, 25, count, at_once, base, addresses,
+    argv = netns.command(bed.namespace("x"), [f"{PROGRAMS}/blast_smtp", bed.b.address, 25, count, at_once, base, addresses, step,
                                               sender, "bob@b.test", message])
     child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     return finish(child, stop=False) if wait else child
@@ -53,48 +45,6 @@ def blast(bed, count, sender, message, *, at_once=20, addresses=1, base=CROWD, w
 def finish(child, stop=True):
     out, _ = child.communicate(b"\n" if stop else None) if stop else (child.stdout.read(), child.wait())
     return json.loads(out)
-
-
-class SlowDns:
-    """A name server at x that answers every question after 4.9 s: github.io, below which every name is an organisation of
-    its own by the public suffix list, is delegated to it."""
-
-    def __init__(self, bed):
-        self.bed = bed
-
-    def __enter__(self):
-        self.bed.dns.zone("io", [f"github NS ns.github", f"ns.github A {self.bed.x.address}"])
-        with self.bed.x.inside():
-            self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("0.0.0.0", 53))
-        self.late, self.ended = [], False
-        for run in (self._hear, self._answer):
-            threading.Thread(target=run, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.ended = True
-        self.socket.close()
-        self.bed.dns.remove("io")
-
-    def _hear(self):
-        with contextlib.suppress(OSError):
-            while True:
-                query, peer = self.socket.recvfrom(1500)
-                self.late.append((time.monotonic() + SLOW_S, query, peer))
-
-    def _answer(self):
-        while not self.ended:
-            while self.late and self.late[0][0] <= time.monotonic():
-                _, query, peer = self.late.pop(0)
-                end = query.index(b"\0", 12) + 5
-                kind = struct.unpack(">H", query[end - 4:end - 2])[0]
-                data = {1: socket.inet_aton(CROWD), 15: b"\0\x0a\xc0\x0c", 16: b"\x0bv=spf1 -all"}.get(kind)
-                answer = b"" if data is None else b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 300, len(data)) + data
-                with contextlib.suppress(OSError):
-                    self.socket.sendto(query[:2] + b"\x84\0\0\x01" + struct.pack(">HHH", bool(answer), 0, 0) + query[12:end]
-                                       + answer, peer)
-            time.sleep(0.01)
 
 
 # --- the cost of a refusal
@@ -210,14 +160,13 @@ def bench_admit(bed):
 # --- floods
 
 def store_size(bed):
-    """Rows, and octets of the database with fetchd stopped (it makes a checkpoint then)."""
+    """Rows, and octets of the store with fetchd stopped (it makes a checkpoint then)."""
     status = rows(bed.b, "status")[0]
-    kept = {name: status[name] for name in ("tickets", "jobs", "attempts", "payload_bytes") if name in status}
+    kept = sum(number for name, number in status.items() if name.startswith(("tickets_", "jobs_")) or name in ("outbox", "payloads"))
     bed.b.daemons.stop_one("fetchd")
-    out = bed.b.exec(["find", bed.b.daemons.lib, "-type", "f", "-not", "-name", "__db*", "-printf", "%s %p\n"])
+    out = bed.b.exec(["find", bed.b.daemons.lib, "-type", "f", "-printf", "%s\n"])
     bed.b.daemons.start_one("fetchd")
-    sizes = [line.split() for line in out.stdout.decode().splitlines()]
-    return kept, sum(int(size) for size, _ in sizes)
+    return kept, sum(map(int, out.stdout.decode().split()))
 
 
 def letter_delay(bed):
@@ -230,27 +179,27 @@ def letter_delay(bed):
     return time.monotonic() - began
 
 
-def flood(bed, title, count, domain, at_once=40):
+def flood(bed, title, count, domain, letters=True):
+    """Stubs from addresses in 512 networks, and letters from a meanwhile."""
     stub = stub_file(bed, domain)
     kept, size = store_size(bed)  # and a cache that knows nobody
     idle = {name: memory_kb(bed.b.daemons.pid(name), "VmRSS") for name in ("milter", "fetchd")}
-    child = blast(bed, count, f"restante+00@{domain}", stub, at_once=at_once, addresses=10000, wait=False)
-    time.sleep(3)
-    delays = [letter_delay(bed)]
-    while child.poll() is None and len(delays) < 10:
-        time.sleep(5)
+    child = blast(bed, count, f"restante+00@{domain}", stub, at_once=60, addresses=10000, step=13, wait=False)
+    delays = []
+    while letters and child.poll() is None and len(delays) < 10:
+        time.sleep(3)
         delays.append(letter_delay(bed))
     told = finish(child, stop=False)
     grown = {name: memory_kb(bed.b.daemons.pid(name), "VmRSS") - kb for name, kb in idle.items()}
     now_kept, now_size = store_size(bed)
-    sent = sum(told["answers"].values())
-    print(f"\nflood: {title}: {sent} stubs from 10,000 addresses, {told['answers']}")
-    print(f"  {sent / told['seconds']:.0f} rejects a second")
-    print(f"  rows before {kept}, after {now_kept} ({len(delays)} letters came meanwhile)")
-    print(f"  store grew by {now_size - size} octets, with the letters")
+    print(f"\nflood: {title}: {count} stubs from 10,000 addresses in 512 networks, {told['answers']}")
+    print(f"  {count / told['seconds']:.0f} rejects a second")
+    print(f"  store: {now_kept - kept:+} rows and {now_size - size:+} octets, of {len(delays)} letters that came meanwhile")
     print("  resident memory grew by " + ", ".join(f"{kb / 1024:.1f} MiB ({name})" for name, kb in grown.items()) + "; target <= 64")
-    print("  a letter from a domain not in the cache came after " + f"{delays[0]:.2f} s (target <= 5), later ones: "
-          + ", ".join(f"{one:.2f}" for one in delays[1:]), flush=True)
+    if delays:
+        print(f"  a letter from a domain not in the cache came after {delays[0]:.2f} s (target <= 5), later ones after "
+              + ", ".join(f"{one:.2f}" for one in delays[1:]))
+    sys.stdout.flush()
 
 
 def bench_flood(bed):
@@ -258,6 +207,8 @@ def bench_flood(bed):
     for site in (bed.a, bed.b):
         restart(bed, site)
     letter_delay(bed)
-    flood(bed, "forged names of domains that do not exist", FLOOD, "d{n}.test")
+    names = "forged names of domains that do not exist"
+    flood(bed, names, FLOOD, "d{n}.test", letters=False)
+    flood(bed, f"{names}, and letters", FLOOD // 5, "e{n}.test")
     with SlowDns(bed):
-        flood(bed, f"a name server that answers after {SLOW_S} s", FLOOD // 10, "s{n}.github.io")
+        flood(bed, f"a name server that answers after {SLOW_S} s, and letters", FLOOD // 10, "s{n}.github.io")

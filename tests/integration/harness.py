@@ -61,15 +61,15 @@ class Refused(Failure):
 class Smtp:
     """An SMTP client that sends exactly what it is told. Commands return (code, text) or raise Refused.
 
-    site: where it speaks from. to: address to connect to (the site itself). Example:
+    site: where it speaks from. to: address to connect to (the site itself). source: one of the site's addresses. Example:
         with Smtp(bed.a, port=587) as smtp:
             smtp.login("alice@a.test")
             smtp.send("alice@a.test", ["bob@b.test"], raw)
     """
 
-    def __init__(self, site, to="127.0.0.1", port=25, *, helo="client.test", timeout=60, ehlo=True):
+    def __init__(self, site, to="127.0.0.1", port=25, *, helo="client.test", timeout=60, ehlo=True, source=None):
         with site.inside():
-            self.socket = socket.create_connection((to, port), timeout=timeout)
+            self.socket = socket.create_connection((to, port), timeout, (source, 0) if source else None)
         self.file = self.socket.makefile("rb")
         self.extensions = {}
         self.banner = self.answer("banner", 220)

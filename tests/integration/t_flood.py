@@ -1,0 +1,112 @@
+"""Floods of stubs: rates with their reasons, a name server that answers after 4.9 s, nothing kept of what is not verified,
+and a mailbox's bounded ring of contact attempts. Other people's letters arrive meanwhile."""
+
+import contextlib
+import threading
+
+from crowd import SlowDns, crowd
+from harness import Box, Smtp, check, equal, letter, submit
+from restante import a_stub, bare_id, configured, mail_records, status, zones
+
+NEEDS = ("restante",)
+
+
+def offer(bed, domain, *, source=None, sender="eve", to="bob@b.test", host=None, raw=None):
+    """One stub from x to a user of b; the answer."""
+    raw = raw or a_stub(sender=f"{sender}@{domain}", to=to, host=host or f"pull.{domain}")
+    with Smtp(bed.x, to=bed.b.address, source=source) as smtp:
+        smtp.envelope(f"restante+00@{domain}", [to])
+        return smtp.data(raw, *range(200, 600))
+
+
+def a_letter_arrives(bed):
+    box, raw = Box(bed.b, "bob"), letter()
+    submit(bed.a, "alice@a.test", ["bob@b.test"], raw)
+    box.wait(containing=bare_id(raw).encode())
+
+
+def rows(bed):
+    """What the store of b counts, but for the disk it lies on."""
+    return {name: number for name, number in status(bed.b).items() if name.startswith(("tickets", "jobs", "outbox", "payload"))}
+
+
+def test_rates(bed):
+    """A bucket a client network, domain, organisation and link host: what is too much is 450 with the bucket's name, others are
+    judged as ever."""
+    crowd(bed)
+    other = {"source": "198.18.200.1", "domain": "other.test"}
+    for name, text, stub in (
+            ("client", "client's network", lambda n: {"source": f"198.18.1.{n}", "domain": f"c{n}.test"}),
+            ("domain", "sender's domain", lambda n: {"source": f"198.18.{n}.1", "domain": "many.test"}),
+            ("organisation", "organisation", lambda n: {"source": f"198.18.{n}.1", "domain": f"m{n}.many.test"}),
+            ("host", "link host", lambda n: {"source": f"198.18.{n}.1", "domain": f"h{n}.test", "host": "pull.many.test"})):
+        with configured(bed.b, **{f"rate_{name}": "3"}):
+            for n in range(3):
+                code, said = offer(bed, **stub(n))
+                check(code != 450, f"rate_{name}: answer {n} is {code} {said}")
+            code, said = offer(bed, **stub(3))
+            check((code, "4.7.1" in said or "4.7.0" in said, text in said) == (450, True, True), f"rate_{name}: {code} {said}")
+            check(offer(bed, **other)[0] != 450, f"rate_{name}: another sender is held up")
+            a_letter_arrives(bed)
+
+
+def test_nothing_is_kept_of_what_is_not_verified(bed):
+    """Forged, malformed and mismatched stubs leave no row."""
+    crowd(bed)
+    a_letter_arrives(bed)
+    before = rows(bed)
+    for n in range(20):
+        source = f"198.18.{n}.1"
+        for domain, options in (("a.test", {}), (f"n{n}.test", {}), ("a.test", {"host": "pull.evil.test"}),
+                                ("a.test", {"raw": a_stub(sender="eve@other.test")}), ("a.test", {"raw": a_stub(extra="; z=1")})):
+            code, said = offer(bed, domain, source=source, **options)
+            check(code // 100 in (4, 5), f"{domain}: {code} {said}")
+    equal(rows(bed), before, "rows")
+
+
+def test_a_slow_name_server(bed):
+    """Forty stubs at once, from as many networks, of as many organisations whose name server answers after 4.9 s: each is
+    deferred, and a letter from a domain not in the cache arrives while they wait."""
+    crowd(bed)
+    answers = []
+
+    def attack(n):
+        with contextlib.suppress(OSError):
+            answers.append(offer(bed, f"s{n}.github.io", source=f"198.19.{n}.1"))
+    with SlowDns(bed), configured(bed.b):
+        before = rows(bed)
+        attackers = [threading.Thread(target=attack, args=(n,)) for n in range(40)]
+        for one in attackers:
+            one.start()
+        a_letter_arrives(bed)
+        for one in attackers:
+            one.join()
+        equal([code for code, _ in answers], [451] * 40, "answers")
+        code, said = offer(bed, "s0.github.io", source="198.19.100.1")
+        equal(code, 451, f"answer to the next of the same organisation ({said})")
+        equal({name: now - before[name] for name, now in rows(bed).items() if now != before[name]}, {"jobs_acked": 1}, "new rows")
+
+
+def test_stubs_of_one_domain_at_once(bed):
+    """Many letters of one domain that is not in the cache arrive together: one look-up serves all, none is deferred."""
+    box = Box(bed.b, "bob")
+    with configured(bed.b):
+        letters = [letter() for _ in range(12)]
+        senders = [threading.Thread(target=submit, args=(bed.a, "alice@a.test", ["bob@b.test"], raw)) for raw in letters]
+        for one in senders:
+            one.start()
+        for one in senders:
+            one.join()
+        box.wait(len(letters))
+
+
+def test_the_ring(bed):
+    """A mailbox for people it knows keeps attempts_max senders, however many write."""
+    record = "v=restante1; h=pull.ring.test; r=1"
+    with configured(bed.b, admission="known", attempts_max="5"), zones(bed, ring=mail_records(bed.x.address, record)):
+        for n in range(12):
+            code, said = offer(bed, "ring.test", sender=f"e{n}", to="dave@b.test")
+            equal(code, 250, f"answer to stranger {n} ({said})")
+        shown = bed.b.daemons.restantectl("attempts", "dave@b.test").stdout.decode()
+        there = [n for n in range(12) if f"e{n}@ring.test" in shown]
+        equal(len(there), 5, f"senders in the ring: {there}")
