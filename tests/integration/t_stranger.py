@@ -48,6 +48,24 @@ def test_a_stranger_is_allowed(bed):
         equal(job_of(bed.b, admission="allowed")["verified"], "a.test", "why it was taken")
 
 
+def test_a_list_and_a_foreign_from_are_allowed(bed):
+    """A mailing list by its List-Id, from the domain that its letters wait from; an address whose From is another domain's by its
+    envelope."""
+    with clean(bed.b, BOB), policy(bed.b, BOB, "known"):
+        raw = write(bed, fields=["List-Id: Developers <dev.lists.elsewhere.test>"])
+        equal(attempt(bed.b, BOB, ALICE)["list_id"], "dev.lists.elsewhere.test", "the list")
+        done = rows(bed.b, "allow", BOB, "<dev.lists.elsewhere.test>")[0]
+        equal((done["kind"], done["domain"], done["letters"]), ("list", "a.test", 1), "the list's entry")
+        wait_ticket(bed.a, raw, "delivered")
+        raw = letter("dave@elsewhere.test", BOB)
+        submit(bed.a, "dave@a.test", [BOB], raw)
+        seen = attempt(bed.b, BOB, "dave@a.test")
+        equal((seen["aligned"], seen["from"], seen["reason"]), ("no", "dave@elsewhere.test", "unaligned"), "From of another domain")
+        done = rows(bed.b, "allow", BOB, "dave@a.test")[0]
+        equal((done["kind"], done["letters"]), ("envelope", 1), "the envelope's entry")
+        wait_ticket(bed.a, raw, "delivered")
+
+
 def test_denied_in_silence(bed):
     """deny drops what waits, and what comes; the sender hears nothing."""
     with clean(bed.b, BOB), policy(bed.b, BOB, "known"):
