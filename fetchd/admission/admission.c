@@ -252,6 +252,7 @@ enum err admission_judge(struct admission *a, struct facts *f,
             return e;
         if (told && found.verdict != VERDICT_LATER)
             told(arg, c, &found);
+        f->doubted = f->doubted || found.verdict == VERDICT_REFUSE;
         if (!decides(&decision)) {
             if (is_against(&found) && (e = overrule(a, c, f, &found)))
                 return e;

@@ -84,6 +84,7 @@ struct facts {
     char entered_name[256];            /* confirmed reverse DNS name; "" */
     char spf[16];                      /* "pass" ...; "" not asked */
     char iprev[16];                    /* the same for the reverse DNS (RFC 8601 2.7.3) */
+    bool doubted;                      /* one of the proofs failed, and the next was asked all the same */
     /* The sender's domain is proven: all checks up to designation passed; of a whole message, SPF. What is
      * pulled for a stub without this is proven by its link host alone. */
     bool verified;

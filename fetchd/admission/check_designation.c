@@ -13,7 +13,7 @@ enum err check_designation(struct admission *a, struct facts *f, struct finding 
         return finding_of_dns(out, e, REASON_DNS_TEMPORARY, f->sender.domain);
     if (d->present && designation_has_host(d, f->link_host, f->link_port, (const char *const *)proxies->item,
                                            proxies->count)) {
-        f->verified = !f->observed && !f->client_skipped;
+        f->verified = !f->doubted && !f->client_skipped;
         return ERR_OK;
     }
     enum reason reason = d->present ? REASON_NOT_DESIGNATED : REASON_NO_DESIGNATION;

@@ -120,7 +120,7 @@ static bool is_below(const char *domain, const char *parent)
 {
     size_t len = strlen(domain), parent_len = strlen(parent);
 
-    return len > parent_len + 1 && domain[len - parent_len - 1] == '.' &&
+    return parent_len > 0 && len > parent_len + 1 && domain[len - parent_len - 1] == '.' &&
            strcmp(domain + len - parent_len, parent) == 0;
 }
 
@@ -143,13 +143,20 @@ static bool address_fits(const struct entry *e, const char *address)
     }
 }
 
+/* A list may send from a domain below the one that it is known by. */
+static bool list_fits(const struct entry *e, const char *list_id, const char *verified)
+{
+    if (!*list_id || strcmp(e->value, list_id) != 0)
+        return false;
+    return (e->deny && !e->domain[0]) || strcmp(e->domain, verified) == 0 || is_below(verified, e->domain);
+}
+
 bool entry_matches(const struct entry *e, const struct entry_subject *s)
 {
     const char *author = text_or_empty(s->author), *originator = text_or_empty(s->originator);
 
     if (e->kind == ENTRY_LIST)
-        return *text_or_empty(s->list_id) && strcmp(e->value, s->list_id) == 0 &&
-               ((e->deny && !e->domain[0]) || strcmp(e->domain, text_or_empty(s->verified)) == 0);
+        return list_fits(e, text_or_empty(s->list_id), text_or_empty(s->verified));
     if (e->deny)
         return address_fits(e, author) || address_fits(e, originator);
     if (e->kind == ENTRY_ENVELOPE)

@@ -174,26 +174,11 @@ static enum err fill_job(const struct api_notice *request, const struct notice *
     return secret_random(j->lease_token, sizeof j->lease_token);
 }
 
-/* A stub that came again for a letter that waits, and is admitted now: all of its sender's are called for. */
-static enum err release_held(const struct env *env, const struct job *j)
-{
-    uint32_t count;
-    struct job held = {.state = JOB_HELD};
-    enum err e = store_job_get(env->store, j->id, &held);
-
-    if (!e && held.state == JOB_HELD && held.attempt[0])
-        e = store_attempt_admit(env->store, held.mailbox, held.attempt, clock_now_s(), &count);
-    job_wipe(&held);
-    return e == ERR_NOT_FOUND ? ERR_OK : e;
-}
-
-static enum err keep_job(const struct env *env, const struct facts *f, struct job *j, enum job_added *added)
+/* One that waited is called for now: its sender was admitted since. */
+static enum err keep_job(const struct env *env, struct job *j, enum job_added *added)
 {
     enum err e = store_job_add(env->store, j, added);
 
-    /* A token lets in the letter that it is on, which was not on those before. */
-    if (!e && *added == JOB_KNOWN && j->state == JOB_HELD && !f->token[0])
-        e = release_held(env, j);
     if (!e)
         puller_wake(env->puller);
     return e;
@@ -347,7 +332,7 @@ static enum err carry_out(struct judging *g)
     note_domain(g);
     switch (g->found.verdict) {
     case VERDICT_ADMIT:
-        return keep_job(g->env, &g->facts, &g->job, &g->added);
+        return keep_job(g->env, &g->job, &g->added);
     case VERDICT_WAIT:
     case VERDICT_CHALLENGE:
         return keep_attempt(g->env, g->request, &g->facts, &g->found, &g->job, &g->added);

@@ -47,6 +47,7 @@ _UNBOUND = """server:
   local-zone: "d.f.ip6.arpa." nodefault
   root-hints: "{dir}/hints"
   val-log-level: 2
+  ede: yes
   cache-max-negative-ttl: 1
   infra-host-ttl: 1
   so-rcvbuf: 0

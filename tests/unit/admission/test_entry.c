@@ -146,7 +146,8 @@ static void entries_fit_senders(void **state)
         {"all below, which is not itself below", ".mail.a.test", "", false, false, false, false},
         {"all below another that ends alike", ".il.a.test", "", false, false, false, false},
         {"the list", "<dev.lists.test>", "x.a.test", true, false, true, false},
-        {"the list, from elsewhere", "<dev.lists.test>", "a.test", false, false, false, false},
+        {"the list, from below its domain", "<dev.lists.test>", "a.test", true, false, true, false},
+        {"the list, from elsewhere", "<dev.lists.test>", "y.test", false, false, false, false},
         {"the list, wherever from", "<dev.lists.test>", "", false, false, true, false},
         {"somebody else", "anna@mail.a.test", "", false, false, false, false},
     };

@@ -1,0 +1,62 @@
+"""Stubs offered to b by domains and hosts of a test's own making, and what b says of them."""
+
+import contextlib
+
+from bedlib import netns
+from harness import Smtp, daemon_log, equal
+from restante import a_stub, jobs, mail_records
+
+
+def offer(bed, raw, sender, to="bob@b.test", *, site=None, source=None):
+    """Offers a stub to b from a stranger's host: (code, enhanced status code, text)."""
+    with Smtp(site or bed.x, to=bed.b.address, source=source) as smtp:
+        smtp.envelope(sender, [to])
+        code, text = smtp.data(raw, *range(200, 600))
+    return code, text.split(" ")[0], text
+
+
+def offer_of(bed, domain, to="bob@b.test", *, author="eve", top=b"", **options):
+    """A stub of eve@domain, rightly designated, with further fields on top."""
+    raw = top + a_stub(f"{author}@{domain}", to, host=f"pull.{domain}")
+    return offer(bed, raw, f"restante+00@{domain}", to, **options)
+
+
+def records(bed, name, *, mx=True, spf="v=spf1 ip4:{net}.0/24 -all", designation=True):
+    """The records of a domain whose mail comes from x."""
+    lines = mail_records(bed.x.address, f"v=restante1; h=pull.{name}.test; r=1" if designation else None)
+    lines = [line for line in lines if " MX " not in line and "v=spf1" not in line]
+    lines += ["@ MX 10 mx"] if mx is True else [mx] if mx else []
+    lines += [f'@ TXT "{one.format(net=bed.net)}"' for one in ([spf] if isinstance(spf, str) else spf or [])]
+    return lines + [f"pull A {bed.x.address}"]
+
+
+class Watch:
+    """What fetchd at b logs and keeps from now on."""
+
+    def __init__(self, bed):
+        self.bed, self.log, self.before = bed, daemon_log(bed.b, "fetchd"), {job["id"] for job in jobs(bed.b)}
+
+    def expect(self, got, code, enhanced, reason, what):
+        """The answer, and the reason in the log."""
+        equal(got[:2], (code, enhanced), f"answer to {what} ({got[2]})")
+        self.log.wait(rf"reason={reason}\b")
+
+    def nothing(self):
+        equal([job for job in jobs(self.bed.b) if job["id"] not in self.before], [], "jobs")
+
+
+@contextlib.contextmanager
+def address_of_x(bed, number, ptr=None):
+    """A further address of x, with this name in reverse DNS."""
+    address = f"{bed.net}.{number}"
+    zone = bed._reverse_zone(f"{bed.net}.0/24")
+    netns.ip(bed.x.ns, "addr", "add", f"{address}/24", "dev", "eth0")
+    owner = ".".join(reversed(address.split("."))) + ".in-addr.arpa."
+    if ptr:
+        bed.dns.add(zone, f"{owner} PTR {ptr}.")
+    try:
+        yield address
+    finally:
+        netns.ip(bed.x.ns, "addr", "del", f"{address}/24", "dev", "eth0")
+        if ptr:
+            bed.dns.replace(zone, f"{owner} PTR")
