@@ -43,6 +43,7 @@
 #define QUEUE_MAX 65536
 #define RDAP_DOMAINS_MAX 16384
 #define STOP_GRACE_MS 10000
+#define QUICK_THREADS(loops) (((loops) + 3) / 4) /* one keeps up with several: it never waits */
 
 struct house {
     const struct settings *settings;
@@ -196,7 +197,7 @@ static enum err open_server(struct house *h, struct buf *why)
         (e = pool_create("lookup", (unsigned)s->lookup_threads, QUEUE_MAX, &h->env.lookup)) ||
         (e = pool_create("notices", GATE_THREADS, QUEUE_MAX, &h->env.notices)) ||
         (e = pool_create("serve", (unsigned)s->work_threads, QUEUE_MAX, &h->env.serve)) ||
-        (e = pool_create("quick", (unsigned)s->http_threads, QUEUE_MAX, &h->env.quick)))
+        (e = pool_create("quick", QUICK_THREADS((unsigned)s->http_threads), QUEUE_MAX, &h->env.quick)))
         return e;
     const struct http_options options = {
         .threads = (unsigned)s->http_threads, .pool = h->env.work, .env = &h->env};
@@ -369,6 +370,7 @@ enum err house_start(struct house *h, struct buf *why)
         (e = lifecycle_create(&h->env, &h->env.lifecycle)) || (e = puller_create(&h->env, &h->env.puller)) ||
         (e = listen_local(h, why)))
         return e;
+    pool_on_idle(h->env.quick, public_idle, &h->env);
     return http_server_start(h->server);
 }
 

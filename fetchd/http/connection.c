@@ -75,6 +75,12 @@ static ssize_t transport_read(struct connection *c, uint8_t *out, size_t room)
     return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
 }
 
+/* After a read of n bytes: nothing is left that the socket will not tell of again. */
+static bool read_all(const struct connection *c, size_t n, size_t room)
+{
+    return c->ssl != NULL ? !SSL_has_pending(c->ssl) : n < room;
+}
+
 static ssize_t transport_write(struct connection *c, const uint8_t *data, size_t len)
 {
     if (c->ssl != NULL) {
@@ -375,6 +381,8 @@ static void read_http(struct connection *c)
         if (taken < 0)
             connection_end(c, error_of(taken), nghttp2_strerror((int)taken));
         connection_flush(c);
+        if (c->state != CONNECTION_OPEN || read_all(c, (size_t)n, sizeof c->loop->in))
+            return;
     }
     /* TLS may hold what the socket will not tell of again. */
     if (turn == READ_TURNS && c->state == CONNECTION_OPEN)

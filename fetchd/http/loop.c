@@ -5,6 +5,7 @@
  * little beside a TLS handshake, and no connection waits for a busy loop while another is idle.
  */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,12 +79,15 @@ static void on_accept(struct ev_loop *ev, ev_io *io, int events)
 
 void loop_post(struct loop *l, struct http_exchange *x)
 {
+    /* When the loop has taken x, it may end; it is not freed before we have left. Waking it under the lock
+     * would make it wait for us first of all. */
+    atomic_fetch_add(&l->posting, 1);
     pthread_mutex_lock(&l->lock);
     x->queue_next = l->posted;
     l->posted = x;
-    /* Under the lock: when the loop has taken x, it may end and be freed. */
-    ev_async_send(l->ev, &l->wake);
     pthread_mutex_unlock(&l->lock);
+    ev_async_send(l->ev, &l->wake);
+    atomic_fetch_sub(&l->posting, 1);
 }
 
 static void end_if_done(struct loop *l)
@@ -279,6 +283,8 @@ void loop_free(struct loop *l)
 {
     if (l == NULL)
         return;
+    while (atomic_load(&l->posting) > 0)
+        sched_yield();
     reap(l);
     if (l->ev != NULL)
         ev_loop_destroy(l->ev);

@@ -8,6 +8,7 @@
 
 #include <ev.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "http/listener.h"
 #include "http/server.h"
@@ -26,6 +27,7 @@ struct loop {
     void *env;
 
     ev_async wake;
+    atomic_uint posting; /* threads inside loop_post */
     pthread_mutex_t lock;
     struct http_exchange *posted; /* newest first; under the lock */
     int64_t stop_at_ms;           /* 0: not stopping; under the lock */

@@ -4,7 +4,9 @@
  * The ring is allocated once with its maximum, so that submitting never fails for want of memory, only
  * because too much waits already.
  */
+#include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -19,13 +21,13 @@ struct pool_item {
     void *arg;
 };
 
-/* A thread; each sleeps on a condition of its own, so that the one that slept last is woken first: its stack
- * and the kernel's idea of it are warm, and under little load the others sleep on. */
+/* A thread; each sleeps on a semaphore of its own, so that the one that slept last is woken first: its stack
+ * and the kernel's idea of it are warm, and under little load the others sleep on. (A condition variable
+ * would cost one more system call a sleep: who wakes from one takes the mutex as if others waited for it.) */
 struct pool_thread {
     struct pool *pool;
     pthread_t id;
-    pthread_cond_t wake;
-    bool woken;
+    sem_t wake;
     struct pool_thread *next_idle;
 };
 
@@ -35,32 +37,34 @@ struct pool {
     size_t ring_size, head, waiting;
     bool ending;
     unsigned thread_count;
+    pool_work on_idle;
+    void *on_idle_arg;
     struct pool_thread *thread;
     struct pool_thread *idle; /* the one that slept last first */
 };
 
-/* Under the lock. */
-static void pool_wake_one(struct pool *p)
+/* Under the lock: the thread to wake, NULL if none sleeps. It is woken without the lock, which it needs
+ * next. */
+static struct pool_thread *pool_choose(struct pool *p)
 {
     struct pool_thread *t = p->idle;
 
-    if (t == NULL)
-        return;
-    p->idle = t->next_idle;
-    t->woken = true;
-    pthread_cond_signal(&t->wake);
+    if (t != NULL)
+        p->idle = t->next_idle;
+    return t;
 }
 
-/* Under the lock. */
+/* Under the lock, which it gives back meanwhile. */
 static void pool_sleep(struct pool_thread *t)
 {
     struct pool *p = t->pool;
 
-    t->woken = false;
     t->next_idle = p->idle;
     p->idle = t;
-    while (!t->woken)
-        pthread_cond_wait(&t->wake, &p->lock);
+    pthread_mutex_unlock(&p->lock);
+    while (sem_wait(&t->wake) != 0 && errno == EINTR)
+        ;
+    pthread_mutex_lock(&p->lock);
 }
 
 static void *pool_run(void *arg)
@@ -68,12 +72,21 @@ static void *pool_run(void *arg)
     struct pool_thread *t = arg;
     struct pool *p = t->pool;
 
+    bool worked = false;
+
     pthread_mutex_lock(&p->lock);
     for (;;) {
+        if (p->waiting == 0 && worked && p->on_idle != NULL) {
+            worked = false;
+            pthread_mutex_unlock(&p->lock);
+            p->on_idle(p->on_idle_arg);
+            pthread_mutex_lock(&p->lock);
+        }
         while (p->waiting == 0 && !p->ending)
             pool_sleep(t);
         if (p->waiting == 0)
             break;
+        worked = true;
         struct pool_item item = p->ring[p->head];
         p->head = (p->head + 1) % p->ring_size;
         p->waiting--;
@@ -97,9 +110,9 @@ static enum err pool_start(struct pool *p, const char *name, unsigned threads)
         char thread_name[POOL_NAME_MAX];
         struct pool_thread *t = &p->thread[p->thread_count];
         t->pool = p;
-        pthread_cond_init(&t->wake, NULL);
+        sem_init(&t->wake, 0, 0);
         if (pthread_create(&t->id, NULL, pool_run, t) != 0) {
-            pthread_cond_destroy(&t->wake);
+            sem_destroy(&t->wake);
             e = ERR_UNAVAILABLE;
             break;
         }
@@ -137,11 +150,11 @@ void pool_free(struct pool *p)
     pthread_mutex_lock(&p->lock);
     p->ending = true;
     while (p->idle != NULL)
-        pool_wake_one(p);
+        sem_post(&pool_choose(p)->wake);
     pthread_mutex_unlock(&p->lock);
     for (unsigned i = 0; i < p->thread_count; i++) {
         pthread_join(p->thread[i].id, NULL);
-        pthread_cond_destroy(&p->thread[i].wake);
+        sem_destroy(&p->thread[i].wake);
     }
     pthread_mutex_destroy(&p->lock);
     free(p->thread);
@@ -149,8 +162,17 @@ void pool_free(struct pool *p)
     free(p);
 }
 
+void pool_on_idle(struct pool *p, pool_work idle, void *arg)
+{
+    pthread_mutex_lock(&p->lock);
+    p->on_idle = idle;
+    p->on_idle_arg = arg;
+    pthread_mutex_unlock(&p->lock);
+}
+
 enum err pool_submit(struct pool *p, pool_work work, void *arg)
 {
+    struct pool_thread *sleeper = NULL;
     enum err e = ERR_OK;
 
     pthread_mutex_lock(&p->lock);
@@ -159,9 +181,11 @@ enum err pool_submit(struct pool *p, pool_work work, void *arg)
     } else {
         p->ring[(p->head + p->waiting) % p->ring_size] = (struct pool_item){work, arg};
         p->waiting++;
-        pool_wake_one(p);
+        sleeper = pool_choose(p);
     }
     pthread_mutex_unlock(&p->lock);
+    if (sleeper != NULL)
+        sem_post(&sleeper->wake);
     return e;
 }
 

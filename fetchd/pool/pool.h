@@ -14,6 +14,8 @@ typedef void (*pool_work)(void *arg);
 /* name: for thread names, at most 10 characters. threads, queue_max: 1 or more; what may wait, more is
  * ERR_BUSY. The threads start with all signals blocked. */
 enum err pool_create(const char *name, unsigned threads, size_t queue_max, struct pool **out);
+/* Before anything is submitted: each thread runs idle(arg) when it has worked and nothing waits any more. */
+void pool_on_idle(struct pool *p, pool_work idle, void *arg);
 /* Runs everything that was queued, then joins. Not from a thread of the pool. NULL is fine. */
 void pool_free(struct pool *p);
 /* Runs work(arg) on one of the threads, roughly in the order of submission. May be called from the pool's own

@@ -13,17 +13,20 @@
 #include "public/public.h"
 #include "public/visit.h"
 #include "settings/settings.h"
+#include "store/ticket_state.h"
 #include "ticket/fields.h"
 
 #define DESIGNATION_MS 5000
 
-/* The store's word is said: log the change and let the lifecycle look at what became due. */
+/* The store's word is said: log the change and let the lifecycle look at what became due. An end of which
+ * nobody is told, as most are, leaves it nothing to do. */
 static void changed(struct visit *v, const struct ticket *t, const char *status, const char *detail)
 {
     /* A repeated word finds the ticket where the first one left it. */
     if (v->ticket.state != t->state)
         visit_log(v, t, status, detail);
-    lifecycle_wake(v->env->lifecycle);
+    if (!ticket_state_ended(t->state) || ticket_wants_notice(t, t->state))
+        lifecycle_wake(v->env->lifecycle);
 }
 
 static void refuse(struct visit *v, enum err e, const struct ticket *t)

@@ -20,5 +20,7 @@ void public_free(struct public *p);
 
 /* The router of the TLS listeners; env is a struct env whose members are all set. */
 void public_router(void *env, struct http_exchange *x);
+/* For pool_on_idle of env's pool `quick`: what it has said is made durable now. */
+void public_idle(void *env);
 
 #endif

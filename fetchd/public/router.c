@@ -94,7 +94,10 @@ static bool serve(const struct env *env, struct http_exchange *x, bool may_wait)
         if (v->request->say && v->request->say(v)) {
             http_hold(x);
             v->durable.then = answer_durable;
-            store_when_durable(env->store, &v->durable);
+            if (may_wait) /* for who knows how long: the others' thread is not held up */
+                store_when_durable(env->store, &v->durable);
+            else
+                store_when_durable_soon(env->store, &v->durable);
             return true;
         }
         if (!v->request->say)
@@ -102,6 +105,11 @@ static bool serve(const struct env *env, struct http_exchange *x, bool may_wait)
     }
     visit_free(v);
     return e != ERR_WOULD_WAIT;
+}
+
+void public_idle(void *env)
+{
+    store_sync_soon(((const struct env *)env)->store);
 }
 
 static void serve_waiting(void *env, struct http_exchange *x)

@@ -4,17 +4,22 @@
  */
 #include "store/later.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
+
+#define SOON_MAX 32 /* so many do not wait for more to come */
 
 struct later {
     struct engine *engine;
     pthread_t thread;
     bool runs;
+    sem_t wake;            /* a condition variable would cost one more system call a sleep */
     pthread_mutex_t mutex; /* guards what follows */
-    pthread_cond_t wake;
     struct store_later *first, **last;
+    size_t count;
     bool asleep, ending;
 };
 
@@ -26,12 +31,15 @@ static struct store_later *take_all(struct later *l)
     pthread_mutex_lock(&l->mutex);
     while (l->first == NULL && !l->ending) {
         l->asleep = true;
-        pthread_cond_wait(&l->wake, &l->mutex);
-        l->asleep = false;
+        pthread_mutex_unlock(&l->mutex);
+        while (sem_wait(&l->wake) != 0 && errno == EINTR)
+            ;
+        pthread_mutex_lock(&l->mutex);
     }
     first = l->first;
     l->first = NULL;
     l->last = &l->first;
+    l->count = 0;
     pthread_mutex_unlock(&l->mutex);
     return first;
 }
@@ -63,7 +71,7 @@ enum err later_create(struct engine *engine, struct later **out)
     l->engine = engine;
     l->last = &l->first;
     pthread_mutex_init(&l->mutex, NULL);
-    pthread_cond_init(&l->wake, NULL);
+    sem_init(&l->wake, 0, 0);
     /* Signals are main's business. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -85,16 +93,25 @@ void later_free(struct later *l)
     if (l->runs) {
         pthread_mutex_lock(&l->mutex);
         l->ending = true;
-        pthread_cond_signal(&l->wake);
         pthread_mutex_unlock(&l->mutex);
+        sem_post(&l->wake);
         pthread_join(l->thread, NULL);
     }
-    pthread_cond_destroy(&l->wake);
+    sem_destroy(&l->wake);
     pthread_mutex_destroy(&l->mutex);
     free(l);
 }
 
-void later_add(struct later *l, struct store_later *item)
+static bool must_wake(struct later *l)
+{
+    bool wake = l->asleep && l->first != NULL;
+
+    if (wake)
+        l->asleep = false;
+    return wake;
+}
+
+void later_add(struct later *l, struct store_later *item, bool at_once)
 {
     bool wake;
 
@@ -102,9 +119,20 @@ void later_add(struct later *l, struct store_later *item)
     pthread_mutex_lock(&l->mutex);
     *l->last = item;
     l->last = &item->next;
-    wake = l->asleep;
-    l->asleep = false;
+    l->count++;
+    wake = (at_once || l->count >= SOON_MAX) && must_wake(l);
     pthread_mutex_unlock(&l->mutex);
     if (wake)
-        pthread_cond_signal(&l->wake);
+        sem_post(&l->wake);
+}
+
+void later_begin(struct later *l)
+{
+    bool wake;
+
+    pthread_mutex_lock(&l->mutex);
+    wake = must_wake(l);
+    pthread_mutex_unlock(&l->mutex);
+    if (wake)
+        sem_post(&l->wake);
 }

@@ -14,7 +14,9 @@ struct later;
 enum err later_create(struct engine *engine, struct later **out);
 /* Calls back whoever still waits, then ends the thread. NULL is fine. */
 void later_free(struct later *l);
-/* As store_when_durable. */
-void later_add(struct later *l, struct store_later *item);
+/* As store_when_durable and store_when_durable_soon. */
+void later_add(struct later *l, struct store_later *item, bool at_once);
+/* As store_sync_soon. */
+void later_begin(struct later *l);
 
 #endif

@@ -194,7 +194,17 @@ enum err store_change_lazy(struct store *s, change_body body, void *arg)
 
 void store_when_durable(struct store *s, struct store_later *l)
 {
-    later_add(s->later, l);
+    later_add(s->later, l, true);
+}
+
+void store_when_durable_soon(struct store *s, struct store_later *l)
+{
+    later_add(s->later, l, false);
+}
+
+void store_sync_soon(struct store *s)
+{
+    later_begin(s->later);
 }
 
 void store_text(char *out, size_t size, const char *text)

@@ -56,6 +56,10 @@ struct store_later {
     struct store_later *next;                          /* the store's */
 };
 void store_when_durable(struct store *s, struct store_later *l); /* borrows l until then(); never fails */
+/* The same for callers who come in crowds: the sync waits for store_sync_soon (or until some dozens are
+ * there), which the caller calls when he has nothing to say for the moment. */
+void store_when_durable_soon(struct store *s, struct store_later *l);
+void store_sync_soon(struct store *s);
 
 /* ---- sending side: payloads and tickets
  * ------------------------------------------------------------------------- */

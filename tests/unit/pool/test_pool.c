@@ -82,9 +82,39 @@ static void work_may_submit_work(void **state)
     pool_free(NULL);
 }
 
+static atomic_uint idles, worked_at_idle;
+
+static void note_idle(void *arg)
+{
+    atomic_store(&worked_at_idle, atomic_load((atomic_uint *)arg));
+    atomic_fetch_add(&idles, 1);
+}
+
+static void add_one(void *arg)
+{
+    atomic_fetch_add((atomic_uint *)arg, 1);
+}
+
+static void who_has_worked_tells_when_nothing_waits(void **state)
+{
+    struct pool *p = NULL;
+    atomic_uint worked = 0;
+    (void)state;
+
+    assert_int_equal(pool_create("unit", 1, 1000, &p), ERR_OK);
+    pool_on_idle(p, note_idle, &worked);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(pool_submit(p, add_one, &worked), ERR_OK);
+    pool_free(p);
+    assert_true(atomic_load(&idles) > 0);
+    assert_true(atomic_load(&idles) <= 100);
+    assert_int_equal(atomic_load(&worked_at_idle), 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_has_worked_tells_when_nothing_waits),
         cmocka_unit_test(all_submitted_work_runs_before_free_returns),
         cmocka_unit_test(a_full_queue_refuses_and_recovers),
         cmocka_unit_test(work_may_submit_work),

@@ -68,7 +68,8 @@ struct posted rig_post(struct rig *r, const struct letter *l);
 void letter_digest(const struct letter *l, uint8_t out[32]);
 
 struct store_claim rig_claim(const struct posted *p, uint8_t token, int64_t now_s);
-/* Waits until all that was committed is durable, by store_when_durable. */
+/* Waits until all that was committed is durable, by store_when_durable or store_when_durable_soon in
+ * turn. */
 enum err rig_durable(struct rig *r);
 /* Opens the stored payload with the wrap and compares it with the letter. */
 void rig_check_body(struct rig *r, const struct store_claimed *c, const struct posted *p,
