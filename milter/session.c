@@ -310,36 +310,6 @@ static enum session_step follow_verdicts(struct session *s, const struct api_pla
     return SESSION_CONTINUE;
 }
 
-static enum session_step follow_plan(struct session *s, const struct api_plan_answer *answer)
-{
-    if (reply_is_refusal(&answer->refuse))
-        return refuse(s, &answer->refuse);
-    if (answer->refuse.smtp)
-        return refuse_unavailable(s);
-    switch (answer->kind) {
-    case API_NONE:
-        forget(s);
-        return SESSION_PASS;
-    case API_LETTER:
-    case API_LEGACY:
-        return follow_verdicts(s, answer);
-    case API_STUB: /* what is one plainly, fetchd was told at once; it refuses all others */
-        break;
-    }
-    return refuse_unavailable(s);
-}
-
-/* One stub field, one recipient, of an enabled domain: nothing that a plan could say of it. */
-static bool is_plain_stub(const struct session *s)
-{
-    const struct api_plan *plan = &s->message.plan;
-    size_t fields = 0;
-    for (size_t i = 0; i < plan->field_count; i++)
-        fields += strcasecmp(plan->field[i].name, STUB_FIELD_NAME) == 0;
-    return fields == 1 && s->message.recipients_given == 1 && plan->envelope.recipient_count == 1 &&
-           message_recipient_enabled(&s->message, &s->enabled) && !may_submit(s);
-}
-
 /* The body is of no interest: a sentence for people. */
 static enum session_step tell_of_stub(struct session *s)
 {
@@ -360,6 +330,38 @@ static enum session_step tell_of_stub(struct session *s)
     }
     forget(s);
     return step;
+}
+
+static enum session_step follow_plan(struct session *s, const struct api_plan_answer *answer)
+{
+    if (reply_is_refusal(&answer->refuse))
+        return refuse(s, &answer->refuse);
+    if (answer->refuse.smtp)
+        return refuse_unavailable(s);
+    switch (answer->kind) {
+    case API_NONE:
+        forget(s);
+        return SESSION_PASS;
+    case API_LETTER:
+    case API_LEGACY:
+        return follow_verdicts(s, answer);
+    case API_STUB:
+        if (s->message.has_stub && s->message.plan.envelope.recipient_count == 1)
+            return tell_of_stub(s);
+        break;
+    }
+    return refuse_unavailable(s);
+}
+
+/* One stub field, one recipient, of an enabled domain: nothing that a plan could say of it. */
+static bool is_plain_stub(const struct session *s)
+{
+    const struct api_plan *plan = &s->message.plan;
+    size_t fields = 0;
+    for (size_t i = 0; i < plan->field_count; i++)
+        fields += strcasecmp(plan->field[i].name, STUB_FIELD_NAME) == 0;
+    return fields == 1 && s->message.recipients_given == 1 && plan->envelope.recipient_count == 1 &&
+           message_recipient_enabled(&s->message, &s->enabled) && !may_submit(s);
 }
 
 enum session_step session_header_end(struct session *s)
