@@ -23,7 +23,7 @@ struct attempt {
                                        sender in the envelope; with mailbox the row's key. Lower case */
     bool aligned;                   /* From aligns with the verified domain (kind of the entry: ADDRESS, else
                                        ENVELOPE) */
-    /* of the newest stub or message */
+    /* of the newest stub or message; while one waits whose sender is proven, of the newest such */
     char author[STORE_ADDRESS_MAX]; /* From */
     char name[ATTEMPT_NAME_MAX];    /* display name, "" unless configured; raw: escape when shown */
     char subject[ATTEMPT_NAME_MAX]; /* the same */
@@ -67,10 +67,17 @@ enum err store_attempt_get(struct store *s, const char *mailbox, const char *sen
 enum err store_attempts(struct store *s, const char *mailbox, size_t limit,
                         bool (*each)(void *arg, const struct attempt *a), void *arg);
 
-/* DURABLE: all that waits in the row becomes due to be pulled (or, kept, injected) now; the row goes. *count:
- * how many. ERR_NOT_FOUND. */
-enum err store_attempt_admit(struct store *s, const char *mailbox, const char *sender, int64_t now_s,
-                             uint32_t *count);
+/* Kept messages of which nothing proves whose they are (job.verified ""): anybody may have written them in
+ * the name of the one who is let in. */
+enum unproven {
+    UNPROVEN_STAYS,     /* they go on waiting */
+    UNPROVEN_GOES_ALONE /* they go when nothing else waits in the row, else they go on waiting */
+};
+
+/* DURABLE: all that waits in the row becomes due to be pulled (or, kept, injected) now; the row goes, unless
+ * something stays: it has no other then. *count: how many became due. ERR_NOT_FOUND. */
+enum err store_attempt_admit(struct store *s, const char *mailbox, const char *sender, enum unproven unproven,
+                             int64_t now_s, uint32_t *count);
 /* DURABLE: all that waits ends, the row goes. told: the sender gets a nack (JOB_REFUSED with this reason and
  * text), else nothing (JOB_FAILED); of kept messages nobody is told. The stubs stay known, so that repeating
  * them changes nothing. ERR_NOT_FOUND. */

@@ -229,6 +229,7 @@ struct attempt_word {
     struct attempt_record *evicted; /* scratch, owned */
     int64_t now_s;
     bool admit, told;
+    enum unproven unproven;
     const char *reason, *text;
     const uint8_t *id;
     const char *issuer, *serial;
@@ -317,6 +318,12 @@ static void take_facts(struct attempt *a, const struct attempt *facts)
     a->count = old.count;
 }
 
+/* What nothing proves says nothing of a sender who is proven, and whose letters wait. */
+static bool shadows(const struct attempt_record *row, const struct attempt *facts)
+{
+    return facts->legacy && facts->verified[0] == '\0' && row->a.verified[0] != '\0' && row->jobs.len > 0;
+}
+
 static enum err add_to_row(struct change *c, struct attempt_word *w)
 {
     struct span key = record_key_span(&w->key);
@@ -333,7 +340,8 @@ static enum err add_to_row(struct change *c, struct attempt_word *w)
     }
     if (err != ERR_OK || w->look_again)
         return err;
-    take_facts(&row->a, w->facts);
+    if (!shadows(row, w->facts))
+        take_facts(&row->a, w->facts);
     row->a.count++;
     if (w->add->created_s > row->a.last_s)
         row->a.last_s = w->add->created_s;
@@ -536,11 +544,67 @@ static enum err let_go(struct change *c, struct attempt_word *w, const uint8_t i
     return err;
 }
 
+/* Moves what does not go with the others behind them; *going: how many jobs go. */
+static enum err sort_jobs(struct change *c, struct attempt_word *w, size_t *going)
+{
+    uint8_t *jobs = w->row->jobs.data, stays[sizeof w->row->jobs.data];
+    size_t len = w->row->jobs.len, go = 0, stay = 0;
+    enum err err = ERR_OK;
+
+    for (size_t at = 0; at < len && err == ERR_OK; at += JOB_ID_BYTES) {
+        err = change_job_get(c, jobs + at, w->r);
+        bool unproven = err == ERR_OK && w->r->j.kept && w->r->j.verified[0] == '\0';
+        if (err == ERR_STORE || err == ERR_NOT_FOUND)
+            err = ERR_OK;
+        memmove(unproven ? stays + stay : jobs + go, jobs + at, JOB_ID_BYTES);
+        *(unproven ? &stay : &go) += JOB_ID_BYTES;
+    }
+    memcpy(jobs + go, stays, stay);
+    if (go == 0 && w->unproven == UNPROVEN_GOES_ALONE)
+        go = len;
+    *going = go / JOB_ID_BYTES;
+    return err;
+}
+
+/* What is known of its sender is of those that went. */
+static enum err keep_row(struct change *c, struct attempt_word *w)
+{
+    struct attempt *a = &w->row->a;
+    enum err err = row_get(c, w->key.data, w->row);
+
+    if (err == ERR_OK)
+        err = attempt_record_open(c->s->keys, record_key_span(&w->key), w->row);
+    if (err != ERR_OK)
+        return err;
+    a->legacy = true;
+    a->verified[0] = a->link_host[0] = a->certificate_issuer[0] = a->certificate_serial[0] = '\0';
+    err = attempt_record_seal(c->s->keys, record_key_span(&w->key), w->row);
+    return err == ERR_OK ? row_put(c, w->key.data, w->row) : err;
+}
+
+/* Those that go leave the row one by one. */
+static enum err admit_some(struct change *c, struct attempt_word *w, size_t going)
+{
+    uint8_t job[ATTEMPT_WAITING_MAX][JOB_ID_BYTES];
+    enum err err = ERR_OK;
+
+    memcpy(job, w->row->jobs.data, going * JOB_ID_BYTES);
+    for (size_t i = 0; i < going && err == ERR_OK; i++)
+        err = let_go(c, w, job[i]);
+    return err == ERR_OK && going > 0 ? keep_row(c, w) : err;
+}
+
 static enum err end_row(struct change *c, struct attempt_word *w)
 {
+    size_t going = 0;
     enum err err = row_get(c, w->key.data, w->row);
 
     w->job_count = 0;
+    if (err == ERR_OK && w->admit) {
+        err = sort_jobs(c, w, &going);
+        if (err == ERR_OK && going * JOB_ID_BYTES < w->row->jobs.len)
+            return admit_some(c, w, going);
+    }
     /* The row first: its jobs need not leave it one by one then. */
     if (err == ERR_OK)
         err = row_del(c, w->key.data, w->row->a.last_s);
@@ -558,10 +622,10 @@ static enum err attempt_admit(struct change *c, void *arg)
     return err;
 }
 
-enum err store_attempt_admit(struct store *s, const char *mailbox, const char *sender, int64_t now_s,
-                             uint32_t *count)
+enum err store_attempt_admit(struct store *s, const char *mailbox, const char *sender, enum unproven unproven,
+                             int64_t now_s, uint32_t *count)
 {
-    struct attempt_word w = {.admit = true, .now_s = now_s};
+    struct attempt_word w = {.admit = true, .unproven = unproven, .now_s = now_s};
     enum err err = row_key(mailbox, sender, &w.key);
 
     if (err == ERR_OK)

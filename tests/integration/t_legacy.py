@@ -105,6 +105,27 @@ def test_kept_and_released(bed):
         equal(rows(bed.b, "attempts", BOB), [], "attempts")
 
 
+def test_forged_beside_the_proven(bed):
+    """What was sent in a sender's name from elsewhere does not come in with his own when he is allowed, nor when his whole domain
+    is; it is a line of its own then, for another word."""
+    with site(bed), policy(bed.b, BOB, *KEEP):
+        box = Box(bed.b, "bob")
+        forged, without_sender = letter(EVE, BOB), letter(EVE, BOB)
+        deliver(bed, forged, source=bed.c)
+        raw = write(bed)
+        deliver(bed, without_sender, sender="")
+        attempt(bed.b, BOB, EVE, waiting=3)
+        check("1 letter" in do(bed.b, "allow", BOB, "leg.test"), "allow of the domain")
+        untraced(box.one(), raw)
+        seen = attempt(bed.b, BOB, EVE, waiting=2)
+        equal((seen.get("verified"), seen["kind"]), (None, "mail"), "what is left")
+        write(bed)
+        equal(len(box.wait(2)), 2, "letters")
+        attempt(bed.b, BOB, EVE, waiting=2)
+        check("2 letters" in do(bed.b, "allow", BOB, EVE), "allow of what nothing proves")
+        equal(len(box.wait(4)), 4, "letters")
+
+
 def test_the_same_again(bed):
     """A client that comes again after a lost 250 adds nothing."""
     with site(bed), policy(bed.b, BOB, *KEEP):
