@@ -127,7 +127,8 @@ static int append(const char *data, size_t len, void *out)
 
 enum err rows_format(const struct rows *r, struct buf *out)
 {
-    if (r->failed || json_dump_callback(r->root, append, out, JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_ENSURE_ASCII))
+    if (r->failed ||
+        json_dump_callback(r->root, append, out, JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_ENSURE_ASCII))
         return ERR_NOMEM;
     return buf_append_char(out, '\n');
 }

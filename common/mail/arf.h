@@ -21,8 +21,7 @@ struct arf {
     const char *domain;                 /* whom it is about */
     const char *uri;                    /* and which address of his; nothing in it may be a secret */
     /* fields of our own (RFC 5965 3.5) */
-    const char *verified_domain, *link_host, *certificate_issuer, *certificate_serial,
-        *ticket;
+    const char *verified_domain, *link_host, *certificate_issuer, *certificate_serial, *ticket;
     int64_t arrival_s, date_s;
     const char *explanation; /* plain sentences, LF line ends */
     struct span
