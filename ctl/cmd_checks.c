@@ -94,6 +94,10 @@ static void print_message(const char *message)
         if (line.len && line.ptr[line.len - 1] == '\r')
             line.len--;
         buf_clear(&shown);
+        if (line.len && line.ptr[0] == '\t') { /* a folded field */
+            putchar('\t');
+            line = span_bytes(line.ptr + 1, line.len - 1);
+        }
         encode_visible(&shown, line);
         printf("%s\n", buf_cstr(&shown));
     }

@@ -21,21 +21,27 @@ static const struct command_row *const families[] = {commands_of_store,  command
 
 /* ---- usage */
 
-static void print_row(const struct command_row *row)
+static void print_row(FILE *out, const struct command_row *row)
 {
-    fprintf(stderr, "  %s %s%s\n      %s\n", row->name, row->arguments,
+    fprintf(out, "  %s %s%s\n      %s\n", row->name, row->arguments,
             row->json ? row->arguments[0] ? " [--json]" : "[--json]" : "", row->help);
+}
+
+/* Of all commands: row is NULL. */
+static void print_usage(FILE *out, const struct command_row *row)
+{
+    fputs("usage: restantectl [-c restante.conf] COMMAND\n", out);
+    if (row)
+        print_row(out, row);
+    for (size_t f = 0; !row && f < COUNT(families); f++) {
+        for (const struct command_row *r = families[f]; r->name; r++)
+            print_row(out, r);
+    }
 }
 
 int command_usage(const struct command_row *row)
 {
-    fputs("usage: restantectl [-c restante.conf] COMMAND\n", stderr);
-    if (row)
-        print_row(row);
-    for (size_t f = 0; !row && f < COUNT(families); f++) {
-        for (const struct command_row *r = families[f]; r->name; r++)
-            print_row(r);
-    }
+    print_usage(stderr, row);
     return EX_USAGE;
 }
 
@@ -97,18 +103,22 @@ static bool note_option(struct command *out, const struct command_option *option
     return true;
 }
 
-/* Options and arguments of a command; argv[0] is (the last word of) its name. */
-static bool read_options(int argc, char **argv, struct command *out)
+/* Options and arguments of a command; argv[0] is (the last word of) its name. *help: all that is asked for is
+ * its usage. */
+static bool read_options(int argc, char **argv, struct command *out, bool *help)
 {
-    struct option options[COMMAND_OPTIONS_MAX + 2] = {{"json", no_argument, NULL, 'j'}};
+    struct option options[COMMAND_OPTIONS_MAX + 3] = {{"json", no_argument, NULL, 'j'},
+                                                      {"help", no_argument, NULL, 'h'}};
     const struct command_option *own = out->row->options;
     int c, count = 0;
 
     for (; own && own[count].name; count++)
-        options[count + 1] = (struct option){
+        options[count + 2] = (struct option){
             own[count].name, own[count].flag ? no_argument : required_argument, NULL, OPTION_FIRST + count};
     optind = 0; /* begin anew, with another command's options */
-    while ((c = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        if (c == 'h')
+            return *help = true;
         if (c == 'c')
             out->config = optarg;
         else if (c == 'j' && out->row->json)
@@ -124,10 +134,16 @@ static bool read_options(int argc, char **argv, struct command *out)
 int main(int argc, char **argv)
 {
     struct command c = {.config = SETTINGS_DEFAULT_FILE};
+    static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
     int option, words = 0;
+    bool help = false;
 
     log_open("restantectl", LOG_LEVEL_WARNING);
-    while ((option = getopt(argc, argv, "+c:")) != -1) {
+    while ((option = getopt_long(argc, argv, "+c:h", options, NULL)) != -1) {
+        if (option == 'h') {
+            print_usage(stdout, NULL);
+            return EX_OK;
+        }
         if (option != 'c')
             return command_usage(NULL);
         c.config = optarg;
@@ -136,7 +152,11 @@ int main(int argc, char **argv)
     if (!c.row)
         return command_usage(NULL);
     int skip = optind + words - 1;
-    if (!read_options(argc - skip, argv + skip, &c))
+    if (!read_options(argc - skip, argv + skip, &c, &help))
         return command_usage(c.row);
+    if (help) {
+        print_usage(stdout, c.row);
+        return EX_OK;
+    }
     return c.row->run(&c);
 }

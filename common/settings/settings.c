@@ -291,12 +291,19 @@ static enum err check_networks(const struct check *c, const char *name, const st
 }
 
 /* Words that become part of mail and of DNS questions; the full check is where they are used. */
+static enum err check_name(const struct check *c, const char *name, const char *text)
+{
+    if (strpbrk(text, "@/:\\\"<>()[];, ") != NULL || strlen(text) > 253)
+        return complain(c, name, "\"%.60s\" is no name", text);
+    return ERR_OK;
+}
+
 static enum err check_names(const struct check *c, const char *name, const struct config_list *list)
 {
-    for (size_t i = 0; i < list->count; i++)
-        if (strpbrk(list->item[i], "@/:\\\"<>()[];") != NULL || strlen(list->item[i]) > 253)
-            return complain(c, name, "\"%.60s\" is no name", list->item[i]);
-    return ERR_OK;
+    enum err e = ERR_OK;
+    for (size_t i = 0; e == ERR_OK && i < list->count; i++)
+        e = check_name(c, name, list->item[i]);
+    return e;
 }
 
 /* default_port 0: the port must be there. numeric: the host must be an address, or empty if any is true. */
@@ -406,9 +413,15 @@ static enum err check(const struct check *c, const struct settings *s)
         e = check_host_port(c, "resolver", s->resolver, 53, true, false);
     size_t rdap_len = strlen(s->rdap_url);
     if (e == ERR_OK && rdap_len > 0 &&
-        (strncmp(s->rdap_url, "https://", 8) != 0 || s->rdap_url[rdap_len - 1] != '/' ||
-         strpbrk(s->rdap_url, " ?#@") != NULL))
+        (strncmp(s->rdap_url, "https://", 8) != 0 || rdap_len == 8 || s->rdap_url[8] == '/' ||
+         s->rdap_url[rdap_len - 1] != '/' || strpbrk(s->rdap_url, " ?#@") != NULL))
         e = complain(c, "rdap_url", "\"%.60s\": expected https://host/ or https://host/path/", s->rdap_url);
+    const char *delimiter = s->recipient_delimiter;
+    if (e == ERR_OK && delimiter[strspn(delimiter, "!#$%&'*+-/=?^_`{|}~")] != '\0')
+        e = complain(c, "recipient_delimiter",
+                     "\"%.60s\": expected characters such as + or -, without blanks", delimiter);
+    if (e == ERR_OK)
+        e = check_name(c, "system_users_domain", s->system_users_domain);
     if (e == ERR_OK)
         e = check_listener(c, "letters_in", s->letters_in);
     if (e == ERR_OK)

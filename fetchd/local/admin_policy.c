@@ -316,7 +316,7 @@ void admin_policy_set(void *env, struct http_exchange *x)
     if (!q.err)
         q.err = store_policy_put(q.env->store, o.name, p);
     if (!q.err)
-        question_log(&q, o.name, "", "policy-set", 0);
+        question_log(&q, o.name, "", "policy-set", QUESTION_NO_LETTERS);
     if (question_rows(&q, "policy"))
         add_policy(&q, &o);
     question_close(&q);

@@ -404,8 +404,8 @@ static enum err forget(const struct env *env, const struct entry *e, struct forg
     if (!err && address)
         err = remove_correspondent(env, e, &out->correspondents);
     if (!err && address) {
-        err = store_attempt_drop(env->store, e->mailbox, e->value, false, reason_code(REASON_DENIED), "",
-                                 clock_now_s(), &out->letters);
+        err = store_attempt_drop(env->store, e->mailbox, e->value, false, reason_code(REASON_DENIED),
+                                 "forgotten", clock_now_s(), &out->letters);
         out->attempts += err == ERR_OK;
         err = err == ERR_NOT_FOUND ? ERR_OK : err;
     }

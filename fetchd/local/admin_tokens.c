@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admission/admission.h"
 #include "base/clock.h"
 #include "base/secret.h"
 #include "env/env.h"
@@ -154,11 +155,30 @@ void admin_token_add(void *env, struct http_exchange *x)
         else if (e)
             q.err = e;
         else
-            question_log(&q, t.mailbox, "", "token-added", 0);
+            question_log(&q, t.mailbox, "", "token-added", QUESTION_NO_LETTERS);
         if (!e)
             add_token(&q, &t);
     }
     question_close(&q);
+}
+
+/* A token as it was made, or the whole address that was given away. */
+static void read_made(struct question *q, const char *mailbox, const char *text,
+                      char token[POLICY_TOKEN_MAX + 1])
+{
+    struct address address;
+    char owner[ADDRESS_TEXT_MAX], detail[POLICY_TOKEN_MAX + 1] = "";
+    const char *name = text;
+
+    if (q->err)
+        return;
+    if (strchr(text, '@') && address_parse(span_of(text), &address) == ERR_OK && !address.null) {
+        admission_mailbox(q->env->admission, &address, owner, detail);
+        if (strcmp(owner, mailbox) == 0)
+            name = detail;
+    }
+    if (admin_token_normal(name, token))
+        question_fail(q, ERR_SYNTAX, "%s is no token of %s", text, mailbox);
 }
 
 void admin_revoke(void *env, struct http_exchange *x)
@@ -172,9 +192,7 @@ void admin_revoke(void *env, struct http_exchange *x)
     if (!t)
         q.err = ERR_NOMEM;
     question_mailbox(&q, question_need(&q, "mailbox"), mailbox, &address);
-    const char *text = question_need(&q, "token");
-    if (!q.err && admin_token_normal(text, token))
-        question_fail(&q, ERR_SYNTAX, "%s is no token", text);
+    read_made(&q, mailbox, question_need(&q, "token"), token);
     if (question_rows(&q, "tokens")) {
         q.err = store_token_revoke(q.env->store, mailbox, token);
         if (!q.err)

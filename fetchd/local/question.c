@@ -173,8 +173,11 @@ void question_log(const struct question *q, const char *mailbox, const char *sen
     char detail[80];
     struct log_line line;
 
-    snprintf(detail, sizeof detail, "by user %u, %u letter%s", (unsigned)q->who.uid, letters,
-             letters == 1 ? "" : "s");
+    if (letters == QUESTION_NO_LETTERS)
+        snprintf(detail, sizeof detail, "by user %u", (unsigned)q->who.uid);
+    else
+        snprintf(detail, sizeof detail, "by user %u, %u letter%s", (unsigned)q->who.uid, letters,
+                 letters == 1 ? "" : "s");
     log_line_begin(&line, NULL);
     if (sender[0])
         log_line_addr(&line, LOG_KEY_FROM, sender);

@@ -47,7 +47,9 @@ void question_text(struct question *q, const char *name, char *out, size_t max);
 /* A mailbox of this site that the asker may see and change, in normal form without detail. */
 void question_mailbox(struct question *q, const char *text, char out[ADDRESS_TEXT_MAX],
                       struct address *address);
-/* One line in the log for what somebody decided: whose mailbox, about whom ("": nobody), what. */
+#define QUESTION_NO_LETTERS UINT32_MAX
+/* One line in the log for what somebody decided: whose mailbox, about whom ("": nobody), what, and how many
+ * letters that concerned (QUESTION_NO_LETTERS: it is not about letters). */
 void question_log(const struct question *q, const char *mailbox, const char *sender, const char *status,
                   uint32_t letters);
 /* The list to fill. False when there is a mistake already. */

@@ -46,7 +46,8 @@ static void log_job(const struct job *j, const char *host, const char *relay, co
     log_line_addr(&line, LOG_KEY_FROM, j->stub_from);
     log_line_addr(&line, LOG_KEY_TO, j->recipient);
     log_line_num(&line, LOG_KEY_SIZE, (int64_t)j->size_bytes);
-    log_line_str(&line, LOG_KEY_HOST, host);
+    if (host[0]) /* a message that was kept here has none */
+        log_line_str(&line, LOG_KEY_HOST, host);
     if (relay)
         log_line_str(&line, LOG_KEY_RELAY, relay);
     log_line_num(&line, LOG_KEY_ATTEMPTS, j->tries + 1);

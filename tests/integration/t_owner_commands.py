@@ -168,6 +168,9 @@ def test_tokens(bed):
         check(f"revoked {one}" in do(bed.b, "token", "revoke", BOB, token), "revoked")
         equal(next(row["state"] for row in rows(bed.b, "token", "list", BOB) if row["token"] == token), "revoked", "state")
         refused(bed.b, "token", "add", BOB, token)
+    address = do(bed.b, "token", "add", BOB).strip()
+    check("is no token of carol@b.test" in refused(bed.b, "token", "revoke", "carol@b.test", address), "somebody else's")
+    check(f"revoked {address}" in do(bed.b, "token", "revoke", BOB, address), "revoked by its address")
 
 
 def test_help(bed):
@@ -177,3 +180,7 @@ def test_help(bed):
     for word in ("attempts", "allow", "deny", "forget", "rules", "policy", "token add", "explain", "complain", "bounce"):
         check(f"\n  {word} " in said(done), f"{word} is not in the usage")
     check("bounce" not in refused(bed.b, "allow", status=64), "the usage of one command")
+    check("\n  bounce " in do(bed.b, "--help"), "asked for")
+    for words in (("allow", "--help"), ("token", "add", "-h")):
+        text = do(bed.b, *words)
+        check(f"\n  {words[0]} " in text and "bounce" not in text, text)
