@@ -94,6 +94,102 @@ static void read_received(const char *value, char **helo, char **client)
     *client = span_dup(open);
 }
 
+/* How the message came here, as its topmost fields say. All owned. */
+struct arrival {
+    char *helo, *client; /* NULL: not known */
+    char *link_host;     /* of the stub in whose place the letter came; NULL: it came as it is */
+    size_t received;     /* so many Received fields are ours: the milter had not seen them yet */
+};
+
+static void arrival_free(struct arrival *a)
+{
+    free(a->helo);
+    free(a->client);
+    free(a->link_host);
+}
+
+static bool is_loopback(const char *text)
+{
+    struct netaddr address;
+
+    return netaddr_parse(span_of(text), &address) == ERR_OK &&
+           (address.family == AF_INET ? address.byte[12] == 127
+                                      : IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)address.byte));
+}
+
+/* The value behind "name=" in our own Authentication-Results, with or without quotes. NULL: it is not there.
+ */
+static char *result_value(const char *results, const char *name)
+{
+    const char *at = strstr(results, name);
+
+    while (at && (at == results ||
+                  !strchr(" \t", at[-1]))) /* within another value, which a sender may have chosen */
+        at = strstr(at + 1, name);
+    if (!at)
+        return NULL;
+    at += strlen(name);
+    at += *at == '"';
+    return span_dup(span_bytes(at, strcspn(at, " \t;\"")));
+}
+
+/* The letter was called for: the stub's client and link host are what admission was told of. */
+static void read_results(struct span header, struct arrival *out)
+{
+    char *results = field_text(header, "Authentication-Results");
+
+    if (results && strstr(results, "restante=")) {
+        out->link_host = result_value(results, "policy.host=");
+        out->client = result_value(results, "policy.iprev=");
+    }
+    free(results);
+}
+
+/*
+ * From top to bottom up to the client that is not this host: what is above it, an after-queue filter or
+ * restante-fetchd handed over. A message that never was elsewhere came from the topmost.
+ */
+static void read_arrival(struct span header, struct arrival *out)
+{
+    struct header_field f;
+    struct buf value;
+    struct span rest = header;
+    size_t count = 0;
+
+    *out = (struct arrival){.helo = NULL};
+    buf_init(&value, HEADER_MAX);
+    while (header_next(&rest, &f)) {
+        char *helo = NULL, *client = NULL;
+
+        if (!span_is_nocase(f.name, "Received"))
+            continue;
+        buf_clear(&value);
+        if (header_unfold(f.value, &value))
+            break;
+        count++;
+        if (strstr(buf_cstr(&value), " (Restante) with RESTANTE id ")) {
+            free(out->helo);
+            free(out->client);
+            *out = (struct arrival){.received = count};
+            read_results(rest, out);
+            break;
+        }
+        read_received(buf_cstr(&value), &helo, &client);
+        bool elsewhere = client && !is_loopback(client);
+        if (elsewhere || (client && count == 1)) {
+            free(out->helo);
+            free(out->client);
+            *out = (struct arrival){.helo = helo, .client = client, .received = count};
+        } else {
+            free(helo);
+            free(client);
+        }
+        if (elsewhere || !client)
+            break;
+    }
+    buf_free(&value);
+}
+
 static enum err set(char **out, const char *text)
 {
     free(*out);
@@ -101,21 +197,13 @@ static enum err set(char **out, const char *text)
     return text && !*out ? ERR_NOMEM : ERR_OK;
 }
 
-static enum err read_session(const struct replay *r, struct span header, struct api_envelope *out,
-                             bool *received_read)
+static enum err read_session(const struct replay *r, const struct arrival *arrival, struct api_envelope *out)
 {
-    enum err e = ERR_OK;
-    char *received = r->client ? NULL : field_text(header, "Received");
+    const char *client = r->client ? r->client : arrival->client;
+    const char *helo = r->helo ? r->helo : r->client ? NULL : arrival->helo;
+    enum err e = set(&out->client_address, client);
 
-    if (received)
-        read_received(received, &out->helo, &out->client_address);
-    free(received);
-    *received_read = out->client_address != NULL;
-    if (r->client)
-        e = set(&out->client_address, r->client);
-    if (!e && r->helo)
-        e = set(&out->helo, r->helo);
-    return e;
+    return e ? e : set(&out->helo, helo);
 }
 
 static enum err read_address(const char *given, const char *found, const char *what, bool may_be_null,
@@ -136,8 +224,8 @@ static enum err read_address(const char *given, const char *found, const char *w
     return set(out, text);
 }
 
-static enum err read_envelope(const struct replay *r, struct span header, struct api_envelope *out,
-                              bool *received_read, struct buf *why)
+static enum err read_envelope(const struct replay *r, struct span header, const struct arrival *arrival,
+                              struct api_envelope *out, struct buf *why)
 {
     struct netaddr client;
     char *from = field_text(header, "Return-Path"), *to = field_text(header, "X-Original-To");
@@ -151,7 +239,7 @@ static enum err read_envelope(const struct replay *r, struct span header, struct
     out->recipient_count = 1;
     if ((e = read_address(r->from, from, "sender", true, &out->sender, why)) ||
         (e = read_address(r->to, to, "recipient", false, &out->recipient[0].address, why)) ||
-        (e = read_session(r, header, out, received_read)))
+        (e = read_session(r, arrival, out)))
         goto out;
     if (!out->client_address || netaddr_parse(span_of(out->client_address), &client)) {
         buf_append_str(why, out->client_address ? "the client is no IP address"
@@ -179,15 +267,16 @@ static enum err add_field(struct api_plan *p, struct span name, struct span valu
     return f->name && f->value ? ERR_OK : ERR_NOMEM;
 }
 
-static enum err add_fields(const struct replay *r, struct span header, bool received_read, struct api_plan *p)
+/* own: so many Received fields the milter had not seen yet. */
+static enum err add_fields(const struct replay *r, struct span header, size_t own, struct api_plan *p)
 {
     size_t seen[SHOWN_COUNT] = {0};
     struct header_field f;
     enum err e = ERR_OK;
 
     while (!e && header_next(&header, &f)) {
-        if (span_is_nocase(f.name, "Received") && received_read) {
-            received_read = false; /* the milter does not see the line that our own MTA is about to add */
+        if (own && span_is_nocase(f.name, "Received")) {
+            own--;
             continue;
         }
         if (span_is_nocase(f.name, "From") && r->author)
@@ -218,14 +307,14 @@ static enum err make_url(const char *link_host, char out[STUB_URL_MAX + 1])
     return ERR_OK;
 }
 
-static enum err add_stub(const struct replay *r, struct api_plan *p, struct buf *why)
+static enum err add_stub(const char *link_host, struct api_plan *p, struct buf *why)
 {
     enum err e;
     struct stub stub = {.size_bytes = STUB_SIZE, .expires_s = clock_now_s() + STUB_LIFE_S};
     struct buf field;
 
     buf_init_secret(&field, STUB_VALUE_MAX + 100);
-    if ((e = make_url(r->link_host, stub.url)) || (e = secret_random(stub.ka, sizeof stub.ka)) ||
+    if ((e = make_url(link_host, stub.url)) || (e = secret_random(stub.ka, sizeof stub.ka)) ||
         (e = secret_random(stub.kd, sizeof stub.kd)) ||
         (e = address_parse(span_of(p->envelope.sender), &stub.from)) ||
         (e = address_parse(span_of(p->envelope.recipient[0].address), &stub.to)) ||
@@ -235,7 +324,7 @@ static enum err add_stub(const struct replay *r, struct api_plan *p, struct buf 
     e = add_field(p, span_of(STUB_FIELD_NAME), span_bytes(field.data + name, field.len - name - 2));
 out:
     if (e && e != ERR_NOMEM) {
-        buf_printf(why, "no stub can be made of %s and link host %s", p->envelope.sender, r->link_host);
+        buf_printf(why, "no stub can be made of %s and link host %s", p->envelope.sender, link_host);
         e = ERR_SYNTAX;
     }
     stub_wipe(&stub);
@@ -246,25 +335,33 @@ out:
 enum err replay_format(const struct replay *r, struct buf *out, struct buf *why)
 {
     enum err e;
-    bool received_read = false;
+    struct arrival arrival = {.helo = NULL};
     struct api_plan p = {.field_count = 0};
     struct buf header;
 
     buf_init(&header, HEADER_MAX);
-    if ((e = read_header(r->message, &header)) ||
-        (e = read_envelope(r, buf_span(&header), &p.envelope, &received_read, why)) ||
-        (e = add_fields(r, buf_span(&header), received_read, &p)))
+    if ((e = read_header(r->message, &header)))
+        goto out;
+    read_arrival(buf_span(&header), &arrival);
+    /* Whoever names another client means a message that is still to come, but for the line of ours that
+     * called for it. */
+    if (r->client && !arrival.link_host)
+        arrival.received = 0;
+    const char *link_host = r->link_host ? r->link_host : arrival.link_host;
+    if ((e = read_envelope(r, buf_span(&header), &arrival, &p.envelope, why)) ||
+        (e = add_fields(r, buf_span(&header), arrival.received, &p)))
         goto out;
     if (r->author || !r->message.len)
         e = add_field(&p, SPAN_LITERAL("From"), span_of(r->author ? r->author : p.envelope.sender));
-    if (!e && r->link_host)
-        e = add_stub(r, &p, why);
+    if (!e && link_host)
+        e = add_stub(link_host, &p, why);
     p.header_bytes = header.len;
     if (!e)
         e = api_plan_format(&p, out);
 out:
     if (e && !why->len)
         buf_append_str(why, err_text(e));
+    arrival_free(&arrival);
     buf_free(&header);
     api_plan_free(&p);
     return e;

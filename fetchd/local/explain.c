@@ -7,6 +7,7 @@
 
 #include "admission/admission.h"
 #include "base/clock.h"
+#include "env/site.h"
 #include "local/inbound.h"
 #include "local/notice.h"
 #include "local/question.h"
@@ -141,6 +142,9 @@ void explain_handle(void *env, struct http_exchange *x)
         admission_mailbox(q.env->admission, &recipient, mailbox, detail);
         if (!access_to_mailbox(&q.who, mailbox)) /* what others take is nobody's business */
             question_forbid(&q, mailbox);
+        else if (q.env->site->local_count && !site_is_local(q.env->site, recipient.domain))
+            question_fail(&q, ERR_NOT_FOUND, "%s is no mailbox of this site: %s is not in local_domains",
+                          mailbox, recipient.domain);
     }
     if (question_rows(&q, "explain") && (e = explain_judge(q.env, &plan, q.rows, &q.why)) != ERR_OK)
         q.err = e;

@@ -3,8 +3,8 @@
 import json
 import os
 
-from harness import check, equal, letter, submit
-from owner import clean, ctl, do, policy, refused, rows, said
+from harness import Box, check, equal, letter, submit
+from owner import attempt, clean, ctl, do, policy, refused, rows, said
 from restante import caught, configured, status
 
 NEEDS = ("restante",)
@@ -89,10 +89,32 @@ def test_a_file(bed):
         os.unlink(path)
 
 
+def test_a_letter_from_a_mailbox(bed):
+    """A letter that was called for is judged as the stub in whose place it came; one that was kept, as it came."""
+    with clean(bed.b, BOB), policy(bed.b, BOB, "known", "--legacy", "attempt"):
+        box = Box(bed.b, "bob")
+        do(bed.b, "allow", BOB, "alice@a.test")
+        submit(bed.a, "alice@a.test", [BOB], letter())
+        box.one()
+        path = bed.b.mta.letters("bob")[-1]
+        found, code = explain(bed.b, path)
+        equal((found["designation"][0], found["rdns"][0], found["end"], code), ("next", "next", ("admit", "allowed"), 0), found)
+        do(bed.b, "forget", BOB, "alice@a.test")
+        equal(explain(bed.b, path)[0]["end"], ("wait", "stranger"), "forgotten")
+
+        submit(bed.c, "carol@c.test", [BOB], letter("carol@c.test"))
+        attempt(bed.b, BOB, "carol@c.test")
+        box = Box(bed.b, "bob")
+        do(bed.b, "allow", BOB, "carol@c.test")
+        box.one()
+        equal(explain(bed.b, bed.b.mta.letters("bob")[-1])[0]["end"], ("admit", "allowed"), "ordinary mail")
+
+
 def test_bad_input(bed):
     """What cannot be judged is told; a user's question about another's mailbox is refused."""
     for arguments, why in ((("--to", BOB, "--client", "192.0.2.1"), "--from"), (("--from", "a@a.test", "--client", "192.0.2.1"), "--to"),
                            (("--from", "a@a.test", "--to", BOB), "--client"), (("/nonexistent",), "No such file"),
+                           (("--from", "a@a.test", "--to", "bob@elsewhere.test", "--client", "192.0.2.1"), "not in local_domains"),
                            (("--from", "a b", "--to", BOB, "--client", "192.0.2.1"), "no address"),
                            (("--from", "a@a.test", "--to", BOB, "--client", "mx.a.test"), "no IP address"),
                            (("--from", "a@a.test", "--to", BOB, "--client", "192.0.2.1", "--stub", "x y"), "no stub")):

@@ -102,6 +102,66 @@ static void an_envelope_alone_is_enough(void **state)
     api_plan_free(&p);
 }
 
+/* As they lie in a mailbox: the MTA's own line from this host stands above what restante-fetchd wrote. */
+#define FROM_HERE                                                                                            \
+    "Received: from mx.b.test (localhost [127.0.0.1])\n\tby mx.b.test (Postfix) with ESMTP id 1\n"
+#define CALLED_FOR                                                                                           \
+    "Received: from pull.a.test ([192.0.2.50])\n\t(using TLSv1.3 x)\n\tby mx.b.test (Restante) with "        \
+    "RESTANTE id 0a\n"                                                                                       \
+    "Authentication-Results: mx.b.test;\n\trestante=pass reason=\"allowed\" "                                \
+    "smtp.mailfrom=policy.host=x@a.test\n"                                                                   \
+    "\tpolicy.host=pull.a.test;\n\tspf=pass smtp.mailfrom=a.test"
+#define ORIGINAL                                                                                             \
+    "Received: from laptop (unknown [198.51.100.1])\n\tby mx.a.test with ESMTPSA id 2\nFrom: a@a.test\n\n"
+
+static void letters_that_came_by_restante_are_judged_as_they_came(void **state)
+{
+    static const struct {
+        const char *text, *client, *url, *received; /* received: in the first one that is left; "": none is */
+        const char *given;                          /* --client */
+    } cases[] = {
+        {FROM_HERE CALLED_FOR ";\n\tiprev=pass policy.iprev=\"2001:db8::1\"\n" ORIGINAL, "2001:db8::1",
+         "https://pull.a.test/", "laptop", NULL},
+        {CALLED_FOR ";\n\tiprev=pass policy.iprev=192.0.2.1\n" ORIGINAL, "192.0.2.1", "https://pull.a.test/",
+         "laptop", NULL},
+        {FROM_HERE CALLED_FOR "\n" ORIGINAL, "192.0.2.9", "https://pull.a.test/", "laptop", "192.0.2.9"},
+        /* kept here, or handed over by a filter of this host */
+        {FROM_HERE
+         "Received: from mx.c.test (mx.c.test [192.0.2.3])\n\tby mx.b.test (Restante, kept) id 0b\n" ORIGINAL,
+         "192.0.2.3", NULL, "laptop", NULL},
+        {FROM_HERE FROM_HERE ORIGINAL, "198.51.100.1", NULL, "", NULL},
+        /* never elsewhere */
+        {FROM_HERE FROM_HERE "From: a@a.test\n\n", "127.0.0.1", NULL, "mx.b.test", NULL},
+        {"Received: from x (y [IPv6:::1])\n" FROM_HERE "\n", "::1", NULL, "mx.b.test", NULL},
+        /* somebody else's words */
+        {"Received: from x (y [192.0.2.7])\n" FROM_HERE CALLED_FOR "\n" ORIGINAL, "192.0.2.7", NULL,
+         "mx.b.test", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct api_plan p;
+        struct stub stub;
+
+        replay(&(struct replay){.from = "a@a.test",
+                                .to = "bob@b.test",
+                                .client = cases[i].given,
+                                .message = span_of(cases[i].text)},
+               &p);
+        assert_string_equal(p.envelope.client_address, cases[i].client);
+        const char *field = value(&p, STUB_FIELD_NAME), *received = value(&p, "Received");
+        assert_int_equal(field != NULL, cases[i].url != NULL);
+        if (field) {
+            assert_int_equal(stub_parse(span_of(field), &stub, NULL), ERR_OK);
+            assert_int_equal(strncmp(stub.url, cases[i].url, strlen(cases[i].url)), 0);
+            stub_wipe(&stub);
+        }
+        assert_int_equal(received != NULL, cases[i].received[0] != '\0');
+        assert_true(!received || strstr(received, cases[i].received));
+        api_plan_free(&p);
+    }
+}
+
 static void what_cannot_be_replayed_is_told(void **state)
 {
     static const struct {
@@ -164,6 +224,7 @@ int main(void)
         cmocka_unit_test(a_file_is_shown_as_the_milter_saw_it),
         cmocka_unit_test(what_is_given_goes_before_the_file),
         cmocka_unit_test(an_envelope_alone_is_enough),
+        cmocka_unit_test(letters_that_came_by_restante_are_judged_as_they_came),
         cmocka_unit_test(what_cannot_be_replayed_is_told),
         cmocka_unit_test(files_of_all_kinds_are_read),
     };
