@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/encode.h"
+#include "base/secret.h"
 #include "env/env.h"
 #include "local/question.h"
 #include "pool/pool.h"
@@ -55,7 +56,6 @@ static const char *job_name(int state)
 struct list {
     struct question *question;
     size_t left;
-    const char *id_prefix; /* jobs; NULL: any */
 };
 
 static bool add_ticket(void *arg, const struct ticket *t)
@@ -105,17 +105,11 @@ static void add_link_host(struct rows *r, const struct job *j)
     rows_text(r, "link_host", text);
 }
 
-static bool add_job(void *arg, const struct job *j)
+static void add_job(struct rows *r, const struct job *j)
 {
-    struct list *list = arg;
-    struct rows *r = list->question->rows;
     char id[ENCODE_HEX_LEN(sizeof j->id) + 1];
 
     encode_hex(j->id, sizeof j->id, id);
-    if (!access_to_job(&list->question->who, j))
-        return true;
-    if (list->id_prefix && strncmp(id, list->id_prefix, strlen(list->id_prefix)) != 0)
-        return true;
     rows_begin(r);
     rows_text(r, "id", id);
     rows_text(r, "state", job_state_name(j->state));
@@ -143,7 +137,74 @@ static bool add_job(void *arg, const struct job *j)
     rows_text(r, "mta_queue_id", j->mta_queue_id);
     rows_text(r, "reason", j->reason);
     rows_text(r, "text", j->text);
-    return --list->left > 0;
+}
+
+/* Which jobs the asker may see: the store has them in no order of time. */
+struct job_list {
+    struct question *question;
+    const char *id_prefix; /* NULL: any */
+    struct job_entry {
+        int64_t created_s;
+        uint8_t id[sizeof((struct job *)NULL)->id];
+    } * entry; /* owned */
+    size_t count, room;
+    enum err err;
+};
+
+static bool note_job(void *arg, const struct job *j)
+{
+    struct job_list *list = arg;
+    char id[ENCODE_HEX_LEN(sizeof j->id) + 1];
+
+    encode_hex(j->id, sizeof j->id, id);
+    if (!access_to_job(&list->question->who, j) ||
+        (list->id_prefix && strncmp(id, list->id_prefix, strlen(list->id_prefix)) != 0))
+        return true;
+    if (list->count == list->room) {
+        size_t room = list->room ? list->room * 2 : 64;
+        void *more = realloc(list->entry, room * sizeof *list->entry);
+        if (!more) {
+            list->err = ERR_NOMEM;
+            return false;
+        }
+        list->entry = more;
+        list->room = room;
+    }
+    list->entry[list->count].created_s = j->created_s;
+    memcpy(list->entry[list->count++].id, j->id, sizeof j->id);
+    return true;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    const struct job_entry *x = a, *y = b;
+
+    if (x->created_s != y->created_s)
+        return x->created_s > y->created_s ? -1 : 1;
+    return memcmp(x->id, y->id, sizeof x->id);
+}
+
+static enum err list_jobs(const struct env *env, struct job_list *list, int state, size_t limit)
+{
+    struct job *j = malloc(sizeof *j);
+    enum err e = j ? store_jobs(env->store, state, SIZE_MAX, note_job, list) : ERR_NOMEM;
+
+    if (!e)
+        e = list->err;
+    if (!e && list->count)
+        qsort(list->entry, list->count, sizeof *list->entry, newest_first);
+    for (size_t i = 0; !e && i < list->count && i < limit; i++) {
+        e = store_job_get(env->store, list->entry[i].id, j);
+        if (!e)
+            add_job(list->question->rows, j);
+        else if (e == ERR_NOT_FOUND)
+            e = ERR_OK; /* purged meanwhile */
+    }
+    if (j)
+        secret_wipe(j, sizeof *j);
+    free(j);
+    free(list->entry);
+    return e;
 }
 
 void admin_tickets(void *env, struct http_exchange *x)
@@ -167,14 +228,14 @@ void admin_tickets(void *env, struct http_exchange *x)
 void admin_jobs(void *env, struct http_exchange *x)
 {
     struct question q;
-    struct list list = {.question = &q};
+    struct job_list list = {.question = &q};
 
     question_open(&q, env, x);
     list.id_prefix = question_get(&q, "id");
     int state = get_state(&q, JOB_STATE_COUNT, job_name);
-    list.left = get_limit(&q);
-    if (question_rows(&q, "jobs") && list.left)
-        q.err = store_jobs(q.env->store, state, SIZE_MAX, add_job, &list);
+    size_t limit = get_limit(&q);
+    if (question_rows(&q, "jobs"))
+        q.err = list_jobs(q.env, &list, state, limit);
     question_close(&q);
 }
 

@@ -120,6 +120,9 @@ def test_three_letters_for_a_shop(bed):
         do(bed.b, "token", "revoke", BOB, other.partition("+")[2].partition("@")[0])
         write(bed, other)
         attempt(bed.b, BOB, ALICE, waiting=2)
+        created = [row["created"] for row in rows(bed.b, "jobs")]
+        equal(created, sorted(created, reverse=True), "jobs, newest first")
+        equal([row["created"] for row in rows(bed.b, "jobs", "--limit", "2")], created[:2], "the newest two")
 
 
 def test_what_a_sender_chose_is_shown_escaped(bed):
