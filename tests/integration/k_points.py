@@ -13,7 +13,7 @@ TIMEOUT = 250
 
 # Where b may deliver a letter twice (DESIGN: the MTA has said 250, and the mark is not durable yet), and where a may report
 # twice, for the same reason.
-DOUBLE_LETTERS = ("mta-250", "job-delivered-commit-before", "store-flush-before")
+DOUBLE_LETTERS = ("mta-250", "kept-mta-250", "job-delivered-commit-before", "store-flush-before")
 DOUBLE_REPORTS = ("notify-send-after", "work-done-commit-before", "store-flush-before")
 
 # Which letters pass a point. fetchd at a, the sender's side; the milter at a; fetchd at b, the recipient's; the milter at b.
@@ -85,6 +85,10 @@ FETCHD_B = {
     "done-mark-after": killing.plain_small,
     "ack-before": killing.plain_small,
     "ack-received": killing.plain_small,
+    "keep-one-after": killing.Kept,
+    "keep-answer-before": killing.Kept,
+    "kept-inject-before": killing.Kept,
+    "kept-mta-250": killing.Kept,
     "job-end-commit-before": killing.plain_small,
     "job-end-commit-after": killing.plain_small,
     "job-later-commit-before": killing.put_off,

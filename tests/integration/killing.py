@@ -176,8 +176,7 @@ class Post:
         while time.monotonic() < end:
             self.tries += 1
             try:
-                with Smtp(walk.bed.a, timeout=40) as smtp:
-                    smtp.send("alice@a.test", list(self.recipients), self.raw, rcpt=rcpt)
+                self.send(walk, rcpt)
                 break
             except Refused as e:
                 if e.code >= 500:
@@ -196,9 +195,43 @@ class Post:
         except (Failure, BedError) as e:
             self.error = str(e)
 
+    def send(self, walk, rcpt):
+        with Smtp(walk.bed.a, timeout=40) as smtp:
+            smtp.send("alice@a.test", list(self.recipients), self.raw, rcpt=rcpt)
+
     def reports(self, address):
         """How many reports of this recipient the sender shall get."""
         return 1 if self.recipients[address] == "failed" or self.success else 0
+
+
+class Kept(Post):
+    """Comes to b from a host that knows nothing of Restante, to mailboxes that keep such mail, and is let in afterwards."""
+
+    def __init__(self):
+        self.sender = f"eve.{next(_numbers)}@x.test"
+        super().__init__({address("kept", user): "delivered" for user in ("carol", "dave")}, size=100_000,
+                         follow=lambda walk, post: post.say(walk, "allow", self.sender))
+
+    def mailboxes(self):
+        return [f"{to.partition('+')[0]}@b.test" for to in self.recipients]
+
+    def say(self, walk, word, *arguments):
+        """restantectl, until fetchd is there to hear it."""
+        for mailbox in self.mailboxes():
+            check(walk.wait(lambda: walk.bed.b.daemons.restantectl(word, mailbox, *arguments, check=False).returncode == 0),
+                  f"restantectl {word} {mailbox} fails")
+
+    def submit(self, walk, limit):
+        try:
+            self.say(walk, "policy", "--legacy", "attempt")
+        except Failure as e:
+            self.error = str(e)
+            return
+        super().submit(walk, limit)
+
+    def send(self, walk, _):
+        with Smtp(walk.bed.x, to=walk.bed.b.address, timeout=40) as smtp:
+            smtp.send(self.sender, list(self.recipients), self.raw)
 
 
 def address(word, user="bob", domain="b.test"):
@@ -297,6 +330,8 @@ class Walk:
             transport_maps=f"inline:{{ {{ trap@b.test = smtp:[{bed.x.address}] }} }}, {bed.a.mta.main['transport_maps']}")
         self.stack.callback(lambda: bed.a.mta.postconf(**before))
         self.trap = self.stack.enter_context(Sink(bed.x))
+        for user in ("carol", "dave"):
+            self.stack.callback(bed.b.daemons.restantectl, "policy", f"{user}@b.test", "--legacy", "default", check=False)
         for site in self.sites:
             for name in ("fetchd", "milter"):
                 site.daemons.stop_one(name, grace=0)

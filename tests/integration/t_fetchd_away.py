@@ -1,5 +1,5 @@
-"""fetchd or the milter is away: 451, the client's MTA keeps the mail and delivers it later; mail that is none of ours is not
-held up by fetchd."""
+"""fetchd or the milter is away: 451, the client's MTA keeps the mail and delivers it later; mail that does not
+concern an enabled domain is not held up by fetchd."""
 
 import time
 
@@ -19,13 +19,18 @@ def answer(site, sender, to, raw):
 
 
 def test_fetchd_away(bed):
-    """451 4.3.2 to letters of enabled senders, whoever they are for, and to stubs; mail of others flows."""
+    """451 4.3.2 to letters of enabled senders, whoever they are for, to stubs, and to ordinary mail from outside, which waits
+    where it comes from; the site's other mail flows."""
     box, raw = Box(bed.b, "bob"), letter()
+    alice, carol = Box(bed.a, "alice"), Box(bed.c, "carol")
     with stopped(bed.a, "fetchd"):
         equal(answer(bed.a, "alice@a.test", "bob@b.test", raw), (451, "4.3.2"), "answer")
-        other = Box(bed.a, "alice")
+        submit(bed.a, "alice@elsewhere.test", ["carol@c.test"], letter("alice@elsewhere.test", "carol@c.test"), login=False)
+        carol.one()
         submit(bed.c, "dave@c.test", ["alice@a.test"], letter("dave@c.test", "alice@a.test"))
-        other.one()
+        wait_for("it to wait at c", bed.c.mta.queued, 10)
+    bed.c.mta.flush()
+    alice.one(timeout=40)
     submit(bed.a, "alice@a.test", ["bob@b.test"], raw)
     equal(strip_trace(box.one()), lf(raw), "letter")
 
