@@ -70,6 +70,8 @@ struct facts {
     int64_t deadline_mono_ms; /* for all DNS together; 0: cached answers only */
     bool replay;       /* explain: nothing is counted, and all checks are asked, whatever was found before */
     bool rate_counted; /* asked again after VERDICT_LATER */
+    const uint8_t *letter; /* 32 bytes; legacy: what makes it the same when its client tries again; borrowed,
+                              NULL when not known */
     /* found by the checks, in order; zero before */
     char author_key[ADDRESS_TEXT_MAX]; /* address_key; "" for none */
     char originator_key[ADDRESS_TEXT_MAX];
@@ -103,6 +105,9 @@ struct facts {
     bool observed;
     struct finding overruled;
 };
+
+/* f->entered and its companions, found out once (check_entered.c). */
+void facts_entered(struct admission *a, struct facts *f);
 
 /* One row. It may set facts of its own. ERR_* only for our own failures (store, memory): temporary. */
 struct check {

@@ -9,7 +9,7 @@
 enum err check_rate(struct admission *a, struct facts *f, struct finding *out)
 {
     enum reason reason;
-    const struct rate_subject subject = {.client = &f->client,
+    const struct rate_subject subject = {.client = &f->entered,
                                          .domain = f->sender.null ? NULL : f->sender.domain,
                                          .organisation = f->organisation[0] ? f->organisation : NULL,
                                          .host = f->link_host};
@@ -17,6 +17,7 @@ enum err check_rate(struct admission *a, struct facts *f, struct finding *out)
     if (f->replay || f->rate_counted)
         return ERR_OK;
     f->rate_counted = true;
+    facts_entered(a, f); /* else all who come through a relay would share its rate */
     if (!rate_take(a->rate, &subject, clock_mono_ms(), &reason))
         finding_set(out, VERDICT_REFUSE, reason, NULL);
     return ERR_OK;

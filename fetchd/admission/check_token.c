@@ -9,21 +9,36 @@
 #include "admission/rate.h"
 #include "base/clock.h"
 
+/* Used up by this very message, or over since, when its client tries once more. */
+static enum err came_before(struct admission *a, const struct facts *f, const struct token *t, bool *out)
+{
+    *out = false;
+    if (!f->letter || t->revoked)
+        return ERR_OK;
+    enum err e = store_token_used(a->env->store, f->mailbox, f->detail, f->letter, f->now_s);
+    *out = !e;
+    return e == ERR_NOT_FOUND ? ERR_OK : e;
+}
+
 enum err check_token(struct admission *a, struct facts *f, struct finding *out)
 {
     struct token token;
 
     if (!f->detail[0])
         return ERR_OK;
-    if (!f->replay && rate_guessing(a->rate, &f->client, f->mailbox, clock_mono_ms()))
+    facts_entered(a, f);
+    if (!f->replay && rate_guessing(a->rate, &f->entered, f->mailbox, clock_mono_ms()))
         return ERR_OK;
     enum err e = store_token_get(a->env->store, f->mailbox, f->detail, &token);
     if (e == ERR_NOT_FOUND) {
         if (!f->replay)
-            rate_guessed(a->rate, &f->client, f->mailbox, clock_mono_ms());
+            rate_guessed(a->rate, &f->entered, f->mailbox, clock_mono_ms());
         return ERR_OK;
     }
-    if (e || !token_admits(&token, f->organisation, f->now_s))
+    bool admits = !e && token_admits(&token, f->organisation, f->now_s);
+    if (!e && !admits)
+        e = came_before(a, f, &token, &admits);
+    if (e || !admits)
         return e;
     snprintf(f->token, sizeof f->token, "%s", token.token);
     finding_set(out, VERDICT_ADMIT, REASON_TOKEN, NULL);

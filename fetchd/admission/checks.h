@@ -41,8 +41,6 @@ enum err finding_of_dns(struct finding *out, enum err e, enum reason temporary, 
 
 /* f->policy, looked up once. */
 enum err facts_policy(struct admission *a, struct facts *f);
-/* f->entered and its companions, found out once (check_entered.c). */
-void facts_entered(struct admission *a, struct facts *f);
 /* Of a whole message: asks SPF unless that was done, and sets f->verified. *out: VERDICT_LATER, or
  * VERDICT_NEXT with SPF's reason; a temporary one says that the answer could not be had. */
 enum err facts_verify(struct admission *a, struct facts *f, struct finding *out);

@@ -62,6 +62,23 @@ static bool is_ours(const struct address *recipient)
     return span_is_nocase(user, "restante");
 }
 
+/* What makes a letter the same when its client tries again within a day. */
+static enum err same_letter(const struct legacy *l, const char *recipient, uint8_t out[CRYPT_SHA256_BYTES])
+{
+    const struct api_plan *p = l->request;
+    const char *id = api_field_value(p->field, p->field_count, "Message-ID");
+    const char *part[] = {p->envelope.sender, recipient, id ? id : p->envelope.queue_id,
+                          api_field_value(p->field, p->field_count, "Date"),
+                          api_field_value(p->field, p->field_count, "Subject")};
+    struct span parts[2 * sizeof part / sizeof *part];
+
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
+        parts[2 * i] = span_of(part[i]);
+        parts[2 * i + 1] = SPAN_LITERAL("\0");
+    }
+    return crypt_sha256v(parts, sizeof parts / sizeof *parts, out);
+}
+
 static void admit(struct legacy_word *out, enum reason reason)
 {
     *out = (struct legacy_word){.verdict = VERDICT_ADMIT, .reason = reason};
@@ -91,7 +108,10 @@ enum err legacy_judge(const struct env *env, const struct legacy *l, const struc
     inbound_facts(&l->request->envelope, l->request->field, l->request->field_count, facts->received, f);
     f->deadline_mono_ms = deadline_mono_ms;
     f->rate_counted = again;
-    enum err e = admission_judge(env->admission, f, NULL, NULL, &found);
+    f->letter = facts->letter;
+    enum err e = same_letter(l, recipient->address, facts->letter);
+    if (!e)
+        e = admission_judge(env->admission, f, NULL, NULL, &found);
     if (e)
         return e;
     *out = (struct legacy_word){.verdict = found.verdict, .reason = found.reason, .told = f->tell_denied};
@@ -163,29 +183,11 @@ enum err legacy_decide(const struct legacy_word *word, size_t count, struct api_
 
 /* ---- the plan */
 
-/* What makes a letter the same when its client tries again within a day. */
-static enum err same_letter(const struct legacy *l, const char *recipient, uint8_t out[CRYPT_SHA256_BYTES])
-{
-    const struct api_plan *p = l->request;
-    const char *id = api_field_value(p->field, p->field_count, "Message-ID");
-    const char *part[] = {p->envelope.sender, recipient, id ? id : p->envelope.queue_id,
-                          api_field_value(p->field, p->field_count, "Date"),
-                          api_field_value(p->field, p->field_count, "Subject")};
-    struct span parts[2 * sizeof part / sizeof *part];
-
-    for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
-        parts[2 * i] = span_of(part[i]);
-        parts[2 * i + 1] = SPAN_LITERAL("\0");
-    }
-    return crypt_sha256v(parts, sizeof parts / sizeof *parts, out);
-}
-
 /* One recipient, with the token that admits the letter used up. */
 static enum err judge_and_use(const struct env *env, const struct legacy *l,
                               const struct api_recipient *recipient, int64_t deadline_mono_ms,
                               struct legacy_facts *facts, struct legacy_word *word)
 {
-    uint8_t same[CRYPT_SHA256_BYTES];
     const struct facts *f = &facts->facts;
     enum err e = ERR_OK;
 
@@ -193,8 +195,7 @@ static enum err judge_and_use(const struct env *env, const struct legacy *l,
         e = legacy_judge(env, l, recipient, deadline_mono_ms, tries > 0, facts, word);
         if (e || word->verdict != VERDICT_ADMIT || word->reason != REASON_TOKEN || !f->token[0])
             return e;
-        if (!(e = same_letter(l, recipient->address, same)))
-            e = store_token_use(env->store, f->mailbox, f->token, f->organisation, same, f->now_s);
+        e = store_token_use(env->store, f->mailbox, f->token, f->organisation, facts->letter, f->now_s);
         if (e != ERR_FORBIDDEN && e != ERR_NOT_FOUND)
             return e;
     }
@@ -246,17 +247,30 @@ static enum err ask_all(const struct env *env, const struct legacy *l, int64_t d
     return e;
 }
 
+static enum err find_client(const struct env *env, const struct legacy *l, struct netaddr *out)
+{
+    const struct api_plan *p = l->request;
+    struct legacy_facts *facts = calloc(1, sizeof *facts);
+
+    if (!facts)
+        return ERR_NOMEM;
+    inbound_facts(&p->envelope, p->field, p->field_count, facts->received, &facts->facts);
+    facts_entered(env->admission, &facts->facts);
+    *out = facts->facts.entered;
+    free(facts);
+    return ERR_OK;
+}
+
 /* Where DNS is waited for, few may do so at once. */
 static enum err ask_waiting(const struct env *env, const struct legacy *l, struct legacy_word *word)
 {
     struct gate_pass pass;
-    struct netaddr client = {.family = 0};
-    const char *text = l->request->envelope.client_address;
+    struct netaddr client;
+    enum err e = find_client(env, l, &client);
 
-    if (text && netaddr_parse(span_of(text), &client))
-        client.family = 0;
-    enum err e =
-        gate_enter(env->gate, &client, l->sender.domain, env->settings->notice_dns_timeout_s * 1000, &pass);
+    if (!e)
+        e = gate_enter(env->gate, &client, l->sender.domain, env->settings->notice_dns_timeout_s * 1000,
+                       &pass);
     if (e)
         return e;
     e = ask_all(env, l, pass.deadline_mono_ms, word);

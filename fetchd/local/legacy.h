@@ -37,6 +37,7 @@ struct legacy_word {
 struct legacy_facts {
     struct facts facts;
     struct span received[API_RECEIVED_MAX];
+    uint8_t letter[32];
 };
 /*
  * Asks admission about one recipient. deadline_mono_ms DNS_CACHED_ONLY: VERDICT_LATER when that does not

@@ -287,12 +287,10 @@ static enum err ask(struct judging *g, int64_t deadline_mono_ms, bool again)
 static enum err ask_waiting(struct judging *g)
 {
     struct gate_pass pass;
-    struct netaddr client = {.family = 0};
-    const char *text = g->request->envelope.client_address;
 
-    if (text && netaddr_parse(span_of(text), &client))
-        client.family = 0;
-    enum err e = gate_enter(g->env->gate, &client, g->notice.sender.domain,
+    notice_facts(g->request, &g->notice, g->received, &g->facts);
+    facts_entered(g->env->admission, &g->facts);
+    enum err e = gate_enter(g->env->gate, &g->facts.entered, g->notice.sender.domain,
                             g->env->settings->notice_dns_timeout_s * 1000, &pass);
     if (!e) {
         e = ask(g, pass.deadline_mono_ms, true);

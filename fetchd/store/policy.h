@@ -112,6 +112,10 @@ bool token_admits(const struct token *t, const char *organisation, int64_t now_s
  * more), ERR_NOT_FOUND. (Stubs use a token by store_job_add: see struct job.) */
 enum err store_token_use(struct store *s, const char *mailbox, const char *token, const char *organisation,
                          const uint8_t use[32], int64_t now_s);
+/* ERR_OK when store_token_use did it for the same message within a day: its client tries again, and the token
+ * may be used up by it. ERR_NOT_FOUND. */
+enum err store_token_used(struct store *s, const char *mailbox, const char *token, const uint8_t use[32],
+                          int64_t now_s);
 
 /* ---- domains seen, things for one use */
 

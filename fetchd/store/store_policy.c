@@ -553,19 +553,40 @@ static enum err token_use(struct change *c, void *arg)
     return err;
 }
 
-enum err store_token_use(struct store *s, const char *mailbox, const char *token, const char *organisation,
-                         const uint8_t use[32], int64_t now_s)
+/* Under which a message's use of a token is spent. */
+static enum err use_hash(const char *mailbox, const char *token, const uint8_t use[32],
+                         uint8_t out[SPENT_KEY_BYTES])
 {
-    struct use_word w = {.mailbox = mailbox, .token = token, .organisation = organisation, .now_s = now_s};
     struct record_key key;
     enum err err = key_in_box(mailbox, 0, token, &key);
 
     if (err == ERR_OK)
-        err = crypt_sha256v((const struct span[]){record_key_span(&key), span_bytes(use, 32)}, 2, w.what);
+        err = crypt_sha256v((const struct span[]){record_key_span(&key), span_bytes(use, 32)}, 2, out);
+    return err;
+}
+
+enum err store_token_use(struct store *s, const char *mailbox, const char *token, const char *organisation,
+                         const uint8_t use[32], int64_t now_s)
+{
+    struct use_word w = {.mailbox = mailbox, .token = token, .organisation = organisation, .now_s = now_s};
+    enum err err = use_hash(mailbox, token, use, w.what);
+
     if (err == ERR_OK)
         err = store_change(s, token_use, &w);
     KILL_POINT("token-use-commit-after");
     return err;
+}
+
+enum err store_token_used(struct store *s, const char *mailbox, const char *token, const uint8_t use[32],
+                          int64_t now_s)
+{
+    uint8_t what[SPENT_KEY_BYTES];
+    struct spent_record r = {.expires_s = 0};
+    enum err err = use_hash(mailbox, token, use, what);
+
+    if (err == ERR_OK)
+        err = read_record(s, TABLE_SPENT, span_bytes(what, sizeof what), &r);
+    return err == ERR_OK && r.expires_s < now_s ? ERR_NOT_FOUND : err;
 }
 
 /* ---- domains seen -------------------------------------------------------------------------------------- */

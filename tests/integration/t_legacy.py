@@ -188,6 +188,21 @@ def test_token(bed):
         equal(len(box.new()), 4, "letters")
 
 
+def test_token_used_up_by_the_same(bed):
+    """The letter that used a token up comes again, because the first try was put off, or another recipient had to be asked about:
+    it is let in still; another is not."""
+    with site(bed, BOB, CAROL), policy(bed.b, BOB, "--legacy", "reject"), policy(bed.b, CAROL, *KEEP):
+        box = Box(bed.b, "bob")
+        address = do(bed.b, "token", "add", BOB, "--letters", "1").strip()
+        raw = letter(EVE, address)
+        deliver(bed, raw, [address, CAROL])
+        untraced(box.one(), raw)
+        attempt(bed.b, CAROL, EVE)
+        deliver(bed, raw, [address])
+        equal(len(box.wait(2)), 2, "letters")
+        equal(refused(bed, [address]).code, 550, "the next")
+
+
 def test_correspondent(bed):
     """Whom bob wrote to may answer; not in his name from elsewhere; and an automatic answer of bob's is no letter to anybody."""
     with site(bed), policy(bed.b, BOB, *KEEP), Sink(bed.x) as sink:

@@ -665,6 +665,73 @@ static void what_comes_too_fast_is_put_off(void **state)
     assert_true(err_temporary(reason_err(REASON_RATE_CLIENT)));
 }
 
+/* One client after another, through one relay. */
+static enum reason relayed(struct bench *b, const char *client, const char *recipient)
+{
+    char host[256], text[200];
+    struct facts f;
+    struct finding found;
+    const struct message m = {.sender = "al@good.test", .recipient = recipient, .client = "198.51.100.7"};
+
+    snprintf(text, sizeof text,
+             " from mx.good.test (mx.good.test [%s])\r\n\tby relay.b.test (Postfix) with ESMTP", client);
+    struct span received = span_of(text);
+    fill(&m, host, &f);
+    f.received = &received;
+    f.received_count = 1;
+    assert_int_equal(admission_judge(b->env.admission, &f, NULL, NULL, &found), ERR_OK);
+    return found.reason;
+}
+
+static void clients_behind_a_relay_do_not_share_its_rate(void **state)
+{
+    struct bench *b = *state;
+    struct buf why;
+
+    add_token(b, (struct token){.until_s = 0}, "shop");
+    for (int i = 0; i < 12; i++)
+        relayed(b, "192.0.2.1", "bob+wrong@b.test");
+    assert_int_equal(relayed(b, "192.0.2.1", "bob+shop@b.test"), REASON_STRANGER);
+    assert_int_equal(relayed(b, "192.0.3.1", "bob+wrong@b.test"), REASON_SPF_FAIL);
+    b->settings.require_spf = b->settings.require_reverse_dns = false;
+    assert_int_equal(relayed(b, "192.0.3.1", "bob+shop@b.test"), REASON_TOKEN);
+    b->settings.rate_client = 2;
+    buf_init(&why, 100);
+    admission_free(b->env.admission);
+    assert_int_equal(admission_create(&b->env, &b->env.admission, &why), ERR_OK);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(relayed(b, "192.0.2.1", "bob@b.test"), REASON_STRANGER);
+    assert_int_equal(relayed(b, "192.0.2.1", "bob@b.test"), REASON_RATE_CLIENT);
+    assert_int_equal(relayed(b, "192.0.3.1", "bob@b.test"), REASON_STRANGER);
+}
+
+static void a_message_that_used_a_token_up_may_come_again(void **state)
+{
+    struct bench *b = *state;
+    static const uint8_t letter[32] = {1}, another[32] = {2};
+    const struct message m = {.kind = FACTS_LEGACY, .sender = "al@fail.test", .recipient = "bob+once@b.test"};
+    struct facts f;
+    struct finding found;
+    char host[256];
+
+    put_policy(b, "bob@b.test", (struct policy){.legacy = LEGACY_REJECT});
+    add_token(b, (struct token){.letters_max = 1}, "once");
+    for (int i = 0; i < 4; i++) {
+        fill(&m, host, &f);
+        f.letter = i < 2 ? letter : another;
+        assert_int_equal(admission_judge(b->env.admission, &f, NULL, NULL, &found), ERR_OK);
+        assert_int_equal(found.reason, i < 2 ? REASON_TOKEN : REASON_LEGACY_REJECT);
+        if (i < 2)
+            assert_int_equal(store_token_use(b->rig.s, f.mailbox, f.token, f.organisation, letter, NOW),
+                             ERR_OK);
+    }
+    assert_int_equal(store_token_revoke(b->rig.s, "bob@b.test", "once"), ERR_OK);
+    fill(&m, host, &f);
+    f.letter = letter;
+    assert_int_equal(admission_judge(b->env.admission, &f, NULL, NULL, &found), ERR_OK);
+    assert_int_equal(found.reason, REASON_LEGACY_REJECT);
+}
+
 static void tokens_guessed_at_speed_meet_silence(void **state)
 {
     struct bench *b = *state;
@@ -756,6 +823,8 @@ int main(void)
         TEST(cached_answers_alone_never_wait),
         TEST(a_replay_asks_all_and_counts_nothing),
         TEST(what_comes_too_fast_is_put_off),
+        TEST(clients_behind_a_relay_do_not_share_its_rate),
+        TEST(a_message_that_used_a_token_up_may_come_again),
         TEST(tokens_guessed_at_speed_meet_silence),
         TEST(mailboxes_are_found_below_their_details),
         TEST(what_was_proven_is_written_down),
