@@ -98,7 +98,7 @@ const struct config_row settings_rows[] = {
     {"pulls_max", CONFIG_NUMBER, AT(pulls_max), "256", 1, 10000, NONE,
      "How many letters are called for at once.", F},
     {"pulls_host_max", CONFIG_NUMBER, AT(pulls_host_max), "16", 1, 10000, NONE,
-     "The same for one link host.", F},
+     "The same for all link hosts of one organisation (registered domain).", F},
     {"pull_connect_timeout", CONFIG_DURATION, AT(pull_connect_timeout_s), "10s", 1, 10 * MINUTE, NONE,
      "How long a connection to a link host, with its TLS handshake, may take.", F | O},
     {"pull_answer_timeout", CONFIG_DURATION, AT(pull_answer_timeout_s), "30s", 1, 10 * MINUTE, NONE,

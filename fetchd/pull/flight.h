@@ -6,6 +6,7 @@
 #define PULL_FLIGHT_H
 
 #include "claim/claim.h"
+#include "dns/resolver.h"
 #include "store/store.h"
 
 struct env;
@@ -20,10 +21,12 @@ struct flight {
         id[16]; /* the job's; never changes, so that the loop may compare it while the job is read again */
     struct job job;
     struct ticket_url url;
+    char owner[DNS_NAME_MAX +
+               1]; /* the organisation of the link host, who may have many; "" when none is called */
     enum claim_verb verb;
     struct claim_outcome outcome;
     struct flight *next;         /* in the puller's list of all */
-    struct flight *next_waiting; /* waiting at its host */
+    struct flight *next_waiting; /* waiting for its turn at its owner */
 };
 
 /* steps.c: does what the job's state calls for, on the threads that may block for it; then flight_end. */
@@ -37,7 +40,7 @@ void flight_later(struct flight *f, bool corrupt, int64_t retry_after_s, const c
 /* kept.c: a kept message whose sender is admitted goes into the MTA. In place of flight_start. */
 void kept_start(struct flight *f);
 
-/* pull.c: the step is over; frees the flight, and gives its host's place to the next. */
+/* pull.c: the step is over; frees the flight, and gives its owner's place to the next. */
 void flight_end(struct flight *f);
 /* pull.c: sleeps a second, or less when the puller stops; false then. */
 bool puller_pause(struct puller *p);

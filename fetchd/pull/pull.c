@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "dns/organisation.h"
 #include "env/env.h"
 #include "pool/pool.h"
 #include "pull/flight.h"
@@ -163,6 +164,8 @@ static bool look_at(struct flight *f)
         flight_close_job(f, JOB_FAILED, "failed", "the stored URL does not parse");
         return false;
     }
+    if (organisation_of(f->url.host, f->owner) != ERR_OK)
+        memcpy(f->owner, f->url.host, sizeof f->owner);
     return true;
 }
 

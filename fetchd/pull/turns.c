@@ -1,5 +1,5 @@
 /*
- * turns.c - a hash table of the hosts that have flights; a host without any is dropped.
+ * turns.c - a hash table of the owners that have flights; one without any is dropped.
  */
 #include "pull/turns.h"
 
@@ -7,22 +7,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HOST_WAITING_MAX 192 /* jobs of one host kept in memory beside those under way */
-#define WAITING_MAX 1024     /* of all hosts */
+#define OWNER_WAITING_MAX 192 /* jobs of one owner kept in memory beside those under way */
+#define WAITING_MAX 1024      /* of all owners */
 #define BUCKETS 1024
 
-struct host {
-    char name[TICKET_HOST_MAX + 1];
+struct owner {
+    char name[DNS_NAME_MAX + 1];
     unsigned active;
     size_t waiting_count;
     struct flight *waiting_first, *waiting_last;
-    struct host *next;
+    struct owner *next;
 };
 
 struct turns {
     unsigned active_max;
     unsigned waiting_count;
-    struct host *bucket[BUCKETS];
+    struct owner *bucket[BUCKETS];
 };
 
 enum err turns_create(unsigned active_max, struct turns **out)
@@ -44,80 +44,80 @@ static size_t bucket_of(const char *name)
 }
 
 /* NULL when out of memory. */
-static struct host *get(struct turns *h, const char *name, bool make)
+static struct owner *get(struct turns *h, const char *name, bool make)
 {
     size_t bucket = bucket_of(name);
-    for (struct host *host = h->bucket[bucket]; host; host = host->next)
-        if (strcmp(host->name, name) == 0)
-            return host;
-    struct host *host = make ? calloc(1, sizeof *host) : NULL;
-    if (host) {
-        snprintf(host->name, sizeof host->name, "%s", name);
-        host->next = h->bucket[bucket];
-        h->bucket[bucket] = host;
+    for (struct owner *owner = h->bucket[bucket]; owner; owner = owner->next)
+        if (strcmp(owner->name, name) == 0)
+            return owner;
+    struct owner *owner = make ? calloc(1, sizeof *owner) : NULL;
+    if (owner) {
+        snprintf(owner->name, sizeof owner->name, "%s", name);
+        owner->next = h->bucket[bucket];
+        h->bucket[bucket] = owner;
     }
-    return host;
+    return owner;
 }
 
-static void drop(struct turns *h, struct host *host)
+static void drop(struct turns *h, struct owner *owner)
 {
-    struct host **at = &h->bucket[bucket_of(host->name)];
-    while (*at != host)
+    struct owner **at = &h->bucket[bucket_of(owner->name)];
+    while (*at != owner)
         at = &(*at)->next;
-    *at = host->next;
-    free(host);
+    *at = owner->next;
+    free(owner);
 }
 
-static struct flight *take_first(struct turns *h, struct host *host)
+static struct flight *take_first(struct turns *h, struct owner *owner)
 {
-    struct flight *f = host->waiting_first;
+    struct flight *f = owner->waiting_first;
     if (!f)
         return NULL;
-    host->waiting_first = f->next_waiting;
-    if (!host->waiting_first)
-        host->waiting_last = NULL;
-    host->waiting_count--;
+    owner->waiting_first = f->next_waiting;
+    if (!owner->waiting_first)
+        owner->waiting_last = NULL;
+    owner->waiting_count--;
     h->waiting_count--;
     return f;
 }
 
 enum turn turns_enter(struct turns *h, struct flight *f)
 {
-    struct host *host = get(h, f->url.host, true);
-    if (!host)
+    struct owner *owner = get(h, f->owner, true);
+    if (!owner)
         return TURN_FULL;
-    if (host->active < h->active_max) {
-        host->active++;
+    if (owner->active < h->active_max) {
+        owner->active++;
         return TURN_GO;
     }
-    if (host->waiting_count >= HOST_WAITING_MAX || h->waiting_count >= WAITING_MAX)
+    if (owner->waiting_count >= OWNER_WAITING_MAX || h->waiting_count >= WAITING_MAX)
         return TURN_FULL;
     f->next_waiting = NULL;
-    if (host->waiting_last)
-        host->waiting_last->next_waiting = f;
+    if (owner->waiting_last)
+        owner->waiting_last->next_waiting = f;
     else
-        host->waiting_first = f;
-    host->waiting_last = f;
-    host->waiting_count++;
+        owner->waiting_first = f;
+    owner->waiting_last = f;
+    owner->waiting_count++;
     h->waiting_count++;
     return TURN_WAITS;
 }
 
 struct flight *turns_leave(struct turns *h, const struct flight *f)
 {
-    struct host *host = get(h, f->url.host, false);
-    struct flight *next = take_first(h, host);
-    if (!next && --host->active == 0)
-        drop(h, host);
+    struct owner *owner = get(h, f->owner, false);
+    struct flight *next = take_first(h, owner);
+    if (!next && --owner->active == 0)
+        drop(h, owner);
     return next;
 }
 
 struct flight *turns_take_waiting(struct turns *h)
 {
     for (size_t i = 0; h->waiting_count > 0 && i < BUCKETS; i++)
-        for (struct host *host = h->bucket[i]; host; host = host->next)
-            if (host->waiting_first)
-                return take_first(h, host);
+        for (struct owner *owner = h->bucket[i]; owner; owner = owner->next)
+            if (owner->waiting_first)
+                return take_first(h, owner);
     return NULL;
 }
 
