@@ -40,7 +40,12 @@ enum err check_token(struct admission *a, struct facts *f, struct finding *out)
         e = came_before(a, f, &token, &admits);
     if (e || !admits)
         return e;
-    snprintf(f->token, sizeof f->token, "%s", token.token);
-    finding_set(out, VERDICT_ADMIT, REASON_TOKEN, NULL);
-    return ERR_OK;
+    /* Whom it is bound to anybody can say: of a whole message only SPF knows. */
+    if (token.bind && f->kind == FACTS_LEGACY)
+        e = facts_admit(a, f, REASON_TOKEN, f->organisation, out);
+    else
+        finding_set(out, VERDICT_ADMIT, REASON_TOKEN, NULL);
+    if (!e && out->verdict == VERDICT_ADMIT)
+        snprintf(f->token, sizeof f->token, "%s", token.token);
+    return e;
 }

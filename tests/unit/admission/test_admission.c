@@ -509,6 +509,18 @@ static void whole_messages_are_judged_too(void **state)
          {.sender = "al@fail.test", .recipient = "bob+shop@b.test"},
          VERDICT_ADMIT,
          REASON_TOKEN},
+        {"a token bound to a domain that is proven",
+         {.sender = "al@good.test", .recipient = "bob+good@b.test"},
+         VERDICT_ADMIT,
+         REASON_TOKEN},
+        {"one bound to a domain that is not",
+         {.sender = "al@fail.test", .recipient = "bob+fail@b.test"},
+         VERDICT_REFUSE,
+         REASON_LEGACY_REJECT},
+        {"one bound to a domain whose SPF is not to be had",
+         {.sender = "al@temp.test", .recipient = "bob+bound@b.test"},
+         VERDICT_REFUSE,
+         REASON_SPF_TEMPERROR},
         {"a list",
          {.sender = "dev@good.test", .author = "x@y.test", .list_id = "dev.good.test"},
          VERDICT_ADMIT,
@@ -534,6 +546,9 @@ static void whole_messages_are_judged_too(void **state)
     put_entry(b, "<dev.good.test>", "good.test", false, false, 0);
     put_entry(b, "<dev.fail.test>", "fail.test", false, false, 0);
     add_token(b, (struct token){.until_s = 0}, "shop");
+    add_token(b, (struct token){.bound = "good.test", .bind = true}, "good");
+    add_token(b, (struct token){.bound = "fail.test", .bind = true}, "fail");
+    add_token(b, (struct token){.bind = true}, "bound");
     assert_int_equal(store_correspondent_add(b->rig.s, "bob@b.test", "pen@good.test", NOW, NOW + 9), ERR_OK);
     assert_int_equal(store_correspondent_add(b->rig.s, "bob@b.test", "pen@fail.test", NOW, NOW + 9), ERR_OK);
     for (size_t i = 0; i < COUNT(cases); i++) {
