@@ -109,7 +109,7 @@ static bool serve(const struct env *env, struct http_exchange *x, bool may_wait)
 
 void public_idle(void *env)
 {
-    store_sync_soon(((const struct env *)env)->store);
+    store_sync_waiting(((const struct env *)env)->store);
 }
 
 static void serve_waiting(void *env, struct http_exchange *x)

@@ -23,41 +23,46 @@ struct later {
     bool asleep, ending;
 };
 
-/* Everybody who waits, oldest first; NULL: the end. */
+/* Everybody who waits, oldest first. Under the mutex. */
 static struct store_later *take_all(struct later *l)
 {
-    struct store_later *first;
+    struct store_later *first = l->first;
 
-    pthread_mutex_lock(&l->mutex);
-    while (l->first == NULL && !l->ending) {
-        l->asleep = true;
-        pthread_mutex_unlock(&l->mutex);
-        while (sem_wait(&l->wake) != 0 && errno == EINTR)
-            ;
-        pthread_mutex_lock(&l->mutex);
-    }
-    first = l->first;
     l->first = NULL;
     l->last = &l->first;
     l->count = 0;
-    pthread_mutex_unlock(&l->mutex);
     return first;
+}
+
+/* What they committed before they came is in the log, so this sync has it. */
+static void serve_all(struct later *l, struct store_later *first)
+{
+    enum err err = first == NULL ? ERR_OK : l->engine->ops->flush(l->engine);
+
+    for (struct store_later *at = first, *next; at != NULL; at = next) {
+        next = at->next; /* once it is called, its memory is gone */
+        at->then(at, err);
+    }
 }
 
 static void *later_run(void *arg)
 {
     struct later *l = arg;
-    struct store_later *at, *next;
+    struct store_later *first;
 
-    while ((at = take_all(l)) != NULL) {
-        /* What they committed before they came is in the log, so this sync has it. */
-        enum err err = l->engine->ops->flush(l->engine);
-
-        for (; at != NULL; at = next) {
-            next = at->next; /* once it is called, its memory is gone */
-            at->then(at, err);
+    do {
+        pthread_mutex_lock(&l->mutex);
+        while (l->first == NULL && !l->ending) {
+            l->asleep = true;
+            pthread_mutex_unlock(&l->mutex);
+            while (sem_wait(&l->wake) != 0 && errno == EINTR)
+                ;
+            pthread_mutex_lock(&l->mutex);
         }
-    }
+        first = take_all(l);
+        pthread_mutex_unlock(&l->mutex);
+        serve_all(l, first);
+    } while (first != NULL);
     return NULL;
 }
 
@@ -102,37 +107,30 @@ void later_free(struct later *l)
     free(l);
 }
 
-static bool must_wake(struct later *l)
-{
-    bool wake = l->asleep && l->first != NULL;
-
-    if (wake)
-        l->asleep = false;
-    return wake;
-}
-
 void later_add(struct later *l, struct store_later *item, bool at_once)
 {
-    bool wake;
+    bool wake = false;
 
     item->next = NULL;
     pthread_mutex_lock(&l->mutex);
     *l->last = item;
     l->last = &item->next;
     l->count++;
-    wake = (at_once || l->count >= SOON_MAX) && must_wake(l);
+    if (l->asleep && (at_once || l->count >= SOON_MAX)) {
+        l->asleep = false;
+        wake = true;
+    }
     pthread_mutex_unlock(&l->mutex);
     if (wake)
         sem_post(&l->wake);
 }
 
-void later_begin(struct later *l)
+void later_sync(struct later *l)
 {
-    bool wake;
+    struct store_later *first;
 
     pthread_mutex_lock(&l->mutex);
-    wake = must_wake(l);
+    first = take_all(l);
     pthread_mutex_unlock(&l->mutex);
-    if (wake)
-        sem_post(&l->wake);
+    serve_all(l, first);
 }

@@ -16,7 +16,7 @@ enum err later_create(struct engine *engine, struct later **out);
 void later_free(struct later *l);
 /* As store_when_durable and store_when_durable_soon. */
 void later_add(struct later *l, struct store_later *item, bool at_once);
-/* As store_sync_soon. */
-void later_begin(struct later *l);
+/* As store_sync_waiting. */
+void later_sync(struct later *l);
 
 #endif

@@ -202,9 +202,9 @@ void store_when_durable_soon(struct store *s, struct store_later *l)
     later_add(s->later, l, false);
 }
 
-void store_sync_soon(struct store *s)
+void store_sync_waiting(struct store *s)
 {
-    later_begin(s->later);
+    later_sync(s->later);
 }
 
 void store_text(char *out, size_t size, const char *text)

@@ -48,7 +48,7 @@ void store_close(struct store *s);
  * The second half of a word that ends in _begin. Such a word returns, whatever it says, before that is
  * durable, and nobody may be told of it until store_when_durable has called back: with ERR_OK, when
  * everything that was committed before the call is durable; with another error, when that is not sure and
- * the caller must say so instead of what the word said. On a thread of the store's that serves all: then()
+ * the caller must say so instead of what the word said. On a thread that serves all: then()
  * must be short and neither waits nor says a word to the store.
  */
 struct store_later {
@@ -56,10 +56,11 @@ struct store_later {
     struct store_later *next;                          /* the store's */
 };
 void store_when_durable(struct store *s, struct store_later *l); /* borrows l until then(); never fails */
-/* The same for callers who come in crowds: the sync waits for store_sync_soon (or until some dozens are
- * there), which the caller calls when he has nothing to say for the moment. */
+/* The same for callers who come in crowds: the sync waits until some dozens are there, or for
+ * store_sync_waiting, which the caller calls when he has nothing to say for the moment: it syncs and calls
+ * back in his own thread. */
 void store_when_durable_soon(struct store *s, struct store_later *l);
-void store_sync_soon(struct store *s);
+void store_sync_waiting(struct store *s);
 
 /* ---- sending side: payloads and tickets
  * ------------------------------------------------------------------------- */

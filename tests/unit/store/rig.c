@@ -403,7 +403,7 @@ enum err rig_durable(struct rig *r)
         store_when_durable(r->s, &d.later);
     } else {
         store_when_durable_soon(r->s, &d.later);
-        store_sync_soon(r->s);
+        store_sync_waiting(r->s);
     }
     while (sem_wait(&d.called) != 0)
         ;
