@@ -15,9 +15,9 @@ def offer(bed, raw, sender, to="bob@b.test", *, site=None, source=None):
     return code, text.split(" ")[0], text
 
 
-def offer_of(bed, domain, to="bob@b.test", *, author="eve", top=b"", **options):
-    """A stub of eve@domain, rightly designated, with further fields on top."""
-    raw = top + a_stub(f"{author}@{domain}", to, host=f"pull.{domain}")
+def offer_of(bed, domain, to="bob@b.test", *, author="eve", top=b"", host=None, **options):
+    """A stub of eve@domain, rightly designated (or of another link host), with further fields on top."""
+    raw = top + a_stub(f"{author}@{domain}", to, host=host or f"pull.{domain}")
     return offer(bed, raw, f"restante+00@{domain}", to, **options)
 
 
@@ -43,6 +43,23 @@ class Watch:
 
     def nothing(self):
         equal([job for job in jobs(self.bed.b) if job["id"] not in self.before], [], "jobs")
+
+
+def stub(sender, author=None, to="bob@b.test", list_id=None):
+    """A stub of the sender's domain."""
+    raw = a_stub(sender, to, host=f"pull.{sender.partition('@')[2]}")
+    if author:
+        raw = raw.replace(f"From: <{sender}>".encode(), f"From: {author}".encode(), 1)
+    return (f"List-Id: A list <{list_id}>\r\n".encode() if list_id else b"") + raw
+
+
+def offered(bed, sender, author=None, to="bob@b.test", list_id=None):
+    """(status, reason) in the log of a stub that was taken."""
+    watch = Watch(bed)
+    got = offer(bed, stub(sender, author, to, list_id), f"restante+00@{sender.partition('@')[2]}", to)
+    equal(got[0], 250, f"answer to a stub of {sender}: {got}")
+    found = watch.log.wait(r"reason=(\S+) delay=\S+ status=(\w+)")
+    return found.group(2), found.group(1)
 
 
 @contextlib.contextmanager

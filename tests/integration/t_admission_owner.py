@@ -3,7 +3,7 @@ the test's own; what becomes of each is in the log, the store and the letters.""
 
 import time
 
-from admitting import Watch, offer, records
+from admitting import Watch, offer, offered, records, stub
 from evil import Evil
 from harness import Box, Smtp, check, equal, letter, submit
 from owner import attempt, clean, do, policy, rows
@@ -11,23 +11,6 @@ from restante import a_stub, jobs, wait_ticket, zones
 
 NEEDS = ("restante",)
 BOB = "bob@b.test"
-
-
-def stub(sender, author=None, to=BOB, list_id=None):
-    """A stub of the sender's domain."""
-    raw = a_stub(sender, to, host=f"pull.{sender.partition('@')[2]}")
-    if author:
-        raw = raw.replace(f"From: <{sender}>".encode(), f"From: {author}".encode(), 1)
-    return (f"List-Id: A list <{list_id}>\r\n".encode() if list_id else b"") + raw
-
-
-def offered(bed, sender, author=None, to=BOB, list_id=None):
-    """(status, reason) in the log of a stub that was taken."""
-    watch = Watch(bed)
-    got = offer(bed, stub(sender, author, to, list_id), f"restante+00@{sender.partition('@')[2]}", to)
-    equal(got[0], 250, f"answer to a stub of {sender}: {got}")
-    found = watch.log.wait(r"reason=(\S+) delay=\S+ status=(\w+)")
-    return found.group(2), found.group(1)
 
 
 def test_entries(bed):
