@@ -151,7 +151,7 @@ const struct config_row settings_rows[] = {
      "Whether those whom somebody of this site wrote to may write back to him. restantectl policy sets it for a domain or a "
      "mailbox.", F},
     {"correspondents_keep", CONFIG_DURATION, AT(correspondents_keep_s), "365d", DAY, 3650 * DAY, NONE,
-     "How long after the last letter to them.", F},
+     "How long they may, counted from the last letter to them.", F},
     {"recipient_delimiter", CONFIG_TEXT, AT(recipient_delimiter), "+", 0, 8, NONE,
      "The characters that separate a mailbox from a token or another detail, as recipient_delimiter of Postfix. Empty: none.", F},
     {"require_mx", CONFIG_FLAG, AT(require_mx), "yes", 0, 0, NONE,
