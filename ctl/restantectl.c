@@ -123,7 +123,7 @@ static bool read_options(int argc, char **argv, struct command *out, bool *help)
             out->config = optarg;
         else if (c == 'j' && out->row->json)
             out->json = true;
-        else if (c < OPTION_FIRST || !note_option(out, &own[c - OPTION_FIRST], optarg))
+        else if (!own || c < OPTION_FIRST || !note_option(out, &own[c - OPTION_FIRST], optarg))
             return false;
     }
     out->argc = argc - optind;

@@ -10,6 +10,7 @@
 
 void facts_entered(struct admission *a, struct facts *f)
 {
+    static const struct netaddr nowhere = {.family = 0};
     struct entered at;
 
     if (f->entered_known)
@@ -21,6 +22,6 @@ void facts_entered(struct admission *a, struct facts *f)
     if (!f->relayed)
         return;
     f->client_skipped = !entered_find(f->received, f->received_count, a->relays, a->relay_count, &at);
-    f->entered = f->client_skipped ? (struct netaddr){.family = 0} : at.client;
+    f->entered = f->client_skipped ? nowhere : at.client;
     snprintf(f->entered_helo, sizeof f->entered_helo, "%s", f->client_skipped ? "" : at.helo);
 }

@@ -10,16 +10,14 @@ static void stub_rule(const struct facts *f, struct finding *out)
                            : !f->verified ? REASON_UNVERIFIED
                                           : REASON_STRANGER;
 
-    if (f->policy.rule == RULE_KNOWN)
-        finding_set(out, VERDICT_WAIT, stranger, NULL);
-    else if (f->young)
+    if (f->young && f->policy.rule != RULE_KNOWN)
         finding_set(out, VERDICT_WAIT, REASON_YOUNG, NULL);
     else if (f->policy.rule == RULE_OPEN)
         finding_set(out, VERDICT_ADMIT, REASON_OPEN, NULL);
-    else if (f->bulk || !f->verified) /* nobody would answer, or somebody who never wrote */
-        finding_set(out, VERDICT_WAIT, stranger, NULL);
-    else
+    else if (f->policy.rule == RULE_CHALLENGE && f->verified && !f->bulk)
         finding_set(out, VERDICT_CHALLENGE, REASON_CHALLENGE, NULL);
+    else /* also where nobody would answer a challenge, or somebody who never wrote */
+        finding_set(out, VERDICT_WAIT, stranger, NULL);
 }
 
 static enum err legacy_rule(struct admission *a, struct facts *f, struct finding *out)

@@ -99,7 +99,7 @@ static struct name text_name(const char *text)
 
 bool rate_take(struct rate *r, const struct rate_subject *s, int64_t now_mono_ms, enum reason *out)
 {
-    struct netaddr network = {.family = 0};
+    struct netaddr network; /* outlives the name that points to it */
     struct bucket *bucket[KIND_COUNT] = {NULL};
     struct name name[KIND_COUNT] = {
         {NULL, 0}, text_name(s->domain), text_name(s->organisation), text_name(s->host)};

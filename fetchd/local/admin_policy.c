@@ -303,9 +303,9 @@ void admin_policy_set(void *env, struct http_exchange *x)
     read_owner(&q, &o);
     if (!p)
         question_fail(&q, ERR_NOMEM, NULL);
-    if (!q.err)
+    if (p && !q.err)
         q.err = stored(q.env, o.name, p);
-    if (!q.err) {
+    if (p && !q.err) {
         bool any = read_parts(&q, &o, p);
         any = read_question(&q, p) || any;
         if (!any)

@@ -193,7 +193,7 @@ void admin_revoke(void *env, struct http_exchange *x)
         q.err = ERR_NOMEM;
     question_mailbox(&q, question_need(&q, "mailbox"), mailbox, &address);
     read_made(&q, mailbox, question_need(&q, "token"), token);
-    if (question_rows(&q, "tokens")) {
+    if (t && question_rows(&q, "tokens")) {
         q.err = store_token_revoke(q.env->store, mailbox, token);
         if (!q.err)
             q.err = store_token_get(q.env->store, mailbox, token, t);

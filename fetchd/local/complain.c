@@ -293,9 +293,9 @@ static void complain(const struct env *env, struct http_exchange *x, bool send)
         question_fail(&q, ERR_NOMEM, NULL);
     else
         find_job(&q, j);
-    if (!q.err)
+    if (j && !q.err)
         q.err = write_letter(env, j, &l);
-    if (question_rows(&q, "complaint")) {
+    if (j && question_rows(&q, "complaint")) {
         rows_begin(q.rows);
         rows_text(q.rows, "from", l.from);
         rows_text(q.rows, "to", l.to);
