@@ -423,8 +423,10 @@ static enum err wait_for(struct asker *a, struct question *q, int64_t deadline_m
     int late = 0;
 
     pthread_cond_init(&w.changed, &a->monotonic);
+    // cppcheck-suppress autoVariables ; whoever answers takes it off, else leave() does below
     q->waiting = &w;
     if (wait)
+        // cppcheck-suppress autoVariables ; until it wakes, below
         wait->asleep = &w.changed;
     while (!w.done && !late && !(wait && wait->ended))
         late = pthread_cond_timedwait(&w.changed, &a->lock, &until);

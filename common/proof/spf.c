@@ -202,6 +202,7 @@ static enum outcome expand(struct check *c, struct span text, const char *domain
     if (spf_macro_uses(text, "p") && ask_confirmed_name(c, domain, &c->values.confirmed_name) == TEMPORARY)
         return TEMPORARY;
     enum err err = spf_macro_expand(text, &c->values, out);
+    c->values.domain = NULL; /* the caller's, borrowed until here */
     if (err == ERR_NOMEM)
         return failed(c, err);
     return err == ERR_OK ? MATCH : NO_MATCH;
@@ -376,7 +377,7 @@ static void explain(struct check *c, const char *domain, struct span spec)
     const bool complete = c->out->complete;
     struct buf text;
     buf_init(&text, EXPANSION_MAX);
-    if (target_of(c, spec, domain, target) != MATCH || look_up(c, target, DNS_TXT, &a) != MATCH)
+    if (target_of(c, spec, domain, target) != MATCH || look_up(c, target, DNS_TXT, &a) != MATCH || !a)
         goto out;
     struct span said = span_bytes(a->record[0].txt.data, a->record[0].txt.len);
     if (a->count == 1 && spf_macro_valid(said, SPF_MACRO_EXPLANATION) &&

@@ -44,6 +44,7 @@ enum err group_sync_run(struct group_sync *g, enum err (*sync)(void *arg), void 
     if (g->busy) {
         sem_init(&me.wake, 0, 0);
         me.next = g->waiting;
+        // cppcheck-suppress autoVariables ; whoever leads takes it off before it wakes us
         g->waiting = &me;
         pthread_mutex_unlock(&g->mutex);
         while (sem_wait(&me.wake) != 0 && errno == EINTR)

@@ -177,7 +177,7 @@ enum err change_attempt_leave(struct change *c, const struct job *j)
     size_t at;
     enum err err;
 
-    if (j->attempt[0] == '\0' || (err = row_key(j->mailbox, j->attempt, &key)) != ERR_OK)
+    if (j->attempt[0] == '\0' || row_key(j->mailbox, j->attempt, &key) != ERR_OK)
         return ERR_OK;
     if ((r = malloc(sizeof *r)) == NULL)
         return ERR_NOMEM;
