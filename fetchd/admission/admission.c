@@ -235,6 +235,45 @@ static void admit_observed(const struct facts *f, struct finding *out)
     out->verdict = VERDICT_ADMIT;
 }
 
+/*
+ * A stub that is none goes on as ordinary mail, because its sender's domain is testing: anybody may have such
+ * a domain, and gets no further by it than with ordinary mail. Where that would not be taken, it is refused
+ * as the stub that it is.
+ */
+static enum err as_ordinary_mail(struct admission *a, const struct facts *stub, struct finding *decision)
+{
+    struct finding found;
+    struct facts *f = malloc(sizeof *f);
+
+    if (!f)
+        return ERR_NOMEM;
+    *f = (struct facts){.kind = FACTS_LEGACY,
+                        .client = stub->client,
+                        .client_name = stub->client_name,
+                        .helo = stub->helo,
+                        .received = stub->received,
+                        .received_count = stub->received_count,
+                        .sender = stub->sender,
+                        .originator = stub->sender,
+                        .recipient = stub->recipient,
+                        .author = stub->author,
+                        .bulk = stub->bulk,
+                        .now_s = stub->now_s,
+                        .deadline_mono_ms = stub->deadline_mono_ms,
+                        .replay = stub->replay,
+                        .rate_counted = true};
+    snprintf(f->list_id, sizeof f->list_id, "%s", stub->list_id);
+    enum err e = admission_judge(a, f, NULL, NULL, &found);
+    free(f);
+    if (e)
+        return e;
+    if (found.verdict == VERDICT_LATER)
+        *decision = found;
+    else if (found.verdict != VERDICT_ADMIT)
+        *decision = stub->overruled;
+    return ERR_OK;
+}
+
 enum err admission_judge(struct admission *a, struct facts *f,
                          void (*told)(void *arg, const struct check *c, const struct finding *found),
                          void *arg, struct finding *out)
@@ -265,8 +304,12 @@ enum err admission_judge(struct admission *a, struct facts *f,
     }
     if (!decides(&decision))
         admit_observed(f, &decision);
-    *out = decision;
-    return ERR_OK;
+    enum err e = decision.verdict == VERDICT_PASS && decision.reason == REASON_TESTING
+                     ? as_ordinary_mail(a, f, &decision)
+                     : ERR_OK;
+    if (!e)
+        *out = decision;
+    return e;
 }
 
 void admission_proof(const struct facts *f, char out[256])

@@ -5,6 +5,7 @@ import time
 
 from harness import Box, Smtp, check, equal, letter, submit, wait_for
 from http2 import LinkHost
+from owner import policy
 from restante import a_stub, caught, jobs, mail_records, stub_tags, ticket, zones
 
 NEEDS = ("restante",)
@@ -62,12 +63,16 @@ def test_dns_fails(bed):
 
 
 def test_a_testing_domain_is_refused_nothing(bed):
-    """t=y: a wrong stub passes as ordinary mail."""
+    """t=y: a wrong stub passes as ordinary mail, and no further than that."""
     box = Box(bed.b, "bob")
     with zones(bed, tries=evil_zone(bed, EVIL + "; t=y")):
         code, text = offer(bed, a_stub("eve@tries.test", host="other.evil.test"), "restante+00@tries.test")
         equal(code, 250, f"answer: {text}")
         check(b"Restante-Stub" in box.one(), "the stub is not in the mailbox")
+        for rule in ("reject", "attempt"):
+            with policy(bed.b, "bob@b.test", "--legacy", rule):
+                code, text = offer(bed, a_stub("eve@tries.test", host="other.evil.test"), "restante+00@tries.test")
+                equal((code, text[:5]), (550, "5.7.1"), f"where ordinary mail meets {rule}: {text}")
 
 
 def test_another_persons_stub(bed):

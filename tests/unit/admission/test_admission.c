@@ -747,6 +747,21 @@ static void a_message_that_used_a_token_up_may_come_again(void **state)
     assert_int_equal(found.reason, REASON_LEGACY_REJECT);
 }
 
+static void a_testing_domain_gets_no_further_than_with_ordinary_mail(void **state)
+{
+    struct bench *b = *state;
+    const struct message m = {.sender = "al@testing.test", .host = "x.test"},
+                         foe = {.sender = "foe@testing.test", .host = "x.test"};
+
+    put_entry(b, "foe@testing.test", "", true, false, 0);
+    expect(b, "where ordinary mail is taken", &m, VERDICT_PASS, REASON_TESTING);
+    expect(b, "but not from him", &foe, VERDICT_REFUSE, REASON_SPF_FAIL);
+    put_policy(b, "bob@b.test", (struct policy){.legacy = LEGACY_REJECT});
+    expect(b, "where it is not", &m, VERDICT_REFUSE, REASON_SPF_FAIL);
+    put_policy(b, "bob@b.test", (struct policy){.legacy = LEGACY_ATTEMPT});
+    expect(b, "where it waits", &m, VERDICT_REFUSE, REASON_SPF_FAIL);
+}
+
 static void tokens_guessed_at_speed_meet_silence(void **state)
 {
     struct bench *b = *state;
@@ -840,6 +855,7 @@ int main(void)
         TEST(what_comes_too_fast_is_put_off),
         TEST(clients_behind_a_relay_do_not_share_its_rate),
         TEST(a_message_that_used_a_token_up_may_come_again),
+        TEST(a_testing_domain_gets_no_further_than_with_ordinary_mail),
         TEST(tokens_guessed_at_speed_meet_silence),
         TEST(mailboxes_are_found_below_their_details),
         TEST(what_was_proven_is_written_down),
