@@ -141,7 +141,7 @@ static sfsistat on_rcpt(SMFICTX *ctx, char **argv)
 {
     struct session *s = smfi_getpriv(ctx);
     if (s)
-        session_rcpt(s, argv, macro(ctx, "{rcpt_mailer}"));
+        session_rcpt(s, argv, macro(ctx, "{rcpt_mailer}"), macro(ctx, "{rcpt_addr}"));
     return SMFIS_NOREPLY;
 }
 

@@ -190,7 +190,23 @@ static enum err room_for_recipient(struct message *m)
     return ERR_OK;
 }
 
-enum err message_rcpt(struct message *m, char *const *argv, const char *mailer)
+static bool is_address(const char *text)
+{
+    struct address a;
+    return text && address_parse(span_of(text), &a) == ERR_OK && !a.null;
+}
+
+/* Whom RCPT names. "bob" and "b.test!bob" name a mailbox, too: which, the MTA's resolver says. */
+static char *recipient_dup(const char *given, const char *resolved)
+{
+    char *path = path_dup(given);
+    if (!path || is_address(path) || !is_address(resolved))
+        return path;
+    free(path);
+    return path_dup(resolved);
+}
+
+enum err message_rcpt(struct message *m, char *const *argv, const char *mailer, const char *resolved)
 {
     struct api_envelope *env = &m->plan.envelope;
     struct api_recipient r = {0};
@@ -204,7 +220,7 @@ enum err message_rcpt(struct message *m, char *const *argv, const char *mailer)
     if ((e = room_for_recipient(m)))
         return e;
     e = copy(&given, argv[0]);
-    if (!e && !(r.address = path_dup(argv[0])))
+    if (!e && !(r.address = recipient_dup(argv[0], resolved)))
         e = ERR_NOMEM;
     for (char *const *arg = argv + 1; *arg && !e; arg++) {
         if ((value = parameter(*arg, "NOTIFY")))

@@ -71,9 +71,10 @@ void message_free(struct message *m); /* leaves an initialised, empty one */
  */
 enum err message_mail(struct message *m, const struct message_client *client, const char *domains,
                       char *const *argv, const char *auth);
-/* The RCPT command, mailer: {rcpt_mailer} or NULL. Past API_RECIPIENTS_MAX recipients they are only counted.
+/* The RCPT command, mailer: {rcpt_mailer} or NULL, resolved: {rcpt_addr} or NULL, asked when the command
+ * names no user@domain. Past API_RECIPIENTS_MAX recipients they are only counted.
  */
-enum err message_rcpt(struct message *m, char *const *argv, const char *mailer);
+enum err message_rcpt(struct message *m, char *const *argv, const char *mailer, const char *resolved);
 enum err message_queue_id(struct message *m, const char *id); /* NULL: no change */
 /*
  * A header field as it was before the MTA took it apart: name ":" value CRLF, '\n' in the value as CRLF; the

@@ -176,10 +176,10 @@ void session_mail(struct session *s, char *const *argv, const char *auth)
     remember(s, message_mail(&s->message, &s->client, s->domains, argv, auth));
 }
 
-void session_rcpt(struct session *s, char *const *argv, const char *mailer)
+void session_rcpt(struct session *s, char *const *argv, const char *mailer, const char *resolved)
 {
     if (s->state == STATE_COLLECT)
-        remember(s, message_rcpt(&s->message, argv, mailer));
+        remember(s, message_rcpt(&s->message, argv, mailer, resolved));
 }
 
 void session_field(struct session *s, const char *name, const char *value)

@@ -57,7 +57,7 @@ void session_close(struct session *s); /* NULL is fine; an unfinished message is
 /* These cannot answer: what goes wrong in them is told at the end of the header. */
 void session_helo(struct session *s, const char *name);
 void session_mail(struct session *s, char *const *argv, const char *auth);
-void session_rcpt(struct session *s, char *const *argv, const char *mailer);
+void session_rcpt(struct session *s, char *const *argv, const char *mailer, const char *resolved);
 void session_field(struct session *s, const char *name, const char *value);
 void session_queue_id(struct session *s, const char *id); /* NULL: not known yet */
 

@@ -76,6 +76,26 @@ def test_refused(bed):
         equal((bob.new(), rows(bed.b, "attempts", BOB)), ([], []), "what is left of it")
 
 
+def test_other_spellings_of_a_mailbox(bed):
+    """A recipient without a domain, or one that the MTA rewrites, is judged as the mailbox that he is."""
+    with site(bed), policy(bed.b, "@b.test", "--legacy", "reject"):
+        box = Box(bed.b, "bob")
+        for to in ("bob", '"bob"', "b.test!bob", '"bob@b.test"', '"bob"@B.test.', "@b.test:bob@b.test"):
+            try:
+                deliver(bed, letter(EVE, BOB), [to])
+            except Refused as e:
+                equal((e.code, e.text.split()[0]), (550, "5.7.1"), to)
+            else:
+                raise AssertionError(f"{to} was taken")
+        with policy(bed.b, BOB, *KEEP):
+            raw = letter(EVE, BOB)
+            deliver(bed, raw, ["bob"])
+            attempt(bed.b, BOB, EVE)
+            equal(box.new(), [], "letters")
+            do(bed.b, "allow", BOB, EVE)
+            untraced(box.one(), raw)
+
+
 def test_kept_and_released(bed):
     """Kept: 250, nothing in the Maildir, one line in the list, sealed on disk; allowed: there to the byte, with the trace of how
     it came, and the next ones come by themselves."""

@@ -51,7 +51,7 @@ static void rcpt(struct message *m, const char *line, const char *mailer)
 {
     char text[512], *argv[ARGS_MAX];
     snprintf(text, sizeof text, "%s", line);
-    assert_int_equal(message_rcpt(m, arguments(text, argv), mailer), ERR_OK);
+    assert_int_equal(message_rcpt(m, arguments(text, argv), mailer, NULL), ERR_OK);
 }
 
 static void same(const char *got, const char *want)

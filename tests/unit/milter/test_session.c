@@ -31,7 +31,7 @@ static void give_to(struct session *s, const char *sender, const char *recipient
     snprintf(mail, sizeof mail, "%s", sender);
     snprintf(rcpt, sizeof rcpt, "%s", recipient);
     session_mail(s, mail_argv, auth);
-    session_rcpt(s, rcpt_argv, NULL);
+    session_rcpt(s, rcpt_argv, NULL, NULL);
     session_field(s, "From", " someone@a.test");
     if (field)
         session_field(s, field, value);
@@ -203,7 +203,7 @@ static void too_many_recipients(void **state)
 
     give(s, "<alice@a.test>", "alice", NULL, NULL);
     for (int i = 0; i < API_RECIPIENTS_MAX; i++)
-        session_rcpt(s, argv, NULL);
+        session_rcpt(s, argv, NULL, NULL);
     assert_int_equal(session_header_end(s), SESSION_REFUSE);
     assert_int_equal(session_refusal(s)->smtp, 554);
     session_close(s);
