@@ -46,6 +46,8 @@ enum err ask_connect(const struct command *c, const char *socket, struct local_c
     char path[4096];
     enum err e = settings_load(c->config, &settings, why);
 
+    if (e == ERR_IO) /* a file that cannot be read is as wrong as one that can */
+        e = ERR_CONFIG;
     if (!e) {
         snprintf(path, sizeof path, "%s/%s", settings->local_socket_directory, socket);
         const struct local_options options = {.socket_path = path,

@@ -1,6 +1,7 @@
 """What owners of mailboxes say with restantectl: rules, policies, tokens; each in good and in bad words. Bad ones are told
 clearly, and change nothing."""
 
+import os
 import re
 
 from harness import check, equal
@@ -128,6 +129,21 @@ def test_wrong_usage(bed):
                       ("allow", BOB, "a@a.test", "--until"), ("complain",), ("complain", "abcd"),
                       ("complain", "abcd", "--yes", "--dry-run"), ("explain", "a", "b")):
         refused(bed.b, *arguments, status=64)
+
+
+def test_without_fetchd(bed):
+    """A configuration that cannot be read: 78, with its file; nobody who answers: 75."""
+    check("/nonexistent" in refused(bed.b, "status", "-c", "/nonexistent", status=78), "no such file")
+    path = f"{bed.b.folder}/elsewhere.conf"
+    try:
+        for text, status, why in (("nonsense = 1\n", 78, f"{path}:1: "), ("local_socket_directory = /nonexistent\n", 75, "does not answer")):
+            with open(path, "w", encoding="ascii") as f:
+                f.write(text)
+            for arguments in (("status",), ("allow", BOB, "alice@a.test"), ("complain", "abcdef12", "--yes"),
+                              ("explain", "--from", "a@a.test", "--to", BOB, "--client", "192.0.2.1")):
+                check(why in refused(bed.b, *arguments, "-c", path, status=status), f"{arguments}: {text}")
+    finally:
+        os.unlink(path)
 
 
 def test_policy(bed):
