@@ -196,14 +196,41 @@ static bool is_address(const char *text)
     return text && address_parse(span_of(text), &a) == ERR_OK && !a.null;
 }
 
-/* Whom RCPT names. "bob" and "b.test!bob" name a mailbox, too: which, the MTA's resolver says. */
-static char *recipient_dup(const char *given, const char *resolved)
+/* Mailers that carry mail away from this site (Postfix and Sendmail); any other name delivers here. */
+static bool delivers_here(const char *mailer)
 {
-    char *path = path_dup(given);
-    if (!path || is_address(path) || !is_address(resolved))
+    return mailer && *mailer && strcasecmp(mailer, "smtp") != 0 && strcasecmp(mailer, "esmtp") != 0 &&
+           strcasecmp(mailer, "relay") != 0;
+}
+
+/* "bob" and "bob@[192.0.2.1]" at home: a mailbox of the first enabled domain. NULL when it is none. */
+static char *at_home(const char *path, const char *domains)
+{
+    char text[ADDRESS_TEXT_MAX];
+    const char *at = strrchr(path, '@');
+    size_t from = strspn(domains, ", \t\r\n"), domain = strcspn(domains + from, ", \t\r\n");
+    size_t local = at && at[1] == '[' ? (size_t)(at - path) : strlen(path);
+    if (domain == 0 || local + domain + 2 > sizeof text)
+        return NULL;
+    snprintf(text, sizeof text, "%.*s@%.*s", (int)local, path, (int)domain, domains + from);
+    return is_address(text) ? strdup(text) : NULL;
+}
+
+/* Whom RCPT names. "bob" and "b.test!bob" name a mailbox, too: which, Postfix's resolver says; Sendmail's
+ * says the local part alone. */
+static char *recipient_dup(const char *given, const char *mailer, const char *resolved, const char *domains)
+{
+    char *path = path_dup(given), *better = NULL;
+    if (!path || is_address(path))
+        return path;
+    if (is_address(resolved))
+        better = path_dup(resolved);
+    else if (delivers_here(mailer) && domains)
+        better = at_home(resolved && *resolved ? resolved : path, domains);
+    if (!better)
         return path;
     free(path);
-    return path_dup(resolved);
+    return better;
 }
 
 enum err message_rcpt(struct message *m, char *const *argv, const char *mailer, const char *resolved)
@@ -220,7 +247,7 @@ enum err message_rcpt(struct message *m, char *const *argv, const char *mailer, 
     if ((e = room_for_recipient(m)))
         return e;
     e = copy(&given, argv[0]);
-    if (!e && !(r.address = recipient_dup(argv[0], resolved)))
+    if (!e && !(r.address = recipient_dup(argv[0], mailer, resolved, env->domains)))
         e = ERR_NOMEM;
     for (char *const *arg = argv + 1; *arg && !e; arg++) {
         if ((value = parameter(*arg, "NOTIFY")))

@@ -47,11 +47,11 @@ static void mail(struct message *m, const struct message_client *c, const char *
     assert_int_equal(message_mail(m, c, domains, arguments(text, argv), auth), ERR_OK);
 }
 
-static void rcpt(struct message *m, const char *line, const char *mailer)
+static void rcpt(struct message *m, const char *line, const char *mailer, const char *resolved)
 {
     char text[512], *argv[ARGS_MAX];
     snprintf(text, sizeof text, "%s", line);
-    assert_int_equal(message_rcpt(m, arguments(text, argv), mailer, NULL), ERR_OK);
+    assert_int_equal(message_rcpt(m, arguments(text, argv), mailer, resolved), ERR_OK);
 }
 
 static void same(const char *got, const char *want)
@@ -105,13 +105,22 @@ static void mail_arguments(void **state)
 static void rcpt_arguments(void **state)
 {
     static const struct {
-        const char *name, *line, *mailer, *address, *notify, *orcpt, *given;
+        const char *name, *line, *mailer, *address, *notify, *orcpt, *given, *resolved;
     } table[] = {
         {"dsn", "<bob@b.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;Bob+2B@b.test", "smtp", "bob@b.test",
-         "SUCCESS,DELAY", "rfc822;Bob+2B@b.test", "<bob@b.test>"},
-        {"bare", "bob@b.test", NULL, "bob@b.test", NULL, NULL, "bob@b.test"},
-        {"case_is_kept", "<B.OB+x@B.TEST>", "", "B.OB+x@B.TEST", NULL, NULL, "<B.OB+x@B.TEST>"},
-        {"one_bracket_is_text", "<bob@b.test", NULL, "<bob@b.test", NULL, NULL, "<bob@b.test"},
+         "SUCCESS,DELAY", "rfc822;Bob+2B@b.test", "<bob@b.test>", NULL},
+        {"bare", "bob@b.test", NULL, "bob@b.test", NULL, NULL, "bob@b.test", NULL},
+        {"case_is_kept", "<B.OB+x@B.TEST>", "", "B.OB+x@B.TEST", NULL, NULL, "<B.OB+x@B.TEST>", NULL},
+        {"one_bracket_is_text", "<bob@b.test", NULL, "<bob@b.test", NULL, NULL, "<bob@b.test", NULL},
+        {"resolved", "<b.test!bob>", "virtual", "bob@b.test", NULL, NULL, "<b.test!bob>", "bob@b.test"},
+        {"needs_no_resolver", "<bob@b.test>", "virtual", "bob@b.test", NULL, NULL, "<bob@b.test>",
+         "carol@b.test"},
+        {"local", "<bob>", "local", "bob@a.test", NULL, NULL, "<bob>", "bob"},
+        {"local_literal", "<bob@[192.0.2.1]>", "local", "bob@a.test", NULL, NULL, "<bob@[192.0.2.1]>",
+         "bob@[192.0.2.1]"},
+        {"literal_elsewhere", "<bob@[192.0.2.1]>", "smtp", "bob@[192.0.2.1]", NULL, NULL, "<bob@[192.0.2.1]>",
+         "bob@[192.0.2.1]"},
+        {"nobody_knows", "<bob>", NULL, "bob", NULL, NULL, "<bob>", NULL},
     };
     struct message_client c = client_at(NULL, NULL, 0);
     struct message m;
@@ -121,7 +130,7 @@ static void rcpt_arguments(void **state)
     mail(&m, &c, "a.test", "<alice@a.test>", NULL);
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         print_message("  %s\n", table[i].name);
-        rcpt(&m, table[i].line, table[i].mailer);
+        rcpt(&m, table[i].line, table[i].mailer, table[i].resolved);
         const struct api_recipient *r = &m.plan.envelope.recipient[i];
         same(r->address, table[i].address);
         same(r->notify, table[i].notify);
@@ -142,7 +151,7 @@ static void recipients_past_the_limit_are_counted(void **state)
     message_init(&m);
     mail(&m, &c, "a.test", "<alice@a.test>", NULL);
     for (int i = 0; i < API_RECIPIENTS_MAX + 2; i++)
-        rcpt(&m, "<bob@b.test>", NULL);
+        rcpt(&m, "<bob@b.test>", NULL, NULL);
     assert_int_equal(m.plan.envelope.recipient_count, API_RECIPIENTS_MAX);
     assert_int_equal(m.recipients_given, API_RECIPIENTS_MAX + 2);
     message_free(&m);
@@ -388,9 +397,9 @@ static void enabled_domains(void **state)
         mail(&m, &c, table[i].domains, table[i].sender, NULL);
         assert_int_equal(domain_set_parse(table[i].domains, &enabled), ERR_OK);
         assert_int_equal(message_sender_enabled(&m, &enabled), table[i].want);
-        rcpt(&m, "<someone@else.test>", NULL);
+        rcpt(&m, "<someone@else.test>", NULL, NULL);
         assert_false(message_recipient_enabled(&m, &enabled));
-        rcpt(&m, table[i].sender, NULL);
+        rcpt(&m, table[i].sender, NULL, NULL);
         assert_int_equal(message_recipient_enabled(&m, &enabled), table[i].want);
         domain_set_free(&enabled);
     }
