@@ -77,7 +77,6 @@ static void *pool_run(void *arg)
     pthread_mutex_lock(&p->lock);
     for (;;) {
         if (p->waiting == 0 && worked && p->on_idle != NULL) {
-            worked = false;
             pthread_mutex_unlock(&p->lock);
             p->on_idle(p->on_idle_arg);
             pthread_mutex_lock(&p->lock);

@@ -212,9 +212,10 @@ static enum err judge(const struct caller *c, const struct challenge_answer *a, 
 {
     enum err e;
     if (challenge_asks_question(&c->policy)) {
+        if (!a->is_work)
+            return challenge_question_check(c->env, &c->token, &c->policy, a->text, c->now_s);
         *why = "a question was asked";
-        return a->is_work ? ERR_SYNTAX
-                          : challenge_question_check(c->env, &c->token, &c->policy, a->text, c->now_s);
+        return ERR_SYNTAX;
     }
     *why = "a proof of work was asked for";
     if (!a->is_work)

@@ -295,6 +295,7 @@ def test_question(bed):
             for wrong in ("New York", "", "In New York Deutz", "x" * 1000):
                 status, body = page.answer(wrong)
                 equal((status, body["error"]), (422, "answer"), wrong[:20])
+                check("answer is wrong" in body["text"], f"what it says: {body}")
             equal(page.answer({"algorithm": "SHA-256", "challenge": "0" * 64, "number": 1, "salt": "0" * 32,
                                "signature": "0" * 64})[0], 400, "work")
             equal(page.answer("x" * 1001)[0], 400, "an answer longer than any")

@@ -23,8 +23,10 @@ static void who_is_who(void **state)
     peer.uid = geteuid();
     access_of(&env, &peer, &who);
     assert_true(who.all);
-    if (!news || news->pw_uid == geteuid())
+    if (!news || news->pw_uid == geteuid()) {
         skip();
+        return;
+    }
     peer.uid = news->pw_uid;
     access_of(&env, &peer, &who);
     assert_false(who.all);
