@@ -234,6 +234,34 @@ class Kept(Post):
             smtp.send(self.sender, list(self.recipients), self.raw)
 
 
+class Held(Kept):
+    """A stub to a mailbox that knows nobody: its letter waits at a until the sender is let in, once a was told."""
+
+    def __init__(self):
+        self.sender = f"eve.{next(_numbers)}@a.test"
+        Post.__init__(self, {address("held", "dave"): "delivered"}, follow=lambda walk, post: post.let_in(walk))
+        self.raw = re.sub(rb"(?m)^From: .*?\r$", f"From: {self.sender}\r".encode(), self.raw, count=1)
+
+    def submit(self, walk, limit):
+        self.say(walk, "policy", "known")
+        Post.submit(self, walk, limit)
+
+    def send(self, walk, rcpt):
+        with Smtp(walk.bed.a, timeout=40) as smtp:
+            smtp.send(self.sender, list(self.recipients), self.raw, rcpt=rcpt)
+
+    def told(self, walk):
+        walk.flush()
+        done = walk.bed.b.daemons.restantectl("attempts", "dave@b.test", "--json", check=False)
+        return done.returncode == 0 and any(row["sender"] == self.sender and "certificate_issuer" in row
+                                            for row in json.loads(done.stdout)["attempts"])
+
+    def let_in(self, walk):
+        check(walk.wait(lambda: self.told(walk)), f"{self.sender} is not seen at b, or a was not told")
+        self.say(walk, "allow", self.sender)
+        self.say(walk, "policy", "default")
+
+
 def address(word, user="bob", domain="b.test"):
     return f"{user}+{word}.{next(_numbers)}@{domain}"
 
@@ -322,7 +350,7 @@ class Walk:
         bed = self.bed
         for site in self.sites:
             site.daemons.configure(retry_min="1s", retry_max="2s", outbox_retry_min="1s", outbox_retry_max="2s",
-                                   retention="10d")
+                                   retention="10d", attempts_keep="10d")
             self.stack.callback(site.daemons.configure)
         self.stack.enter_context(asked(bed.a, "127.0.0.1:10026", AT_STUBS_OUT))
         self.stack.enter_context(asked(bed.b, "127.0.0.1:10025", AT_LETTERS_IN))
@@ -478,6 +506,7 @@ class Walk:
         if known != ours:
             problems.append(f"{known - ours} letters that nobody sent")
         for site in self.sites:
+            self.wait(lambda: not payload_files(site), 5)  # the last goes right after its record
             if payload_files(site):
                 problems.append(f"payload files at {site.name}: {payload_files(site)}")
         if problems:
