@@ -30,6 +30,9 @@ static void check(const struct address *a)
             (domain_normalise(span_of(a->domain), domain) == ERR_OK && strcmp(domain, a->domain) == 0));
     for (const char *c = text; *c != '\0'; c++)
         require((unsigned char)*c >= ' ' && *c != 0x7f);
+    address_key(a, text);
+    for (const char *c = text; *c != '\0'; c++)
+        require(*c < 'A' || *c > 'Z');
     address_detail(a, '+', &user, &detail);
     require(user.len + detail.len <= strlen(a->local));
 }

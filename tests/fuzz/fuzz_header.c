@@ -23,7 +23,7 @@ static void read_field(const struct header_field *f)
     struct address a;
     struct span id;
     struct buf text;
-    char out[ADDRESS_TEXT_MAX];
+    char out[ADDRESS_TEXT_MAX], list[HEADER_LIST_ID_MAX + 1];
     buf_init(&text, f->value.len + 1);
     require(header_unfold(f->value, &text) == ERR_OK);
     buf_clear(&text);
@@ -34,6 +34,9 @@ static void read_field(const struct header_field *f)
     }
     if (header_message_id(f->value, &id) == ERR_OK)
         require(id.len > 0 && memchr(id.ptr, '>', id.len) == NULL);
+    if (header_list_id(f->value, list) == ERR_OK)
+        require(list[0] != '\0' && strpbrk(list, "<> \t\r\n") == NULL);
+    (void)header_says_bulk(f->name, f->value);
     (void)header_is_report(f->value);
     if (header_authserv_id(f->value, &id) == ERR_OK)
         require(id.len > 0);
