@@ -64,6 +64,12 @@
     X(CLAIM_MISMATCH, false, 550, "5.7.1", 409, "sender, recipient or From differ from the ticket")          \
     X(WRONG_DIGEST, false, 550, "5.6.0", 422, "wrong digest")                                                \
     X(GONE, false, 550, "5.4.7", 410, "the ticket has ended")                                                \
+    X(HANDED_OVER, false, 550, "5.5.0", 409, "the letter was handed over already")                           \
+    X(ON_HOLD, false, 550, "5.7.1", 409, "the letter is on hold")                                            \
+    X(RESTORED, false, 550, "5.5.0", 409,                                                                    \
+      "the store was restored, and the letter perhaps handed over since")                                    \
+    X(UNARCHIVED, true, 451, "4.3.2", 503, "the archive has no copy of the letter yet")                      \
+    X(AMBIGUOUS, false, 550, "5.5.0", 409, "more than one letter is meant")                                  \
     X(TOO_MANY_BODIES, true, 450, "4.7.1", 429, "the payload was sent too often")                            \
     /* a sealed payload */                                                                                   \
     X(SEAL_FORMAT, true, 451, "4.6.0", 502, "sealed payload: bad header")                                    \

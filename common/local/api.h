@@ -37,6 +37,14 @@
 #define API_REVOKE_PATH "/1/revoke"     /* POST ?mailbox=&token= */
 #define API_EXPLAIN_PATH "/1/explain"   /* POST: the JSON of a struct api_plan */
 #define API_COMPLAIN_PATH "/1/complain" /* GET ?id= shows the report, POST sends it */
+#define API_TICKET_PATH "/1/ticket"     /* GET ?id=: one ticket with what happened to it */
+#define API_RETRACT_PATH "/1/retract"   /* POST ?id= or ?message_id=, [&recipient=] */
+#define API_REPLACE_PATH "/1/replace"   /* POST ?id= or ?message_id=, [&recipient=]: the raw letter */
+#define API_HOLD_PATH "/1/hold"         /* POST ?id= or ?message_id=, [&recipient=]&hold=yes|no[&note=] */
+#define API_QUOTA_PATH "/1/quota"       /* GET [?name=] */
+#define API_KEYS_PATH "/1/keys"         /* GET; POST ?reload=yes, ?retire=EPOCH */
+#define API_BACKUP_PATH "/1/backup"     /* POST ?directory= */
+#define API_CHECK_PATH "/1/check"       /* POST [?repair=yes] */
 #define API_RECIPIENTS_MAX 5000
 #define API_FIELDS_MAX 20000
 #define API_RECEIVED_MAX 60 /* Received fields that a milter shows, from the top */

@@ -89,6 +89,13 @@ struct settings {
     int64_t payload_record_max_bytes; /* larger sealed payloads are files */
     int64_t retention_s;              /* a ticket's life */
     int64_t tombstone_s;              /* what is known after its end, 30 d */
+    int64_t max_retention_s, min_retention_s, held_fresh_s, delay_warning_s;
+    struct config_list renotify_schedule;
+    struct config_list confirm_domains, retract_forbidden, replace_forbidden;
+    char *journal;
+    int64_t quota_sender_bytes, quota_sender_letters, quota_domain_bytes, quota_domain_letters,
+        quota_reserve_percent;
+    char *handover_journal;
     int64_t lease_s, lease_total_s;
     int64_t lease_bodies_max;
     bool stub_subject;

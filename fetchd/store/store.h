@@ -23,6 +23,7 @@
 #include "ticket/ticket.h"
 
 struct store;
+struct quota_limits;
 
 enum store_engine { STORE_MEMORY, STORE_BDB };
 struct store_options {
@@ -90,6 +91,25 @@ bool ticket_state_ended(enum ticket_state s);
 #define STORE_QUEUE_ID_MAX 64
 #define STORE_MESSAGE_ID_MAX 998
 #define STORE_PARAM_MAX 512 /* NOTIFY, ORCPT, ENVID values */
+#define STORE_NOTE_MAX 128
+
+/* What happened to a ticket, and when: a state that it entered (below TICKET_STATE_COUNT), or one of these.
+ */
+enum ticket_happening {
+    TICKET_EVENT_STUB_SENT = 32, /* the first one, and each re-notification */
+    TICKET_EVENT_DELAY_TOLD,     /* the sender was warned that it still waits */
+    TICKET_EVENT_NOTICE_SENT,    /* the sender was told of its end */
+    TICKET_EVENT_REPLACED,
+    TICKET_EVENT_HOLD,     /* put on hold, or taken off it */
+    TICKET_EVENT_RESTORED, /* came back from a backup: perhaps handed over since */
+    TICKET_EVENT_ARCHIVED, /* the archive has its copy */
+};
+#define TICKET_EVENTS_MAX 24 /* kept: the first and the newest */
+#define TICKET_EVENT_BYTES 9
+struct ticket_event {
+    unsigned what; /* enum ticket_state or enum ticket_happening */
+    int64_t at_s;
+};
 
 /* One recipient's ticket, as stored. Contains A but no B, Ka or Kd: those are derived with the site key. */
 struct ticket {
@@ -128,7 +148,23 @@ struct ticket {
     char stub_queue_id[STORE_QUEUE_ID_MAX];
     char remote_reason[32];           /* nack's reason code */
     char remote_text[STORE_TEXT_MAX]; /* nack's or bounce's text, or the last error of the stub's sending */
+    /* its life; records of earlier formats have none of it */
+    bool hold; /* legal hold: no retract, no replace, no expiry */
+    char hold_note[STORE_NOTE_MAX];
+    bool perhaps;  /* restored from a backup, and perhaps handed over since: no retract, replace, plain */
+    bool archived; /* the archive has its copy (`journal`) */
+    uint32_t renotified;  /* stubs sent after the first */
+    int64_t status_s;     /* when the other side last said held or challenged */
+    int64_t delay_told_s; /* the sender's warning became due; 0: not yet */
+    uint32_t event_count; /* all that happened, more than are kept */
+    struct {
+        uint16_t len; /* of the kept ones, TICKET_EVENT_BYTES each: ticket_event_get */
+        uint8_t data[TICKET_EVENTS_MAX * TICKET_EVENT_BYTES];
+    } events;
 };
+/* The i-th of the kept events, oldest first; false behind the last. */
+bool ticket_event_get(const struct ticket *t, size_t i, struct ticket_event *out);
+const char *ticket_event_name(unsigned what); /* "waiting", "stub-sent" ... */
 
 /* A payload being written. One thread at a time. */
 struct store_payload;
@@ -146,6 +182,9 @@ struct store_deposit {
     const uint8_t *body_digest;    /* SHA-256 of the letter's body, for the same letter again */
     uint32_t version;
     uint64_t letter_bytes;
+    const struct quota_limits *limits; /* NULL: none (quota.h) */
+    bool system_mail;                  /* may use the reserve */
+    struct buf *why;                   /* gets a sentence with figures with ERR_QUOTA; may be NULL */
     size_t count;
     struct store_deposit_ticket {
         struct ticket ticket; /* filled by the caller but for key, ka_hash, payload fields, state, wrap */
@@ -238,9 +277,12 @@ enum err store_expire(struct store *s, int64_t now_s, size_t max, size_t *count)
  * ----------------------------------------------------------------------------------- */
 
 enum work_kind {
-    WORK_STUB,     /* send the ticket's stub */
-    WORK_NOTIFY,   /* send the sender the DSN that the ticket's (ended) state calls for */
-    WORK_CHALLENGE /* tell the sender of the challenge that stands in his letter's way */
+    WORK_STUB,      /* look at the ticket: send its stub, first or again (lifecycle decides) */
+    WORK_NOTIFY,    /* send the sender the DSN that the ticket's (ended) state calls for */
+    WORK_CHALLENGE, /* tell the sender of the challenge that stands in his letter's way */
+    WORK_DELAY,     /* warn the sender that his letter still waits */
+    WORK_PLAIN,     /* send the letter of a ticket that ended as TICKET_PLAIN by plain SMTP */
+    WORK_QUOTA      /* tell the sender that he has used most of his quota */
 };
 struct work {
     enum work_kind kind;
@@ -258,7 +300,21 @@ enum err store_work_next(struct store *s, int64_t *due_s);
 enum err store_work_done(struct store *s, const struct work *w, const char *queue_id, int64_t now_s);
 /* DURABLE: again at next_s, with the reason. */
 enum err store_work_later(struct store *s, const struct work *w, int64_t next_s, const char *why);
-/* DURABLE: the MTA refused the stub for good: ticket -> bounced, a notification becomes due. */
+/* DURABLE: WORK_STUB again at next_s, its stub having been sent now (store_stub_sent: the MTA has it), or not
+ * (store_stub_wait: it was not its time, no try is counted). next_s 0: no more. */
+enum err store_stub_sent(struct store *s, const struct work *w, const char *queue_id, int64_t next_s,
+                         int64_t now_s);
+enum err store_stub_wait(struct store *s, const struct work *w, int64_t next_s);
+/* DURABLE: a WORK_DELAY is due at once, if the ticket lives, is not leased, and had none yet. */
+enum err store_delay_due(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], int64_t now_s);
+/* DURABLE: waiting, held, challenged -> plain, which closes the ticket to claims before its letter goes out;
+ * a WORK_PLAIN is due at once and keeps the payload. ERR_HANDED_OVER, ERR_GONE, ERR_RESTORED: no change. */
+enum err store_plain(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], const char *why,
+                     int64_t now_s, struct ticket *out);
+/* DURABLE: `archived` of the ticket and of all that share its payload. */
+enum err store_archived(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], int64_t now_s);
+/* DURABLE: the MTA refused for good. WORK_STUB: ticket -> bounced, a notification becomes due. WORK_PLAIN: a
+ * notification of the failure becomes due. */
 enum err store_work_refused(struct store *s, const struct work *w, const char *status, const char *text,
                             int64_t now_s);
 

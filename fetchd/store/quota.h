@@ -1,0 +1,32 @@
+/*
+ * quota.h - how much of the store somebody uses: octets and number of letters that lie here, each letter
+ * counted once however many tickets it has, by owner (the authenticated user, else the reverse-path's
+ * mailbox) and by the domain of the reverse-path. Kept in the records, changed in the commits that change
+ * what they count. Thread-safe.
+ */
+#ifndef STORE_QUOTA_H
+#define STORE_QUOTA_H
+
+#include "store/store.h"
+
+#define QUOTA_WARN_PERCENT 80
+
+struct quota_limits { /* 0: none */
+    int64_t owner_bytes, owner_letters;
+    int64_t domain_bytes, domain_letters;
+    int64_t reserve_percent; /* so much more for system mail */
+};
+
+struct quota_use {
+    bool domain; /* else an owner */
+    char name[STORE_ADDRESS_MAX];
+    uint64_t letters, bytes;
+    int64_t warned_s; /* when its owner was last told of QUOTA_WARN_PERCENT; 0 since he uses less */
+};
+/* An owner (without regard to ASCII case), or a domain as "@domain". One who has nothing here: zeros. */
+enum err store_quota(struct store *s, const char *name, struct quota_use *out);
+/* All of them, domains first, until each returns false. */
+enum err store_quotas(struct store *s, size_t limit, bool (*each)(void *arg, const struct quota_use *u),
+                      void *arg);
+
+#endif
