@@ -27,7 +27,7 @@
 #include "lifecycle/lifecycle.h"
 #include "local/gate.h"
 #include "local/router.h"
-#include "local/routes.h"
+#include "route/routes.h"
 #include "mta/smtp.h"
 #include "pool/pool.h"
 #include "privileges.h"

@@ -14,7 +14,7 @@ struct trust; /* claim/: revocation of certificates */
 struct smtp_client;
 struct pool;
 struct site;      /* site.h: the settings, read into values */
-struct routes;    /* local/: the administrator's table of domains */
+struct routes;    /* route/: the administrator's table of domains */
 struct gate;      /* local/: places for notices that wait on DNS */
 struct admission; /* admission/ */
 struct puller;    /* pull/ */

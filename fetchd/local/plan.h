@@ -10,8 +10,8 @@
 
 #include "env/site.h"
 #include "local/api.h"
-#include "local/discovery.h"
-#include "local/routes.h"
+#include "route/discovery.h"
+#include "route/routes.h"
 
 enum plan_want {
     PLAN_WANT_PLAIN, /* settled: own domain, table, or an address that is not for us to judge */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "local/routes.h"
+#include "route/routes.h"
 
 static struct address address(const char *text)
 {

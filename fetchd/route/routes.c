@@ -1,7 +1,7 @@
 /*
  * routes.c - the table is a sorted array of normal forms: "user@domain" (lower case), "domain", ".domain".
  */
-#include "local/routes.h"
+#include "route/routes.h"
 
 #include <errno.h>
 #include <fcntl.h>

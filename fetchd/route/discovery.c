@@ -3,7 +3,7 @@
  * helper that begins late finds the list empty; so the caller never waits for the pool, only for questions
  * under way.
  */
-#include "local/discovery.h"
+#include "route/discovery.h"
 
 #include <pthread.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
  * discovery.h - whether recipients' domains take stubs: DNS first, the last known answer when DNS fails for
  * now.
  */
-#ifndef LOCAL_DISCOVERY_H
-#define LOCAL_DISCOVERY_H
+#ifndef ROUTE_DISCOVERY_H
+#define ROUTE_DISCOVERY_H
 
 #include <stdbool.h>
 #include <stddef.h>

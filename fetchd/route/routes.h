@@ -6,8 +6,8 @@
  * (everything below it). The most telling pattern wins: the address, then the domain, then its parents from
  * the longest. Thread-safe.
  */
-#ifndef LOCAL_ROUTES_H
-#define LOCAL_ROUTES_H
+#ifndef ROUTE_ROUTES_H
+#define ROUTE_ROUTES_H
 
 #include "base/buf.h"
 #include "mail/address.h"
