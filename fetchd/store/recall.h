@@ -26,7 +26,9 @@ struct store_replacement {
     struct store_payload *payload; /* taken, whatever the result */
     const uint8_t *dek, *digest;   /* as in a deposit */
     uint64_t letter_bytes;
-    const char *from;       /* address of From:, normal form: must agree with the ticket's */
+    uint32_t version; /* that the payload was sealed as, and that its tickets get: greater than any of theirs
+                         (a ticket that has it already: ERR_BUSY, somebody else replaced it meanwhile) */
+    const char *from; /* address of From:, normal form: must agree with the ticket's */
     const char *from_field; /* for the next stub */
     const char *subject;    /* "" unless stub_subject */
     bool body_8bit, smtputf8;
@@ -40,7 +42,7 @@ struct store_replacement {
         struct ticket ticket; /* out, unless ERR_NOT_FOUND */
     } * item;                 /* tickets of one letter */
 };
-/* DURABLE, one commit: each ticket that may gets the new payload under a new key and its version + 1; the old
+/* DURABLE, one commit: each ticket that may gets the new payload under a new key and its version; the old
  * one is freed when nobody needs it. ERR_OK when at least one was replaced; else the first item's outcome. */
 enum err store_replace(struct store *s, struct store_replacement *r, int64_t now_s);
 

@@ -156,6 +156,7 @@ struct ticket {
     uint32_t renotified;  /* stubs sent after the first */
     int64_t status_s;     /* when the other side last said held or challenged */
     int64_t delay_told_s; /* the sender's warning became due; 0: not yet */
+    int64_t look_s;       /* when its WORK_STUB is due; 0: never. Only in what is read back */
     uint32_t event_count; /* all that happened, more than are kept */
     struct {
         uint16_t len; /* of the kept ones, TICKET_EVENT_BYTES each: ticket_event_get */

@@ -43,8 +43,10 @@ static enum err read_ticket(struct store *s, const uint8_t key[TICKET_STORE_KEY_
         err = ticket_record_decode(buf_span(&value), key, r);
     if (err == ERR_OK)
         err = ticket_record_open(s->keys, r);
-    if (err == ERR_OK)
+    if (err == ERR_OK) {
         derive(r);
+        r->t.look_s = r->stub_due_s;
+    }
     buf_free(&value);
     return err;
 }
