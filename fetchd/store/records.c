@@ -73,12 +73,16 @@ static const struct codec_field ticket_private_field[] = {
 };
 
 #define PAYLOAD(type, m) CODEC_FIELD(type, 1, struct payload_record, m)
+#define PAYLOAD_2(type, m) CODEC_FIELD(type, 2, struct payload_record, m)
 static const struct codec_field payload_field[] = {
     PAYLOAD(CODEC_BOOL, in_blob),
     PAYLOAD(CODEC_U64, size),
     PAYLOAD(CODEC_U32, references),
     PAYLOAD(CODEC_S64, created_s),
     CODEC_FIELD_BLOB(1, struct payload_record, dek),
+    PAYLOAD_2(CODEC_TEXT, owner),
+    PAYLOAD_2(CODEC_TEXT, domain),
+    PAYLOAD_2(CODEC_U64, letter_bytes),
 };
 
 #define JOB(type, m) CODEC_FIELD(type, 1, struct job_record, m)
@@ -169,6 +173,12 @@ static const struct codec_field dedupe_field[] = {
     CODEC_FIELD(CODEC_S64, 1, struct dedupe_record, created_s),
 };
 
+#define QUOTA(type, m) CODEC_FIELD(type, 1, struct quota_use, m)
+static const struct codec_field quota_field[] = {
+    QUOTA(CODEC_BOOL, domain), QUOTA(CODEC_TEXT, name),      QUOTA(CODEC_U64, letters),
+    QUOTA(CODEC_U64, bytes),   QUOTA(CODEC_S64, warned_s),
+};
+
 static const struct codec_field domain_field[] = {
     CODEC_FIELD(CODEC_BOOL, 1, struct store_domain, takes_stubs),
     CODEC_FIELD(CODEC_S64, 1, struct store_domain, asked_s),
@@ -184,12 +194,13 @@ static const struct codec_field domain_field[] = {
  * version 2 nothing of what it does itself depends on them. So the store's own version stays. */
 static const struct codec ticket_codec = CODEC(2, ticket_field);
 static const struct codec ticket_private_codec = CODEC(1, ticket_private_field);
-static const struct codec payload_codec = CODEC(1, payload_field);
+static const struct codec payload_codec = CODEC(2, payload_field);
 static const struct codec job_codec = CODEC(2, job_field);
 static const struct codec job_private_codec = CODEC(2, job_private_field);
 static const struct codec attempt_codec = CODEC(1, attempt_field);
 static const struct codec attempt_private_codec = CODEC(1, attempt_private_field);
 static const struct codec dedupe_codec = CODEC(1, dedupe_field);
+static const struct codec quota_codec = CODEC(1, quota_field);
 static const struct codec domain_codec = CODEC(1, domain_field);
 
 /* ---- sealing ------------------------------------------------------------------------------------------- */
@@ -404,6 +415,16 @@ enum err dedupe_record_encode(const struct dedupe_record *r, struct buf *out)
 enum err dedupe_record_decode(struct span bytes, struct dedupe_record *r)
 {
     return codec_decode(&dedupe_codec, bytes, r);
+}
+
+enum err quota_record_encode(const struct quota_use *u, struct buf *out)
+{
+    return codec_encode(&quota_codec, u, out);
+}
+
+enum err quota_record_decode(struct span bytes, struct quota_use *u)
+{
+    return codec_decode(&quota_codec, bytes, u);
 }
 
 enum err domain_record_encode(const struct store_domain *r, struct buf *out)

@@ -10,6 +10,7 @@
 #include "store/codec.h"
 #include "store/engine.h"
 #include "store/attempt.h"
+#include "store/quota.h"
 #include "store/store.h"
 
 #define JOB_ID_BYTES 16
@@ -31,7 +32,8 @@ struct ticket_record {
     } sealed; /* from_field and subject, for the stub alone: carried along unopened */
 };
 
-/* A payload: its bytes are in SEALED or in a blob of the same id. */
+/* A payload: its bytes are in SEALED or in a blob of the same id. owner and domain: in whose quota it counts,
+ * "" in nobody's (kept mail; payloads of earlier formats). */
 struct payload_record {
     bool in_blob;
     uint64_t size;
@@ -41,6 +43,8 @@ struct payload_record {
         uint16_t len;
         uint8_t data[SITE_SEAL_OVERHEAD + SEAL_DEK_BYTES];
     } dek;
+    char owner[STORE_ADDRESS_MAX], domain[STORE_ADDRESS_MAX]; /* lower case; "@a.test" */
+    uint64_t letter_bytes;
 };
 
 struct job_record {
@@ -106,6 +110,8 @@ uint16_t sealed_epoch(const uint8_t *data);
 
 enum err dedupe_record_encode(const struct dedupe_record *r, struct buf *out);
 enum err dedupe_record_decode(struct span bytes, struct dedupe_record *r);
+enum err quota_record_encode(const struct quota_use *u, struct buf *out);
+enum err quota_record_decode(struct span bytes, struct quota_use *u);
 enum err domain_record_encode(const struct store_domain *r, struct buf *out);
 enum err domain_record_decode(struct span bytes, struct store_domain *r);
 

@@ -25,6 +25,7 @@
 #include "store/store_internal.h"
 #include "store/store_job.h"
 #include "store/store_policy.h"
+#include "store/store_quota.h"
 
 #define CHANGE_TRIES_MAX 200
 #define CHANGE_PAUSE_MAX_US 4000
@@ -137,16 +138,20 @@ static enum err run_change(struct store *s, change_body body, void *arg, bool fl
 
     buf_init(&c.value, STORE_VALUE_MAX);
     buf_init(&c.blobs, BLOBS_MAX * ENGINE_BLOB_ID_BYTES);
+    change_quota_init(&c);
     for (unsigned tries = 0; tries < CHANGE_TRIES_MAX && err == ERR_BUSY; tries++) {
         if (tries > 0)
             pause_after_collision(tries);
         c.s = s;
         buf_clear(&c.blobs);
+        buf_clear(&c.quota);
         c.state.entered = false;
         memset(&c.counts, 0, sizeof c.counts);
         if ((err = ops->begin(s->engine, &c.txn)) != ERR_OK)
             continue;
         err = body(&c, arg);
+        if (err == ERR_OK)
+            err = change_quota_settle(&c, NULL);
         if (err == ERR_OK) {
             err = ops->commit(c.txn);
             committed = err == ERR_OK;
@@ -155,6 +160,7 @@ static enum err run_change(struct store *s, change_body body, void *arg, bool fl
         }
     }
     buf_free(&c.value);
+    buf_free(&c.quota);
     if (err == ERR_BUSY) {
         log_warning("store: a change collided %u times and was given up", CHANGE_TRIES_MAX);
         err = ERR_STORE;

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "store/store_payload.h"
+#include "store/store_quota.h"
 #include "store/ticket_state.h"
 
 static const struct engine_ops *ops(const struct change *c)
@@ -73,7 +74,7 @@ enum err change_payload_put(struct change *c, const struct store_payload *p, con
         err = ops(c)->put(c->txn, TABLE_SEALED, id, buf_span(&p->bytes));
     c->counts.payloads++;
     c->counts.payload_bytes += r->size;
-    return err;
+    return err == ERR_OK ? change_quota_add(c, r, 1) : err;
 }
 
 enum err change_payload_release(struct change *c, const uint8_t id[SEAL_PAYLOAD_ID_BYTES])
@@ -103,7 +104,7 @@ enum err change_payload_release(struct change *c, const uint8_t id[SEAL_PAYLOAD_
     }
     c->counts.payloads--;
     c->counts.payload_bytes -= p.size;
-    return err;
+    return err == ERR_OK ? change_quota_add(c, &p, -1) : err;
 }
 
 static enum err move_timer(struct change *c, struct ticket_record *r, enum timer_kind kind, int64_t time_s)

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "store/store_payload.h"
+#include "store/store_quota.h"
 #include "store/ticket_state.h"
 
 /* One recipient, prepared before the transaction so that a collision costs no second sealing. */
@@ -155,6 +156,10 @@ static enum err put_item(struct change *c, struct deposit_item *it)
 static enum err deposit(struct change *c, void *arg)
 {
     struct deposit *x = arg;
+    struct quota_ask ask = {.limits = x->d->limits,
+                            .system_mail = x->d->system_mail,
+                            .why = x->d->why,
+                            .now_s = x->d->item[0].ticket.created_s};
     enum err err = ERR_OK;
 
     x->fresh = 0;
@@ -168,6 +173,8 @@ static enum err deposit(struct change *c, void *arg)
     x->payload.references = (uint32_t)x->fresh;
     if (err == ERR_OK && x->fresh > 0)
         err = change_payload_put(c, x->d->payload, &x->payload);
+    if (err == ERR_OK)
+        err = change_quota_settle(c, &ask);
     /* A crash here leaves nothing but, perhaps, a blob for the sweep: the sender was told nothing yet. */
     if (err == ERR_OK)
         KILL_POINT("deposit-commit-before");
@@ -188,6 +195,7 @@ static enum err prepare(struct store *s, struct deposit *x)
     if ((x->item = calloc(d->count, sizeof *x->item)) == NULL)
         return ERR_NOMEM;
     err = store_payload_record(p, d->dek, d->item[0].ticket.created_s, &x->payload);
+    payload_record_belongs(&x->payload, d->item[0].ticket.owner, d->item[0].ticket.sender, d->letter_bytes);
     if (err == ERR_OK)
         err = store_payload_digest(p, sealed_digest);
     for (size_t i = 0; i < d->count && err == ERR_OK; i++) {

@@ -38,6 +38,7 @@ struct change {
     struct buf value;           /* scratch of the last read */
     struct store_counts counts; /* differences, in modular arithmetic */
     struct buf blobs;           /* ids of blobs to remove after the commit */
+    struct buf quota;           /* sums for store_quota.c */
     struct {                    /* for the log, after the commit */
         bool entered;
         uint8_t a[TICKET_A_BYTES];

@@ -151,7 +151,11 @@ static void fill_ticket(struct ticket *t, const struct letter *l, size_t i)
 enum err rig_deposit(struct rig *r, const struct letter *l, size_t count, struct posted *out)
 {
     uint8_t header[SEAL_HEADER_BYTES] = {0}, digest[32], body_digest[32];
-    struct store_deposit d = {.version = 1, .count = count};
+    struct store_deposit d = {.version = 1,
+                              .count = count,
+                              .limits = r->limits,
+                              .system_mail = r->system_mail,
+                              .why = r->why};
     struct sealer *sealer;
     struct buf sealed;
     char piece[10000];

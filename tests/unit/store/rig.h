@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "store/attempt.h"
+#include "store/quota.h"
 #include "store/store.h"
 
 struct rig {
@@ -20,6 +21,10 @@ struct rig {
     struct store *s;
     char directory[64]; /* BDB: removed by rig_free */
     int failed;         /* how often failed() was called */
+    /* of the deposits to come */
+    const struct quota_limits *limits;
+    bool system_mail;
+    struct buf *why;
 };
 
 #define RIG_NOW_S 1790000000 /* the start of every case's time, unless it needs the real one */
