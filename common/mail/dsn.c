@@ -104,6 +104,65 @@ enum err dsn_xtext_decode(struct span in, struct buf *out)
     return e;
 }
 
+/* "\x{FC}" as UTF-8; *used gets its length. */
+static enum err decode_embedded(struct span in, size_t *used, struct buf *out)
+{
+    static const char digits[] = "0123456789ABCDEF0123456789abcdef";
+    uint32_t c = 0;
+    size_t i = 3;
+    if (in.len < 6 || in.ptr[1] != 'x' || in.ptr[2] != '{')
+        return ERR_SYNTAX;
+    for (; i < in.len && in.ptr[i] != '}'; i++) {
+        const char *digit = in.ptr[i] != '\0' ? strchr(digits, in.ptr[i]) : NULL;
+        if (digit == NULL || i > 8)
+            return ERR_SYNTAX;
+        c = c << 4 | (uint32_t)((digit - digits) & 15);
+    }
+    if (i == in.len || i < 5 || c < ' ' || c == 0x7f || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff)
+        return ERR_SYNTAX;
+    *used = i + 1;
+    if (c < 0x80)
+        return buf_append_char(out, (char)c);
+    unsigned more = c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
+    enum err e = buf_append_char(out, (char)((0xff00u >> (more + 1) & 0xffu) | c >> 6 * more));
+    while (e == ERR_OK && more-- > 0)
+        e = buf_append_char(out, (char)(0x80u | (c >> 6 * more & 0x3fu)));
+    return e;
+}
+
+/* utf-8-addr-xtext or utf-8-addr-unitext of RFC 6533 3. */
+static enum err decode_utf8_address(struct span in, struct buf *out)
+{
+    enum err e = utf8_valid(in) ? ERR_OK : ERR_SYNTAX;
+    for (size_t i = 0; i < in.len && e == ERR_OK;) {
+        unsigned char c = (unsigned char)in.ptr[i];
+        size_t used = 1;
+        if (c == '\\')
+            e = decode_embedded(span_bytes(in.ptr + i, in.len - i), &used, out);
+        else
+            e = c >= 0x80 || is_xchar(c) ? buf_append_char(out, (char)c) : ERR_SYNTAX;
+        i += used;
+    }
+    return e;
+}
+
+enum err dsn_orcpt_decode(struct span in, struct buf *out)
+{
+    struct span type, address;
+    if (!span_cut(in, ';', &type, &address) || type.len == 0 || address.len == 0)
+        return ERR_SYNTAX;
+    for (size_t i = 0; i < type.len; i++)
+        if (!is_xchar((unsigned char)type.ptr[i]))
+            return ERR_SYNTAX;
+    enum err e = buf_append(out, type.ptr, type.len);
+    if (e == ERR_OK)
+        e = buf_append_char(out, ';');
+    if (e == ERR_OK)
+        e = span_is_nocase(type, "utf-8") ? decode_utf8_address(address, out)
+                                          : dsn_xtext_decode(address, out);
+    return e;
+}
+
 /* ---- writing ---- */
 
 static const struct {
@@ -112,7 +171,7 @@ static const struct {
     [DSN_FAILED] = {"failed", "Undelivered Mail Returned to Sender", "5.0.0"},
     [DSN_DELAYED] = {"delayed", "Delayed Mail (still being retried)", "4.0.0"},
     [DSN_DELIVERED] = {"delivered", "Successful Mail Delivery Report", "2.0.0"},
-    [DSN_RELAYED] = {"relayed", "Mail Collected, Arrival Not Confirmed", "2.0.0"},
+    [DSN_RELAYED] = {"relayed", "Successful Mail Delivery Report", "2.0.0"},
 };
 
 /* class "." subject "." detail (RFC 3463 2), the class fitting the action. */
@@ -215,7 +274,7 @@ static enum err put_header(const struct dsn *d, const char *boundary, struct buf
     struct buf value;
     buf_init(&value, FOLD_FIELD_MAX);
     enum err e = buf_printf(out, "From: Mail Delivery System <MAILER-DAEMON@%s>\r\nSubject: %s\r\n",
-                            d->from_domain, actions[d->action].subject);
+                            d->from_domain, d->subject != NULL ? d->subject : actions[d->action].subject);
     if (e == ERR_OK)
         e = fold_clean(d->to, &value);
     if (e == ERR_OK)
@@ -257,6 +316,20 @@ static enum err put_message_fields(const struct dsn *d, const char *boundary, st
     return e == ERR_OK ? report_date(out, "Arrival-Date", d->arrival_s) : e;
 }
 
+/* "550 5.1.1 no such user": what an SMTP server says (RFC 3464 2.3.6 wants the type to be true). */
+static bool is_reply(const char *s)
+{
+    return s[0] >= '2' && s[0] <= '5' && strspn(s, "0123456789") == 3 && (s[3] == ' ' || s[3] == '-');
+}
+
+static enum err put_times(const struct dsn *d, struct buf *out)
+{
+    enum err e = d->last_attempt_s != 0 ? report_date(out, "Last-Attempt-Date", d->last_attempt_s) : ERR_OK;
+    if (e == ERR_OK && d->retry_until_s != 0)
+        e = report_date(out, "Will-Retry-Until", d->retry_until_s);
+    return e;
+}
+
 static enum err put_recipient_fields(const struct dsn *d, struct buf *out)
 {
     const char *usual = actions[d->action].status;
@@ -271,8 +344,8 @@ static enum err put_recipient_fields(const struct dsn *d, struct buf *out)
     if (e == ERR_OK && d->remote_mta != NULL)
         e = put_typed(out, "Remote-MTA", "dns", d->remote_mta);
     if (e == ERR_OK && d->diagnostic != NULL)
-        e = put_typed(out, "Diagnostic-Code", "smtp", d->diagnostic);
-    return e;
+        e = put_typed(out, "Diagnostic-Code", is_reply(d->diagnostic) ? "smtp" : "x-restante", d->diagnostic);
+    return e == ERR_OK ? put_times(d, out) : e;
 }
 
 static enum err put_original_head(const struct dsn *d, bool full, const char *boundary, struct buf *out)

@@ -21,6 +21,9 @@ enum err dsn_ret_parse(struct span value, enum dsn_ret *out); /* "FULL" or "HDRS
 /* xtext (RFC 3461 4): ERR_SYNTAX on a malformed one. */
 enum err dsn_xtext_decode(struct span in, struct buf *out);
 enum err dsn_xtext_encode(struct span in, struct buf *out);
+/* The value of ORCPT, "rfc822;Bob+2Bx@b.example" or "utf-8;j\x{FC}@b.example" (RFC 6533 3): appended as
+ * type, ";" and the address in the clear (UTF-8). ERR_SYNTAX. */
+enum err dsn_orcpt_decode(struct span in, struct buf *out);
 
 enum dsn_action { DSN_FAILED, DSN_DELAYED, DSN_DELIVERED, DSN_RELAYED };
 
@@ -31,14 +34,17 @@ struct dsn {
     const char *to;              /* the letter's reverse-path, "local@domain" */
     const char *message_id;      /* of the notification, without <> */
     const char *envid;           /* Original-Envelope-Id as given (xtext decoded), or NULL */
-    const char *orcpt;           /* "rfc822;bob@b.example" as given (xtext decoded after ';'), or NULL */
+    const char *orcpt;           /* "rfc822;bob@b.example" as dsn_orcpt_decode has it, or NULL */
     const char *final_recipient; /* local@domain */
     const char *remote_mta;      /* or NULL */
     const char *status;      /* "5.1.1"; anything else becomes "5.0.0", "4.0.0" or "2.0.0" by the action */
-    const char *diagnostic;  /* "550 5.1.1 ...", or NULL: smtp type; cleaned of control characters */
+    const char *diagnostic;  /* "550 5.1.1 ...", or NULL: of smtp type when it looks like a reply, cleaned of
+                                control characters */
+    const char *subject;     /* NULL: what the action is usually called */
     const char *explanation; /* plain sentences for the human part, LF line ends */
     const char *original_message_id; /* without <>, or NULL: goes into References */
     int64_t arrival_s, date_s;
+    int64_t last_attempt_s, retry_until_s; /* 0: not told */
     bool
         smtputf8; /* it travels with SMTPUTF8: message/global types and addresses as they are (RFC 6533);
                      otherwise addresses that are not ASCII are written in ASCII, "utf-8;j\x{FC}@a.example" */

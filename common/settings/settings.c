@@ -332,6 +332,15 @@ static enum err check_name(const struct check *c, const char *name, const char *
     return ERR_OK;
 }
 
+/* Its form alone: what local part a mailbox has is read where it is used. */
+static enum err check_address(const struct check *c, const char *name, const char *text)
+{
+    const char *at = strrchr(text, '@');
+    if (at == NULL || at == text || at[1] == '\0' || strpbrk(text, "<>, \t") != NULL)
+        return complain(c, name, "\"%.60s\" is no address", text);
+    return check_name(c, name, at + 1);
+}
+
 static enum err check_names(const struct check *c, const char *name, const struct config_list *list)
 {
     enum err e = ERR_OK;
@@ -401,12 +410,9 @@ static enum err check(const struct check *c, const struct settings *s)
                     {"proxy_protocol_from", &s->proxy_protocol_from},
                     {"allow_special_ranges", &s->allow_special_ranges},
                     {"trusted_relays", &s->trusted_relays}},
-      names[] = {{"local_domains", &s->local_domains},
-                 {"pickup_domains", &s->pickup_domains},
-                 {"confirm_domains", &s->confirm_domains},
-                 {"retract_forbidden", &s->retract_forbidden},
-                 {"replace_forbidden", &s->replace_forbidden},
-                 {"trusted_proxies", &s->trusted_proxies}};
+      names[] = {{"local_domains", &s->local_domains},         {"pickup_domains", &s->pickup_domains},
+                 {"confirm_domains", &s->confirm_domains},     {"retract_forbidden", &s->retract_forbidden},
+                 {"replace_forbidden", &s->replace_forbidden}, {"trusted_proxies", &s->trusted_proxies}};
     const struct {
         const char *name, *path;
     } paths[] = {{"domains_file", s->domains_file},
@@ -459,6 +465,8 @@ static enum err check(const struct check *c, const struct settings *s)
                      "\"%.60s\": expected characters such as + or -, without blanks", delimiter);
     if (e == ERR_OK)
         e = check_name(c, "system_users_domain", s->system_users_domain);
+    if (e == ERR_OK && s->journal[0] != '\0')
+        e = check_address(c, "journal", s->journal);
     if (e == ERR_OK)
         e = check_listener(c, "letters_in", s->letters_in);
     if (e == ERR_OK)

@@ -27,18 +27,34 @@ enum err site_prefixes(const char *parameter, const struct config_list *list, st
     return ERR_OK;
 }
 
-static enum err read_domains(struct site *s, const struct config_list *list, struct buf *why)
+static enum err read_domains(const char *parameter, const struct config_list *list,
+                             char (**out)[ADDRESS_DOMAIN_MAX + 1], size_t *count, struct buf *why)
 {
-    s->local_domain = calloc(list->count + 1, sizeof *s->local_domain);
-    if (!s->local_domain)
+    *out = calloc(list->count + 1, sizeof **out);
+    if (!*out)
         return ERR_NOMEM;
     for (size_t i = 0; i < list->count; i++) {
-        if (domain_normalise(span_of(list->item[i]), s->local_domain[i])) {
-            buf_printf(why, "local_domains: \"%s\" is no domain", list->item[i]);
+        if (domain_normalise(span_of(list->item[i]), (*out)[i])) {
+            buf_printf(why, "%s: \"%s\" is no domain", parameter, list->item[i]);
             return ERR_CONFIG;
         }
-        s->local_count = i + 1;
+        *count = i + 1;
     }
+    return ERR_OK;
+}
+
+static enum err read_archive(struct site *s, const char *journal, struct buf *why)
+{
+    struct address address;
+
+    if (!journal[0])
+        return ERR_OK;
+    if (address_parse(span_of(journal), &address) || address.null) {
+        buf_printf(why, "journal: \"%s\" is no address", journal);
+        return ERR_CONFIG;
+    }
+    address_text(&address, s->archive);
+    s->archive_here = site_is_local(s, address.domain);
     return ERR_OK;
 }
 
@@ -67,7 +83,11 @@ enum err site_create(const struct settings *settings, struct site **out, struct 
 
     if (!s)
         return ERR_NOMEM;
-    if ((e = read_domains(s, &settings->local_domains, why)) ||
+    if ((e = read_domains("local_domains", &settings->local_domains, &s->local_domain, &s->local_count,
+                          why)) ||
+        (e = read_domains("confirm_domains", &settings->confirm_domains, &s->confirm_domain,
+                          &s->confirm_count, why)) ||
+        (e = read_archive(s, settings->journal, why)) ||
         (e = site_prefixes("submission_networks", &settings->submission_networks, &s->submission,
                            &s->submission_count, why)) ||
         (e = read_names(s, settings, why))) {
@@ -83,18 +103,29 @@ void site_free(struct site *s)
     if (!s)
         return;
     free(s->local_domain);
+    free(s->confirm_domain);
     free(s->submission);
     free(s->link_host);
     free(s);
 }
 
-bool site_is_local(const struct site *s, const char *domain)
+static bool has_domain(char (*list)[ADDRESS_DOMAIN_MAX + 1], size_t count, const char *domain)
 {
-    for (size_t i = 0; i < s->local_count; i++) {
-        if (strcmp(s->local_domain[i], domain) == 0)
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(list[i], domain) == 0)
             return true;
     }
     return false;
+}
+
+bool site_is_local(const struct site *s, const char *domain)
+{
+    return has_domain(s->local_domain, s->local_count, domain);
+}
+
+bool site_confirms(const struct site *s, const char *domain)
+{
+    return has_domain(s->confirm_domain, s->confirm_count, domain);
 }
 
 bool site_may_submit(const struct site *s, const char *client_address)

@@ -17,6 +17,10 @@
 struct site {
     size_t local_count;
     char (*local_domain)[ADDRESS_DOMAIN_MAX + 1]; /* A-labels; owned */
+    size_t confirm_count;
+    char (*confirm_domain)[ADDRESS_DOMAIN_MAX + 1]; /* likewise */
+    char archive[ADDRESS_TEXT_MAX];                 /* `journal`; "": none */
+    bool archive_here;                              /* in one of the local domains */
     size_t submission_count;
     struct netprefix *submission; /* owned */
     char *link_host;              /* owned; A-labels */
@@ -31,6 +35,8 @@ void site_free(struct site *s);
 
 /* A domain (A-labels) of local_domains. */
 bool site_is_local(const struct site *s, const char *domain);
+/* A domain (A-labels) of confirm_domains. */
+bool site_confirms(const struct site *s, const char *domain);
 /* A client in submission_networks; text that is no address is in none. */
 bool site_may_submit(const struct site *s, const char *client_address);
 /* A prefix list of the settings. The caller owns *out. ERR_CONFIG with "parameter: message". */

@@ -21,6 +21,7 @@ struct notification {
     struct letterfile *letter; /* NULL: what goes along stands in front */
     enum { READ_FRONT, READ_LETTER, READ_BACK } phase;
     size_t offset;
+    enum notify_return returns;
     bool broken; /* the letter could not be read to its end */
 };
 
@@ -64,18 +65,17 @@ static enum err append_known_header(const struct ticket *t, struct buf *out)
     return e;
 }
 
-static enum err xtext_value(const char *given, char out[STORE_PARAM_MAX], const char **value)
+/* ENVID and ORCPT in the clear; NULL where there is none, or none that can be read. */
+static enum err parameter_value(const char *given, enum err (*decode)(struct span, struct buf *),
+                                char out[STORE_PARAM_MAX], const char **value)
 {
     struct buf text;
-    const char *type_end = strchr(given, ';'); /* ORCPT: "rfc822;xtext" */
 
     *value = NULL;
     if (!given[0])
         return ERR_OK;
     buf_init(&text, STORE_PARAM_MAX - 1);
-    enum err e = type_end ? buf_append(&text, given, (size_t)(type_end - given) + 1) : ERR_OK;
-    if (!e)
-        e = dsn_xtext_decode(span_of(type_end ? type_end + 1 : given), &text);
+    enum err e = decode(span_of(given), &text);
     if (!e) {
         snprintf(out, STORE_PARAM_MAX, "%s", buf_cstr(&text));
         *value = out;
@@ -102,6 +102,14 @@ static enum err explain(const struct ticket *t, const struct notify_words *words
     return e;
 }
 
+/* When something last happened that this tells of. */
+static int64_t last_attempt_s(const struct ticket *t)
+{
+    if (t->state == TICKET_EXPIRED || !ticket_state_ended(t->state))
+        return t->stub_sent_s;
+    return t->state == TICKET_UNCONFIRMED ? t->handed_over_s : t->changed_s;
+}
+
 /* The letter, if it can be had. What is wrong with it must not keep the sender from being told. */
 static enum err open_letter(const struct env *env, const struct ticket *t, struct letterfile **out)
 {
@@ -118,19 +126,22 @@ static enum err open_letter(const struct env *env, const struct ticket *t, struc
 /* The letter's header into the front; what the ticket knows of it without the letter. */
 static enum err put_header_part(const struct ticket *t, struct notification *n)
 {
-    enum err e = n->letter ? letterfile_header(n->letter, &n->front) : append_known_header(t, &n->front);
+    enum err e = ERR_OK;
 
-    if (n->letter && e && e != ERR_NOMEM) {
+    n->returns = n->letter ? NOTIFY_HEADER : NOTIFY_FACTS;
+    if (n->letter && (e = letterfile_header(n->letter, &n->front)) && e != ERR_NOMEM) {
         log_error("a letter is damaged: its sender is told without it");
-        e = append_known_header(t, &n->front);
+        n->returns = NOTIFY_FACTS;
     }
+    if (n->returns == NOTIFY_FACTS)
+        e = append_known_header(t, &n->front);
     letterfile_close(n->letter);
     n->letter = NULL;
     return e;
 }
 
 static enum err compose(const struct env *env, const struct ticket *t, const struct notify_words *words,
-                        bool letter, struct notification *n)
+                        enum notify_return most, struct notification *n)
 {
     enum err e;
     char boundary[80], message_id[ADDRESS_DOMAIN_MAX + 80], status[12];
@@ -144,12 +155,14 @@ static enum err compose(const struct env *env, const struct ticket *t, const str
     /* The same for each try: whoever gets the notification twice after a crash can tell. */
     snprintf(message_id, sizeof message_id, "restante-notice.%s.%s@%s", hex, ticket_state_name(t->state),
              env->site->hostname);
-    bool full = words->action == DSN_FAILED && span_is_nocase(span_of(t->ret), "FULL");
-    if (letter && (e = open_letter(env, t, &n->letter)))
+    if (most >= NOTIFY_HEADER && (e = open_letter(env, t, &n->letter)))
         goto out;
-    full = full && n->letter;
+    bool full = most == NOTIFY_LETTER && n->letter && words->action == DSN_FAILED &&
+                span_is_nocase(span_of(t->ret), "FULL");
+    n->returns = NOTIFY_LETTER;
     if ((e = address_parse(span_of(t->sender), &sender)) || (e = explain(t, words, &explanation)) ||
-        (e = xtext_value(t->envid, envid, &dsn.envid)) || (e = xtext_value(t->orcpt, orcpt, &dsn.orcpt)))
+        (e = parameter_value(t->envid, dsn_xtext_decode, envid, &dsn.envid)) ||
+        (e = parameter_value(t->orcpt, dsn_orcpt_decode, orcpt, &dsn.orcpt)))
         goto out;
     dsn.reporting_mta = env->site->hostname;
     dsn.from_domain = sender.domain;
@@ -160,7 +173,10 @@ static enum err compose(const struct env *env, const struct ticket *t, const str
     dsn.diagnostic = words->action == DSN_FAILED && t->remote_text[0] ? t->remote_text : NULL;
     dsn.explanation = buf_cstr(&explanation);
     dsn.original_message_id = t->message_id[0] ? t->message_id : NULL;
+    dsn.subject = words->subject;
     dsn.arrival_s = t->created_s;
+    dsn.last_attempt_s = last_attempt_s(t);
+    dsn.retry_until_s = words->action == DSN_DELAYED ? t->expires_s : 0;
     dsn.date_s = clock_now_s();
     dsn.smtputf8 = t->smtputf8;
     if ((e = dsn_begin(&dsn, full, boundary, &n->front)))
@@ -175,7 +191,7 @@ out:
 }
 
 enum err notification_open(const struct env *env, const struct ticket *t, const struct notify_words *words,
-                           bool letter, struct notification **out)
+                           enum notify_return most, struct notification **out)
 {
     struct notification *n = calloc(1, sizeof *n);
 
@@ -183,13 +199,18 @@ enum err notification_open(const struct env *env, const struct ticket *t, const 
         return ERR_NOMEM;
     buf_init(&n->front, NOTICE_MAX + LETTERFILE_HEADER_MAX);
     buf_init(&n->back, 256);
-    enum err e = compose(env, t, words, letter, n);
+    enum err e = compose(env, t, words, most, n);
     if (e) {
         notification_close(n);
         return e;
     }
     *out = n;
     return ERR_OK;
+}
+
+enum notify_return notification_returns(const struct notification *n)
+{
+    return n->returns;
 }
 
 bool notification_broken(const struct notification *n)

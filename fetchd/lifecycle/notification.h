@@ -17,14 +17,23 @@ struct notify_words {
     enum dsn_action action;
     const char *status;      /* "5.4.7"; of a failure, what the other side said goes before */
     const char *explanation; /* for people */
+    const char *subject;     /* NULL: what the action is usually called */
+};
+
+/* What goes along at most. */
+enum notify_return {
+    NOTIFY_FACTS,  /* what the ticket knows of the letter's header */
+    NOTIFY_HEADER, /* the letter's header */
+    NOTIFY_LETTER, /* the whole letter where that is right: a failure, and RET=FULL (RFC 3461 4.3) */
 };
 
 struct notification;
-/* env: store, site. The whole letter goes along with RET=FULL and a failure, else its header; what the ticket
- * knows of it when the letter is destroyed already, cannot be read, or is not asked for (`letter` false). The
+/* env: store, site. Of what cannot be had (the letter is destroyed or damaged) the next less goes along. The
  * caller owns *out. */
 enum err notification_open(const struct env *env, const struct ticket *t, const struct notify_words *words,
-                           bool letter, struct notification **out);
+                           enum notify_return most, struct notification **out);
+/* What does go along. */
+enum notify_return notification_returns(const struct notification *n);
 /* The letter turned out to be damaged while it was read: the notification must be made anew without it. */
 bool notification_broken(const struct notification *n);
 void notification_close(struct notification *n);

@@ -6,54 +6,58 @@
 #include "base/clock.h"
 #include "base/kill.h"
 #include "base/log.h"
+#include "env/site.h"
 #include "lifecycle/outbox.h"
 #include "lifecycle/story.h"
 #include "mta/smtp.h"
+#include "store/ticket_state.h"
 
 /* ---- what to tell */
 
-/* RFC 3461 4.1: NOTIFY absent means failures are told. */
-static bool asked(const struct ticket *t, unsigned what)
+const char *notify_asked(const struct site *site, const char *sender_domain, const char *given)
 {
-    unsigned notify = 0;
-
-    if (t->notify[0] && dsn_notify_parse(span_of(t->notify), &notify))
-        notify = 0;
-    return notify ? (notify & what) != 0 : what != DSN_SUCCESS;
+    if (given && given[0])
+        return given;
+    return site_confirms(site, sender_domain) ? "SUCCESS,FAILURE,DELAY" : "";
 }
+
+/* The words for each end. Whether they are said is the store's table (ticket_wants_notice). Nothing in the
+ * protocol tells whether a mailbox is read: what the other side confirms is that its mail system has the
+ * letter, and that may well forward it. So an ack is "relayed", and nothing here says that it was read. */
+static const struct notify_words words_of[TICKET_STATE_COUNT] = {
+    [TICKET_DELIVERED] = {DSN_RELAYED, "2.0.0",
+                          "Your letter was collected by the recipient's mail system, which confirmed that it "
+                          "has it. This does not tell whether anybody has read it.",
+                          NULL},
+    [TICKET_REFUSED] = {DSN_FAILED, "5.0.0",
+                        "Your letter was not delivered: the recipient's mail system refused it.", NULL},
+    [TICKET_BOUNCED] = {DSN_FAILED, "5.0.0",
+                        "Your letter was not delivered: the announcement that it lies ready for the "
+                        "recipient came back.",
+                        NULL},
+    [TICKET_EXPIRED] = {DSN_FAILED, "5.4.7",
+                        "Your letter was not delivered: the recipient's mail system did not call for it in "
+                        "time.",
+                        NULL},
+    /* It was handed over, so it may well have arrived: never "not delivered". */
+    [TICKET_UNCONFIRMED] = {DSN_RELAYED, "2.0.0",
+                            "Your letter was collected by the recipient's mail system, which did not confirm "
+                            "that it arrived.",
+                            "Mail Collected, Arrival Not Confirmed"},
+    /* Told only when our own MTA refused it. */
+    [TICKET_PLAIN] = {DSN_FAILED, "5.0.0",
+                      "Your letter was not delivered: it was to go to the recipient by ordinary mail in the "
+                      "end, and was refused.",
+                      NULL},
+};
 
 bool notify_decide(const struct ticket *t, struct notify_words *out)
 {
-    switch (t->state) {
-    case TICKET_DELIVERED:
-        *out =
-            (struct notify_words){DSN_DELIVERED, "2.0.0",
-                                  "Your letter was collected and delivered to the recipient's mail system."};
-        return asked(t, DSN_SUCCESS);
-    case TICKET_REFUSED:
-        *out = (struct notify_words){
-            DSN_FAILED, "5.0.0", "Your letter was not delivered: the recipient's mail system refused it."};
-        return asked(t, DSN_FAILURE);
-    case TICKET_BOUNCED:
-        *out = (struct notify_words){DSN_FAILED, "5.0.0",
-                                     "Your letter was not delivered: the announcement that it lies ready for "
-                                     "the recipient came back."};
-        return asked(t, DSN_FAILURE);
-    case TICKET_EXPIRED:
-        *out = (struct notify_words){
-            DSN_FAILED, "5.4.7",
-            "Your letter was not delivered: the recipient's mail system did not call for it in time."};
-        return asked(t, DSN_FAILURE);
-    case TICKET_UNCONFIRMED:
-        /* It was handed over, so it may well have arrived: never "not delivered". */
-        *out = (struct notify_words){
-            DSN_RELAYED, "2.0.0",
-            "Your letter was collected by the recipient's mail system, which did not confirm "
-            "that it arrived."};
-        return asked(t, DSN_FAILURE);
-    default:
-        return false;
-    }
+    bool tell = t->state == TICKET_PLAIN ? ticket_asks(t, DSN_FAILURE) : ticket_wants_notice(t, t->state);
+
+    if (tell)
+        *out = words_of[t->state];
+    return tell;
 }
 
 /* ---- sending */
@@ -90,12 +94,14 @@ enum err notify_record(const struct env *env, const struct ticket *t, const stru
     return store_work_later(env->store, work, outbox_next_try(env, work->tries, clock_now_s()), text);
 }
 
-/* To the MTA. *broken: the letter that was to go along is damaged, and nothing was sent. */
+/* To the MTA. *returned: what went along; *broken: the letter that was to go along is damaged, and nothing
+ * was sent. */
 static enum err hand_over(const struct env *env, const struct ticket *t, const struct notify_words *words,
-                          bool letter, struct smtp_result *result, bool *broken)
+                          enum notify_return most, struct smtp_result *result, enum notify_return *returned,
+                          bool *broken)
 {
     struct notification *n = NULL;
-    enum err e = notification_open(env, t, words, letter, &n);
+    enum err e = notification_open(env, t, words, most, &n);
 
     if (e)
         return e;
@@ -104,22 +110,36 @@ static enum err hand_over(const struct env *env, const struct ticket *t, const s
     KILL_POINT("notify-send-before");
     smtp_send(env->letters_in, &envelope, notification_read, n, result);
     KILL_POINT("notify-send-after");
+    *returned = notification_returns(n);
     *broken = result->err && notification_broken(n);
     notification_close(n);
     return ERR_OK;
+}
+
+enum err notify_hand_over(const struct env *env, const struct ticket *t, const struct notify_words *words,
+                          struct smtp_result *result)
+{
+    bool broken = false;
+    enum notify_return returned = NOTIFY_LETTER;
+    enum err e = hand_over(env, t, words, NOTIFY_LETTER, result, &returned, &broken);
+
+    if (!e && broken) {
+        log_error("a letter is damaged: its sender is told without it");
+        return hand_over(env, t, words, NOTIFY_FACTS, result, &returned, &broken);
+    }
+    /* It may be refused for what goes along (its size, its content): that must not keep him from being told.
+     */
+    while (!e && result->err == ERR_SMTP_PERMANENT && returned > NOTIFY_FACTS)
+        e = hand_over(env, t, words, returned - 1, result, &returned, &broken);
+    return e;
 }
 
 static enum err send_notification(const struct env *env, const struct ticket *t, const struct work *work,
                                   const struct notify_words *words)
 {
     struct smtp_result result = {.err = ERR_OK};
-    bool broken = false;
-    enum err e = hand_over(env, t, words, true, &result, &broken);
+    enum err e = notify_hand_over(env, t, words, &result);
 
-    if (!e && broken) {
-        log_error("a letter is damaged: its sender is told without it");
-        e = hand_over(env, t, words, false, &result, &broken);
-    }
     return e ? e : notify_record(env, t, work, &result);
 }
 

@@ -9,12 +9,21 @@
 #include "lifecycle/notification.h"
 #include "store/store.h"
 
+struct site;
 struct smtp_result;
 
-/* Whether and what to tell about a ticket in its present state; false: nothing. Strings in *out are static or
- * the ticket's. Pure. */
+/* The NOTIFY of a ticket: as the sender gave it (NULL or "": he did not), or what confirm_domains asks for in
+ * his place. sender_domain: A-labels. Static, or given. Pure. */
+const char *notify_asked(const struct site *site, const char *sender_domain, const char *given);
+
+/* Whether and what to tell about a ticket in its present state; false: nothing (ticket_wants_notice; of one
+ * that was sent plain, only that it was refused). Strings in *out are static or the ticket's. Pure. */
 bool notify_decide(const struct ticket *t, struct notify_words *out);
 
+/* The notification to the MTA, with as much of the letter as RET and the MTA allow. Blocks; *result says what
+ * came of it. */
+enum err notify_hand_over(const struct env *env, const struct ticket *t, const struct notify_words *words,
+                          struct smtp_result *result);
 /* What came of a notification at the MTA: into the store (done, or later) and the log. */
 enum err notify_record(const struct env *env, const struct ticket *t, const struct work *work,
                        const struct smtp_result *result);

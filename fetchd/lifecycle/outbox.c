@@ -169,6 +169,7 @@ static enum err hand_over(const struct env *env, const struct ticket *t, const s
     if ((e = reverse_path(env, t, own.sender)) || (e = original_recipient(t, own.orcpt)))
         return e;
     bool ascii = is_ascii(buf_span(message));
+    bool ascii_envelope = is_ascii(span_of(t->recipient)) && is_ascii(span_of(own.orcpt));
     struct smtp_envelope envelope = {.sender = own.sender,
                                      .recipient = t->recipient,
                                      .notify = "FAILURE",
@@ -176,7 +177,7 @@ static enum err hand_over(const struct env *env, const struct ticket *t, const s
                                      .ret = t->ret[0] ? t->ret : NULL,
                                      .envid = t->envid[0] ? t->envid : NULL,
                                      .body = ascii ? NULL : "8BITMIME",
-                                     .smtputf8 = t->smtputf8 && (!ascii || !is_ascii(span_of(t->recipient))),
+                                     .smtputf8 = t->smtputf8 && (!ascii || !ascii_envelope),
                                      .size_bytes = message->len};
     KILL_POINT("stub-send-before");
     smtp_send(env->stubs_out, &envelope, outbox_read, &reading, result);

@@ -14,6 +14,7 @@
 #include "env/env.h"
 #include "env/text.h"
 #include "lifecycle/lifecycle.h"
+#include "lifecycle/notify.h"
 #include "lifecycle/story.h"
 #include "local/answer.h"
 #include "local/arrival.h"
@@ -94,12 +95,13 @@ static enum err fill_common(const struct env *env, const struct api_envelope *en
     return env->settings->stub_subject ? TEXT_SET(t->subject, facts->subject) : ERR_OK;
 }
 
-static enum err fill_recipient(const struct api_recipient *r, struct ticket *t)
+static enum err fill_recipient(const struct site *site, const struct address *sender,
+                               const struct api_recipient *r, struct ticket *t)
 {
     enum err e = set_address(t->recipient, r->address);
 
     if (!e)
-        e = TEXT_SET(t->notify, r->notify);
+        e = TEXT_SET(t->notify, notify_asked(site, sender->domain, r->notify));
     if (!e)
         e = TEXT_SET(t->orcpt, r->orcpt);
     return e;
@@ -161,7 +163,7 @@ static enum err commit(const struct env *env, struct deposit *d, struct buf *jso
             s.item[i].ticket = s.item[0].ticket;
             s.item[i].ticket.notify[0] = s.item[i].ticket.orcpt[0] = '\0';
         }
-        if ((e = fill_recipient(&envelope->recipient[i], &s.item[i].ticket)) ||
+        if ((e = fill_recipient(env->site, &reverse_path, &envelope->recipient[i], &s.item[i].ticket)) ||
             (e = ticket_create(env->keys, &keys[i])))
             goto out;
         memcpy(s.item[i].ticket.a, keys[i].a, TICKET_A_BYTES);

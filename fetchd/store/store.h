@@ -128,7 +128,8 @@ struct ticket {
     char from[STORE_ADDRESS_MAX]; /* address of From:, normal form; "" when there is none */
     char message_id[STORE_MESSAGE_ID_MAX + 1];
     char queue_id[STORE_QUEUE_ID_MAX];
-    char notify[64], orcpt[STORE_PARAM_MAX], ret[8], envid[STORE_PARAM_MAX]; /* as given, "" when absent */
+    /* as given, "" when absent; notify also as confirm_domains has it for a sender who gave none */
+    char notify[64], orcpt[STORE_PARAM_MAX], ret[8], envid[STORE_PARAM_MAX];
     bool smtputf8, body_8bit;
     bool bulk;         /* List-Id, Precedence or Auto-Submitted say so: no challenge is shown to its sender */
     char list_id[256]; /* "" when there is none */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/secret.h"
+#include "mail/dsn.h"
 #include "ticket/fields.h"
 
 #define RETRY_AFTER_MIN_S 60
@@ -15,13 +16,22 @@
 static const struct {
     const char *name;
     const char *gone; /* the reason of a 410; NULL: alive */
+    unsigned told;    /* the sender is told of it when he asked for any of these (RFC 3461 4.1) */
 } state_row[TICKET_STATE_COUNT] = {
-    [TICKET_WAITING] = {"waiting", NULL},         [TICKET_HELD] = {"held", NULL},
-    [TICKET_CHALLENGED] = {"challenged", NULL},   [TICKET_LEASED] = {"leased", NULL},
-    [TICKET_LAPSED] = {"lapsed", NULL},           [TICKET_DELIVERED] = {"delivered", GONE_ACKED},
-    [TICKET_REFUSED] = {"refused", GONE_REFUSED}, [TICKET_RETRACTED] = {"retracted", GONE_RETRACTED},
-    [TICKET_EXPIRED] = {"expired", GONE_EXPIRED}, [TICKET_UNCONFIRMED] = {"unconfirmed", GONE_UNCONFIRMED},
-    [TICKET_BOUNCED] = {"bounced", GONE_BOUNCED}, [TICKET_PLAIN] = {"plain", GONE_PLAIN},
+    [TICKET_WAITING] = {"waiting", NULL, 0},
+    [TICKET_HELD] = {"held", NULL, 0},
+    [TICKET_CHALLENGED] = {"challenged", NULL, 0},
+    [TICKET_LEASED] = {"leased", NULL, 0},
+    [TICKET_LAPSED] = {"lapsed", NULL, 0},
+    [TICKET_DELIVERED] = {"delivered", GONE_ACKED, DSN_SUCCESS},
+    [TICKET_REFUSED] = {"refused", GONE_REFUSED, DSN_FAILURE},
+    [TICKET_RETRACTED] = {"retracted", GONE_RETRACTED, 0}, /* he did it himself, and has his answer */
+    [TICKET_EXPIRED] = {"expired", GONE_EXPIRED, DSN_FAILURE},
+    /* Whoever waits for a word on success or on failure would else wait for ever. */
+    [TICKET_UNCONFIRMED] = {"unconfirmed", GONE_UNCONFIRMED, DSN_SUCCESS | DSN_FAILURE},
+    [TICKET_BOUNCED] = {"bounced", GONE_BOUNCED, DSN_FAILURE},
+    [TICKET_PLAIN] = {"plain", GONE_PLAIN,
+                      0}, /* the MTA that has it tells, or refuses it: then DSN_FAILURE */
 };
 
 #define TO(state) (1U << TICKET_##state)
@@ -153,33 +163,18 @@ int64_t ticket_retry_after_s(const struct ticket *t)
     return (int64_t)RETRY_AFTER_MIN_S << doublings;
 }
 
-/* NOTIFY's values are separated by commas and their case does not matter. */
-static bool notify_has(const char *notify, const char *word)
+bool ticket_asks(const struct ticket *t, unsigned what)
 {
-    struct span rest = span_of(notify), head;
-    bool more = true;
+    unsigned notify = 0;
 
-    while (more) {
-        more = span_cut(rest, ',', &head, &rest);
-        if (span_is_nocase(span_trim(head), word))
-            return true;
-    }
-    return false;
+    if (t->sender[0] == '\0')
+        return false;
+    if (t->notify[0] == '\0' || dsn_notify_parse(span_of(t->notify), &notify) != ERR_OK)
+        notify = DSN_FAILURE | DSN_DELAY;
+    return (notify & what) != 0;
 }
 
 bool ticket_wants_notice(const struct ticket *t, enum ticket_state end)
 {
-    if (t->sender[0] == '\0')
-        return false;
-    switch (end) {
-    case TICKET_DELIVERED:
-        return notify_has(t->notify, "SUCCESS");
-    case TICKET_REFUSED:
-    case TICKET_BOUNCED:
-    case TICKET_EXPIRED:
-    case TICKET_UNCONFIRMED:
-        return t->notify[0] == '\0' || notify_has(t->notify, "FAILURE");
-    default:
-        return false;
-    }
+    return (unsigned)end < TICKET_STATE_COUNT && ticket_asks(t, state_row[end].told);
 }

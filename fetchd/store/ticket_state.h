@@ -26,7 +26,10 @@ enum err ticket_may_bounce(const struct ticket *t);
 /* Seconds for Retry-After under somebody's lease: doubles with each lapse. */
 int64_t ticket_retry_after_s(const struct ticket *t);
 
-/* Whether the sender is to be told of this end by a DSN: RFC 3461 4.1, never for the null reverse-path. */
+/* Whether the sender asked to be notified of any of these (bits of enum dsn_notify in mail/dsn.h): RFC 3461
+ * 4.1; who gave no NOTIFY is told of failures and delays. Never for the null reverse-path. */
+bool ticket_asks(const struct ticket *t, unsigned what);
+/* Whether he is to be told of this end. */
 bool ticket_wants_notice(const struct ticket *t, enum ticket_state end);
 
 /* Addresses agree: local parts byte for byte, domains without regard to ASCII case. */

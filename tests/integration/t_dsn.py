@@ -24,7 +24,7 @@ def quiet(bed, site, user, raw, box):
 
 
 def test_success(bed):
-    """NOTIFY=SUCCESS: one report after the ack, with ENVID and ORCPT decoded, Action: delivered."""
+    """NOTIFY=SUCCESS: one report after the ack, with ENVID and ORCPT decoded, Action: relayed."""
     box, raw = Box(bed.a, "carol"), letter("carol@a.test")
     submit(bed.a, "carol@a.test", ["bob@b.test"], raw, mail="RET=HDRS ENVID=QQ+2B314159",
            rcpt="NOTIFY=SUCCESS ORCPT=rfc822;Bob+2Bx@b.test")
@@ -33,7 +33,7 @@ def test_success(bed):
     equal(message.get("original-envelope-id"), "QQ+314159", "Original-Envelope-Id")
     check(message.get("reporting-mta", "").lower() == "dns; mx.a.test", f"Reporting-MTA: {message}")
     equal(len(recipients), 1, "recipients in the report")
-    equal(recipients[0].get("action"), "delivered", "Action")
+    equal(recipients[0].get("action"), "relayed", "Action")
     check(recipients[0].get("status", "").startswith("2."), f"Status: {recipients[0]}")
     equal(recipients[0].get("original-recipient", "").replace(" ", ""), "rfc822;Bob+x@b.test", "Original-Recipient")
     equal(recipients[0].get("final-recipient", "").replace(" ", ""), "rfc822;bob@b.test", "Final-Recipient")

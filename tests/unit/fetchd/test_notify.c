@@ -8,45 +8,82 @@
 #include "lifecycle/notify.h"
 #include "seal/seal.h"
 #include "store/store.h"
+#include "store/ticket_state.h"
 #include "ticket/ticket.h"
 
 #define NOW 1800000000LL
 
+/* Every end, every NOTIFY, and a domain with and without confirmations: who is told what. */
 static void the_end_and_notify_decide(void **state)
 {
+    enum { N, R, F }; /* nothing, relayed, failed */
+    static const char *const notify[] = {"",
+                                         "NEVER",
+                                         "SUCCESS",
+                                         "FAILURE",
+                                         "DELAY",
+                                         "SUCCESS,DELAY",
+                                         "SUCCESS,FAILURE",
+                                         "FAILURE,DELAY",
+                                         "failure",
+                                         "SUCCESS,FAILURE,DELAY"};
     static const struct {
         enum ticket_state state;
-        const char *notify;
-        bool tell;
-        enum dsn_action action;
+        unsigned char plain[COUNT(notify)], confirm_absent; /* NOTIFY absent, sender in confirm_domains */
     } cases[] = {
-        {TICKET_REFUSED, "", true, DSN_FAILED},
-        {TICKET_REFUSED, "NEVER", false, DSN_FAILED},
-        {TICKET_REFUSED, "FAILURE,DELAY", true, DSN_FAILED},
-        {TICKET_REFUSED, "SUCCESS", false, DSN_FAILED},
-        {TICKET_BOUNCED, "", true, DSN_FAILED},
-        {TICKET_EXPIRED, "failure", true, DSN_FAILED},
-        {TICKET_EXPIRED, "DELAY", false, DSN_FAILED},
-        {TICKET_UNCONFIRMED, "", true, DSN_RELAYED},
-        {TICKET_UNCONFIRMED, "NEVER", false, DSN_RELAYED},
-        {TICKET_DELIVERED, "", false, DSN_DELIVERED},
-        {TICKET_DELIVERED, "SUCCESS", true, DSN_DELIVERED},
-        {TICKET_DELIVERED, "FAILURE", false, DSN_DELIVERED},
-        {TICKET_WAITING, "SUCCESS,FAILURE,DELAY", false, DSN_FAILED},
-        {TICKET_RETRACTED, "", false, DSN_FAILED},
-        {TICKET_PLAIN, "", false, DSN_FAILED},
+        /*                  absent NEVER S  F  D  SD SF FD f  SFD */
+        {TICKET_WAITING, {N, N, N, N, N, N, N, N, N, N}, N},
+        {TICKET_HELD, {N, N, N, N, N, N, N, N, N, N}, N},
+        {TICKET_CHALLENGED, {N, N, N, N, N, N, N, N, N, N}, N},
+        {TICKET_LEASED, {N, N, N, N, N, N, N, N, N, N}, N},
+        {TICKET_LAPSED, {N, N, N, N, N, N, N, N, N, N}, N},
+        {TICKET_DELIVERED, {N, N, R, N, N, R, R, N, N, R}, R},
+        {TICKET_REFUSED, {F, N, N, F, N, N, F, F, F, F}, F},
+        {TICKET_RETRACTED, {N, N, N, N, N, N, N, N, N, N}, N},
+        {TICKET_EXPIRED, {F, N, N, F, N, N, F, F, F, F}, F},
+        {TICKET_UNCONFIRMED, {R, N, R, R, N, R, R, R, R, R}, R},
+        {TICKET_BOUNCED, {F, N, N, F, N, N, F, F, F, F}, F},
+        {TICKET_PLAIN, {F, N, N, F, N, N, F, F, F, F}, F}, /* decided when the MTA refused it */
     };
+    char domains[][ADDRESS_DOMAIN_MAX + 1] = {"a.test"};
+    const struct site silent = {.confirm_count = 0},
+                      confirming = {.confirm_count = 1, .confirm_domain = domains};
     static struct ticket t;
 
     (void)state;
+    assert_int_equal(COUNT(cases), TICKET_STATE_COUNT);
+    strcpy(t.sender, "alice@a.test");
     for (size_t i = 0; i < COUNT(cases); i++) {
-        struct notify_words words = {.action = DSN_DELAYED};
-        t.state = cases[i].state;
-        strcpy(t.notify, cases[i].notify);
-        bool tell = notify_decide(&t, &words);
-        if (tell != cases[i].tell || (tell && words.action != cases[i].action))
-            fail_msg("%s %s", ticket_state_name(t.state), t.notify);
+        for (size_t k = 0; k < COUNT(notify); k++) {
+            for (int confirm = 0; confirm < 2; confirm++) {
+                const struct site *site = confirm ? &confirming : &silent;
+                /* What he gave himself is what counts, in every domain. */
+                int want = confirm && k == 0 ? cases[i].confirm_absent : cases[i].plain[k];
+                struct notify_words words = {.action = DSN_DELAYED};
+                t.state = cases[i].state;
+                strcpy(t.notify, notify_asked(site, "a.test", notify[k]));
+                bool tell = notify_decide(&t, &words);
+                if (tell != (want != N) || (tell && words.action != (want == R ? DSN_RELAYED : DSN_FAILED)))
+                    fail_msg("%s, NOTIFY=%s, confirm %d: %d", ticket_state_name(t.state), notify[k], confirm,
+                             tell);
+                /* The store keeps the letter for those who are told, and for nobody else. */
+                if (t.state != TICKET_PLAIN && tell != ticket_wants_notice(&t, t.state))
+                    fail_msg("%s, NOTIFY=%s: store and lifecycle differ", ticket_state_name(t.state),
+                             notify[k]);
+                if (tell &&
+                    (strstr(words.explanation, "was read") || strstr(words.explanation, "has read it")))
+                    assert_non_null(strstr(words.explanation, "does not tell whether"));
+                if (tell && t.state != TICKET_PLAIN && words.action == DSN_RELAYED)
+                    assert_null(strstr(words.explanation, "not delivered"));
+            }
+        }
+        t.sender[0] = '\0'; /* the null reverse-path is never told */
+        strcpy(t.notify, "SUCCESS,FAILURE,DELAY");
+        assert_false(notify_decide(&t, &(struct notify_words){.status = NULL}));
+        strcpy(t.sender, "alice@a.test");
     }
+    assert_string_equal(notify_asked(&confirming, "b.test", NULL), "");
+    assert_string_equal(notify_asked(&confirming, "a.test", "NEVER"), "NEVER");
 }
 
 /* ---- a letter in a store, and what is told about it */
@@ -141,7 +178,7 @@ static void read_notification(struct house *h, struct buf *out)
     ssize_t got;
 
     assert_true(notify_decide(&h->ticket, &words));
-    assert_int_equal(notification_open(&h->env, &h->ticket, &words, true, &n), ERR_OK);
+    assert_int_equal(notification_open(&h->env, &h->ticket, &words, NOTIFY_LETTER, &n), ERR_OK);
     buf_init(out, 1 << 20);
     while ((got = notification_read(n, piece, sizeof piece)) > 0)
         assert_int_equal(buf_append(out, piece, (size_t)got), ERR_OK);

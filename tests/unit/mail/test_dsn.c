@@ -123,6 +123,49 @@ static void assert_holds(const struct buf *text, const char *const *wanted)
             fail_msg("lacks %s in\n%s", *wanted, buf_cstr(text));
 }
 
+static const struct {
+    const char *orcpt, *text; /* text NULL: refused */
+} orcpts[] = {
+    {"rfc822;Bob+2Bx@b.example", "rfc822;Bob+x@b.example"},
+    {"RFC822;b;c@b.example", "RFC822;b;c@b.example"},
+    {"utf-8;j\\x{FC}rgen\\x{2B}\\x{5C}\\x{1F600}@b.example",
+     "utf-8;j\xc3\xbcrgen+\\\xf0\x9f\x98\x80@b.example"},
+    {"UTF-8;j\\x{fc}\\x{20AC}@b.example", "UTF-8;j\xc3\xbc\xe2\x82\xac@b.example"},
+    {"utf-8;j\xc3\xbcrgen@b.example", "utf-8;j\xc3\xbcrgen@b.example"},
+    {"x400;/C=de/", NULL}, /* '=' is no xtext */
+    {"rfc822;j\xc3\xbcrgen@b.example", NULL},
+    {"utf-8;j\xfcrgen@b.example", NULL},
+    {"utf-8;a+2Bb@b.example", NULL},
+    {"utf-8;\\x{FC@b.example", NULL},
+    {"utf-8;\\x{}@b.example", NULL},
+    {"utf-8;\\x{A}@b.example", NULL},
+    {"utf-8;\\x{A", NULL},
+    {"utf-8;\\xFC@b.example", NULL},
+    {"utf-8;\\x{D800}@b.example", NULL},
+    {"utf-8;\\x{110000}@b.example", NULL},
+    {"utf-8;\\x{1234567}@b.example", NULL},
+    {"utf-8;\\", NULL},
+    {"rfc822", NULL},
+    {"rfc822;", NULL},
+    {";bob@b.example", NULL},
+    {"rfc 822;bob@b.example", NULL},
+    {"", NULL},
+};
+
+static void original_recipients_are_decoded(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof orcpts / sizeof orcpts[0]; i++) {
+        struct buf out;
+        buf_init(&out, 512);
+        enum err e = dsn_orcpt_decode(span_of(orcpts[i].orcpt), &out);
+        if (e != (orcpts[i].text != NULL ? ERR_OK : ERR_SYNTAX) ||
+            (e == ERR_OK && strcmp(buf_cstr(&out), orcpts[i].text) != 0))
+            fail_msg("%s", orcpts[i].orcpt);
+        buf_free(&out);
+    }
+}
+
 static void a_failure_is_told_in_three_parts(void **state)
 {
     (void)state;
@@ -209,6 +252,41 @@ static void the_status_fits_the_action(void **state)
     }
 }
 
+static void times_and_the_kind_of_reason_are_told(void **state)
+{
+    (void)state;
+    static const char *const wanted[] = {"\r\nSubject: Still here\r\n",
+                                         "\r\nAction: delayed\r\n",
+                                         "\r\nDiagnostic-Code: x-restante; nobody called\r\n",
+                                         "\r\nLast-Attempt-Date: Fri, 15 Jan 2027 08:00:00 +0000\r\n",
+                                         "\r\nWill-Retry-Until: Fri, 15 Jan 2027 08:00:01 +0000\r\n",
+                                         NULL};
+    struct dsn d = usual();
+    struct buf out;
+    d.action = DSN_DELAYED;
+    d.subject = "Still here";
+    d.diagnostic = "nobody called";
+    d.last_attempt_s = 1800000000;
+    d.retry_until_s = 1800000001;
+    write_dsn(&d, false, &out);
+    assert_holds(&out, wanted);
+    buf_free(&out);
+    static const char *const replies[] = {"550 no", "250-yes", NULL}, *const others[] = {"55 no", "5500 no",
+                                                                                         "650 no", NULL};
+    for (size_t i = 0; replies[i]; i++) {
+        d.diagnostic = replies[i];
+        write_dsn(&d, false, &out);
+        assert_non_null(strstr(buf_cstr(&out), "\r\nDiagnostic-Code: smtp; "));
+        buf_free(&out);
+    }
+    for (size_t i = 0; others[i]; i++) {
+        d.diagnostic = others[i];
+        write_dsn(&d, false, &out);
+        assert_non_null(strstr(buf_cstr(&out), "\r\nDiagnostic-Code: x-restante; "));
+        buf_free(&out);
+    }
+}
+
 static void addresses_that_are_not_ascii_have_their_own_type(void **state)
 {
     (void)state;
@@ -276,9 +354,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(notify_is_read_and_written),
         cmocka_unit_test(xtext_is_decoded_and_encoded),
+        cmocka_unit_test(original_recipients_are_decoded),
         cmocka_unit_test(a_failure_is_told_in_three_parts),
         cmocka_unit_test(what_is_absent_is_left_out_and_a_full_letter_goes_along),
         cmocka_unit_test(the_status_fits_the_action),
+        cmocka_unit_test(times_and_the_kind_of_reason_are_told),
         cmocka_unit_test(addresses_that_are_not_ascii_have_their_own_type),
         cmocka_unit_test(what_strangers_said_cannot_break_the_report),
     };
