@@ -14,6 +14,7 @@ static const struct table_column attempt_columns[] = {
     {"LAST", "last", 0, false},
     {"COUNT", "count", 0, false},
     {"WAITING", "waiting", 0, false},
+    {"CHANGED", "changed", 0, true},
     {"REASON", "reason", 0, false},
     {"DOMAIN", "verified", 50, false},
     {"LINK-HOST", "link_host", 50, false},

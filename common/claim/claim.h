@@ -76,11 +76,12 @@ struct claim_outcome {
     int64_t retry_after_s;                                /* 0: none given */
     /* CLAIM with ERR_OK: */
     int letter_fd; /* anonymous file at offset 0; the callee owns it (-1 otherwise) */
-    uint64_t letter_bytes;
     uint8_t digest[SEAL_DIGEST_BYTES];
     char notify[64]; /* Restante-Notify: NOTIFY as the sender asked; "" when not given */
-    uint32_t payload_version;
-    int64_t expires_s; /* HEAD and CLAIM: the link host's expiry, 0 when not told */
+    /* CLAIM, HEAD and STATUS with ERR_OK: */
+    uint32_t payload_version; /* 0 when not told */
+    uint64_t letter_bytes;    /* goes with it */
+    int64_t expires_s;        /* the link host's, 0 when not told */
 };
 
 /* Called exactly once, on the client's thread; must not block. */

@@ -151,6 +151,10 @@ static void remember_common(struct transfer *t)
     o->retry_after_s = answer_has(a, ANSWER_RETRY_AFTER) ? a->retry_after_s : 0;
     if (answer_has(a, ANSWER_EXPIRES))
         o->expires_s = a->expires_s;
+    if (t->request.verb != CLAIM_CLAIM && answer_has(a, ANSWER_VERSION | ANSWER_SIZE)) {
+        o->payload_version = a->version;
+        o->letter_bytes = a->size;
+    }
     if (answer_has(a, ANSWER_REASON) && a->status == 410)
         snprintf(o->reason, sizeof o->reason, "%s", a->reason);
 }

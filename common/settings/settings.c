@@ -176,6 +176,9 @@ const struct config_row settings_rows[] = {
      "How many senders of contact attempts a mailbox remembers; a new one takes the place of the one heard of longest ago.", F},
     {"attempts_keep", CONFIG_DURATION, AT(attempts_keep_s), "30d", HOUR, 400 * DAY, NONE,
      "How long ordinary mail that is kept as a contact attempt waits before it is deleted.", F},
+    {"held_look", CONFIG_DURATION, AT(held_look_s), "1d", 0, 400 * DAY, NONE,
+     "How often the sender's site is asked, about, whether a letter that waits for its recipient's word is still there and the "
+     "same, and told again that it waits. 0: only when its stub comes again.", F},
     {"attempts_text", CONFIG_FLAG, AT(attempts_text), "no", 0, 0, NONE,
      "Whether contact attempts show the display name and the Subject, which their senders chose.", F},
     {"rate_client", CONFIG_NUMBER, AT(rate_client), "1200", 0, 10000000, NULL, "stubs a minute",

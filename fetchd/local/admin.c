@@ -119,6 +119,11 @@ static void add_job(struct rows *r, const struct job *j)
     rows_text(r, "message_id", j->message_id);
     rows_text(r, "queue_id", j->queue_id);
     rows_number(r, "letter_bytes", (int64_t)j->size_bytes);
+    if (j->version)
+        rows_number(r, "version", j->version);
+    if (j->replaced)
+        rows_text(r, "replaced", "yes");
+    rows_time(r, "heard", j->heard_s);
     rows_time(r, "created", j->created_s);
     rows_time(r, "changed", j->changed_s);
     rows_time(r, "expires", j->expires_s);

@@ -37,6 +37,29 @@ static void add_waiting(struct rows *r, const struct attempt *a)
     rows_text(r, "jobs", ids);
 }
 
+/* How many of the letters that wait their senders have replaced since. */
+static void add_changed(struct question *q, const struct attempt *a)
+{
+    struct job *j = malloc(sizeof *j);
+    int64_t count = 0;
+
+    if (!j) {
+        q->err = ERR_NOMEM;
+        return;
+    }
+    for (uint32_t i = 0; i < a->waiting && i < ATTEMPT_WAITING_MAX; i++) {
+        enum err e = store_job_get(q->env->store, a->job[i], j);
+        if (!e && j->replaced)
+            count++;
+        else if (e && e != ERR_NOT_FOUND && e != ERR_STORE) /* gone meanwhile, or damaged */
+            q->err = e;
+    }
+    job_wipe(j);
+    free(j);
+    if (count)
+        rows_number(q->rows, "changed", count);
+}
+
 static bool add_attempt(void *arg, const struct attempt *a)
 {
     struct question *q = arg;
@@ -63,7 +86,8 @@ static bool add_attempt(void *arg, const struct attempt *a)
     rows_text(r, "client", a->client_address);
     rows_text(r, "client_name", a->client_name);
     add_waiting(r, a);
-    return true;
+    add_changed(q, a);
+    return !q->err;
 }
 
 void admin_attempts(void *env, struct http_exchange *x)
@@ -79,8 +103,10 @@ void admin_attempts(void *env, struct http_exchange *x)
         question_mailbox(&q, text, mailbox, &address);
     else if (!q.who.all)
         question_forbid(&q, "the attempts of all mailboxes");
-    if (question_rows(&q, "attempts"))
-        q.err = store_attempts(q.env->store, text ? mailbox : NULL, limit, add_attempt, &q);
+    if (question_rows(&q, "attempts")) {
+        enum err e = store_attempts(q.env->store, text ? mailbox : NULL, limit, add_attempt, &q);
+        q.err = q.err ? q.err : e;
+    }
     question_close(&q);
 }
 

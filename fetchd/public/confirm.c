@@ -179,6 +179,7 @@ void confirm_status(struct visit *v)
         return;
     }
     changed(v, &t, ticket_state_name(t.state), detail);
+    payload_facts(v->x, &t);
     KILL_POINT("status-answer-before");
     http_answer(v->x, 204);
 }

@@ -61,7 +61,7 @@ static void repr_digest(struct http_exchange *x, const uint8_t digest[32])
     http_set_field(x, FIELD_REPR_DIGEST, text);
 }
 
-static void facts_fields(struct http_exchange *x, const struct ticket *t)
+void payload_facts(struct http_exchange *x, const struct ticket *t)
 {
     number_field(x, FIELD_SIZE, t->letter_bytes);
     number_field(x, FIELD_VERSION, t->version);
@@ -233,7 +233,7 @@ void payload_claimed(struct visit *v)
     http_set_field(v->x, FIELD_ETAG, etag);
     http_set_field(v->x, FIELD_CONTENT_LOCATION, url_path);
     http_set_field(v->x, "content-type", FIELD_CONTENT_TYPE_SEALED);
-    facts_fields(v->x, t);
+    payload_facts(v->x, t);
     repr_digest(v->x, t->sealed_digest);
     notify_field(v->x, t->notify);
     if (text_field(v->x, FIELD_SENDER, t->sender) != ERR_OK ||
@@ -268,7 +268,7 @@ void payload_resume(struct visit *v)
     http_set_field(v->x, FIELD_ETAG, etag);
     http_set_field(v->x, "accept-ranges", "bytes");
     http_set_field(v->x, "content-type", FIELD_CONTENT_TYPE_SEALED);
-    facts_fields(v->x, t);
+    payload_facts(v->x, t);
     range = (struct range){false, 0, t->sealed_bytes - 1};
     /* RFC 9110 13.1.5: another representation than the one that the caller has begun is sent whole. */
     if (!http_has_field(v->x, FIELD_IF_RANGE) || span_is(http_field(v->x, FIELD_IF_RANGE), etag))
@@ -293,6 +293,6 @@ void payload_head(struct visit *v)
         visit_gone(v, &v->ticket);
         return;
     }
-    facts_fields(v->x, &v->ticket);
+    payload_facts(v->x, &v->ticket);
     http_answer(v->x, 204);
 }

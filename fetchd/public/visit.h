@@ -63,6 +63,8 @@ bool payload_claim(struct visit *v);
 void payload_claimed(struct visit *v);
 bool confirm_ack(struct visit *v);
 void confirm_acked(struct visit *v);
+/* What is told of a living ticket's letter: size, version, expiry. */
+void payload_facts(struct http_exchange *x, const struct ticket *t);
 /* The other verbs (payload.c, confirm.c). Each answers. */
 void payload_resume(struct visit *v); /* GET */
 void payload_head(struct visit *v);

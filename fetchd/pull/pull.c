@@ -156,7 +156,7 @@ static bool look_at(struct flight *f)
         expire(f);
         return false;
     }
-    if (f->job.state == JOB_HELD && f->job.tell == JOB_TELL_NOTHING)
+    if (f->job.state == JOB_HELD && (f->job.kept || f->job.due_s > clock_now_s()))
         return false; /* it waits for its recipient */
     if (f->job.kept)
         return true; /* no host is called: all of them have their turns together */

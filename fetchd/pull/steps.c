@@ -122,9 +122,10 @@ static void transferred(void *arg, struct claim_outcome *outcome)
         flight_end(f); /* due again after GIVE_OUT_S */
 }
 
+/* A look says again what holds. */
 static bool asks_challenge(const struct job *j)
 {
-    return j->tell == JOB_TELL_CHALLENGE && j->challenge_url[0];
+    return j->tell != JOB_TELL_HELD && j->challenge_url[0];
 }
 
 /* Starts the claim, ack, nack or status that the job's state calls for. */
@@ -254,38 +255,72 @@ static void explain(const struct claim_outcome *o, char out[STORE_TEXT_MAX])
     snprintf(out, STORE_TEXT_MAX, "%s%s%.255s", err_text(o->err), more ? ": " : "", more ? o->detail : "");
 }
 
-/* The sender's site was told that its letter waits. True when the recipient has said meanwhile that he wants
- * it. */
+/* The sender's site says that the letter is to be had no more (410): as it may when its sender has taken it
+ * back, so nobody need worry; or "acked", by another puller of this domain or by us before. */
+static void gone(struct flight *f, const char *status)
+{
+    const struct claim_outcome *o = &f->outcome;
+    bool acked = strcmp(o->reason, GONE_ACKED) == 0;
+    const char *text = acked ? "the sender's site knows it as delivered" : err_text(ERR_GONE);
+    enum err e =
+        store_job_gone(f->env->store, f->id, acked ? JOB_ACKED : JOB_FAILED, o->reason, text, clock_now_s());
+    if (e != ERR_OK)
+        store_trouble(&f->job, e, "ending");
+    else
+        log_job(&f->job, f->url.host, NULL, status, acked ? text : o->reason, 0, LOG_LEVEL_INFO);
+}
+
+static struct job_heard heard(const struct claim_outcome *o)
+{
+    return (struct job_heard){.certificate_issuer = o->certificate_issuer,
+                              .certificate_serial = o->certificate_serial,
+                              .version = o->payload_version,
+                              .letter_bytes = o->letter_bytes,
+                              .at_s = clock_now_s()};
+}
+
+/* When a held letter is looked at next: about held_look from now, each at a time of its own. */
+static int64_t next_look_s(const struct settings *s)
+{
+    uint32_t random = 0;
+    if (s->held_look_s == 0)
+        return 0;
+    (void)secret_random(&random, sizeof random);
+    int64_t wait = verdict_backoff_s(0, s->held_look_s, s->held_look_s, 0, random);
+    return clock_now_s() + wait;
+}
+
+/* The sender's site was told that its letter waits, and said what it has. True when the recipient has said
+ * meanwhile that he wants it. */
 static bool told(struct flight *f)
 {
     const struct claim_outcome *o = &f->outcome;
     char why[STORE_TEXT_MAX];
-    bool challenge = asks_challenge(&f->job);
+    bool challenge = asks_challenge(&f->job), first = f->job.tell != JOB_TELL_NOTHING;
+    bool replaced = f->job.replaced;
     enum verdict v = verdict_of(CLAIM_STATUS, o);
     /* Another puller of this domain has called for it: whatever we know is not what the sender should hear.
      */
     bool leased = o->err == ERR_LEASE_ENDED;
     explain(o, why);
-    if (v == VERDICT_ACKED) {
-        flight_close_job(f, JOB_ACKED, "acknowledged", "the sender's site knows it as delivered");
+    if (v == VERDICT_ACKED || v == VERDICT_ENDED) {
+        gone(f, v == VERDICT_ACKED ? "acknowledged" : "ended");
         return false;
     }
-    if (v == VERDICT_ENDED) {
-        snprintf(why, sizeof why, "%s%s%s", err_text(o->err), o->reason[0] ? ": " : "", o->reason);
-        flight_close_job(f, JOB_FAILED, "ended", why);
-        return false;
-    }
-    if (v == VERDICT_GO_ON) {
-        enum err e =
-            store_job_told(f->env->store, f->id, o->certificate_issuer, o->certificate_serial, clock_now_s());
-        if (e == ERR_OK)
+    if (v == VERDICT_GO_ON || leased) {
+        struct job_heard h = heard(o);
+        enum err e = store_job_told(f->env->store, f->id, &h, next_look_s(f->env->settings));
+        if (e == ERR_OK && first)
             log_job(&f->job, f->url.host, NULL, challenge ? "challenged" : "held",
                     leased ? why : "told to the sender's site", 0, LOG_LEVEL_INFO);
-        else
+        else if (e != ERR_OK)
             store_trouble(&f->job, e, "marking as told");
     }
     if (!reload(f) || job_state_ended(f->job.state))
         return false;
+    if (f->job.replaced && !replaced)
+        log_job(&f->job, f->url.host, NULL, "replaced", "its sender has put another letter in its place", 0,
+                LOG_LEVEL_INFO);
     if (f->job.state != JOB_HELD)
         return true;
     if (v != VERDICT_GO_ON && !leased)
@@ -293,16 +328,17 @@ static bool told(struct flight *f)
     return false;
 }
 
-/* For complaints: who was called, whatever came of it. */
-static void note_certificate(const struct flight *f)
+/* For complaints: who was called, whatever came of it; and which version of the letter came. */
+static void note_heard(const struct flight *f)
 {
-    const struct claim_outcome *o = &f->outcome;
-    if (!o->certificate_issuer[0] || (strcmp(o->certificate_issuer, f->job.certificate_issuer) == 0 &&
-                                      strcmp(o->certificate_serial, f->job.certificate_serial) == 0))
+    struct job_heard h = heard(&f->outcome);
+    if (f->outcome.err != ERR_OK)
+        h.version = 0;
+    if (h.version == 0 && !h.certificate_issuer[0])
         return;
-    enum err e = store_job_called(f->env->store, f->id, o->certificate_issuer, o->certificate_serial);
+    enum err e = store_job_called(f->env->store, f->id, &h);
     if (e != ERR_OK)
-        store_trouble(&f->job, e, "noting the link host's certificate");
+        store_trouble(&f->job, e, "noting what the link host showed");
 }
 
 /* An answer has come. True when another transfer follows. */
@@ -315,7 +351,7 @@ static bool answered(struct flight *f)
     if (f->verb == CLAIM_STATUS)
         return told(f);
     if (f->verb == CLAIM_CLAIM)
-        note_certificate(f);
+        note_heard(f);
     explain(o, why);
     switch (verdict_of(f->verb, o)) {
     case VERDICT_GO_ON:
@@ -337,6 +373,10 @@ static bool answered(struct flight *f)
                          "the sender's site knows it as delivered");
         return false;
     case VERDICT_ENDED:
+        if (f->verb == CLAIM_CLAIM && o->err == ERR_GONE) {
+            gone(f, "ended");
+            return false;
+        }
         snprintf(why, sizeof why, "%s%s%s", err_text(o->err), o->reason[0] ? ": " : "", o->reason);
         flight_close_job(f,
                          f->verb == CLAIM_CLAIM ? JOB_FAILED

@@ -84,10 +84,10 @@ enum err store_attempt_admit(struct store *s, const char *mailbox, const char *s
 enum err store_attempt_drop(struct store *s, const char *mailbox, const char *sender, bool told,
                             const char *reason, const char *text, int64_t now_s, uint32_t *count);
 
-/* DURABLE: the sender's site was told of a held job (or this failed for good): nothing more is due but its
- * end. The certificate's facts ("" or NULL: none) go to the row too. Not held any more: only these facts.
+/* DURABLE: the sender's site was told of a held job (or this failed for good), and said what it has:
+ * nothing more is due but to look again at look_s (0: never), and its end. A version or size other than
+ * before makes it `replaced`. The certificate's facts go to the row too. Not held any more: only the facts.
  * ERR_GONE: it has ended. */
-enum err store_job_told(struct store *s, const uint8_t id[16], const char *certificate_issuer,
-                        const char *certificate_serial, int64_t now_s);
+enum err store_job_told(struct store *s, const uint8_t id[16], const struct job_heard *heard, int64_t look_s);
 
 #endif

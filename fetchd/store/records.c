@@ -87,6 +87,7 @@ static const struct codec_field payload_field[] = {
 
 #define JOB(type, m) CODEC_FIELD(type, 1, struct job_record, m)
 #define JOB_2(type, m) CODEC_FIELD(type, 2, struct job_record, m)
+#define JOB_3(type, m) CODEC_FIELD(type, 3, struct job_record, m)
 static const struct codec_field job_field[] = {
     CODEC_FIELD_ENUM(1, struct job_record, j.state, JOB_STATE_COUNT),
     JOB(CODEC_S64, j.created_s),
@@ -139,6 +140,9 @@ static const struct codec_field job_private_field[] = {
     JOB_2(CODEC_TEXT, j.certificate_serial),
     JOB_2(CODEC_BOOL, j.kept),
     JOB_2(CODEC_BYTES, j.payload_id),
+    JOB_3(CODEC_U32, j.version),
+    JOB_3(CODEC_BOOL, j.replaced),
+    JOB_3(CODEC_S64, j.heard_s),
 };
 
 #define ATTEMPT(type, m) CODEC_FIELD(type, 1, struct attempt_record, m)
@@ -191,12 +195,13 @@ static const struct codec_field domain_field[] = {
 /* Version 2 of tickets and jobs came with admission. An older program that meets one refuses the store at
  * opening: it would not know a held job from a damaged one, nor that a kept message's payload has its job. It
  * passes over the tables that it does not know (policies, entries, tokens, attempts): without a record of
- * version 2 nothing of what it does itself depends on them. So the store's own version stays. */
+ * version 2 nothing of what it does itself depends on them. So the store's own version stays. Version 3 of jobs
+ * knows what the sender's site last said of the letter. */
 static const struct codec ticket_codec = CODEC(2, ticket_field);
 static const struct codec ticket_private_codec = CODEC(1, ticket_private_field);
 static const struct codec payload_codec = CODEC(2, payload_field);
-static const struct codec job_codec = CODEC(2, job_field);
-static const struct codec job_private_codec = CODEC(2, job_private_field);
+static const struct codec job_codec = CODEC(3, job_field);
+static const struct codec job_private_codec = CODEC(3, job_private_field);
 static const struct codec attempt_codec = CODEC(1, attempt_field);
 static const struct codec attempt_private_codec = CODEC(1, attempt_private_field);
 static const struct codec dedupe_codec = CODEC(1, dedupe_field);

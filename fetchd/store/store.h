@@ -378,6 +378,10 @@ struct job {
     char certificate_issuer[256], certificate_serial[64]; /* of the link host that was called */
     bool kept; /* a legacy message: its letter is a payload of this store */
     uint8_t payload_id[SEAL_PAYLOAD_ID_BYTES];
+    /* what the sender's site said of the letter; records of earlier formats have none of it */
+    uint32_t version; /* of the payload; 0: not told yet */
+    bool replaced;    /* the sender has put another in its place since it waits here */
+    int64_t heard_s;  /* when it last said so */
 };
 void job_wipe(struct job *j);
 
@@ -394,7 +398,8 @@ enum err store_job_id(const struct job *j, uint8_t out[16]);
 enum err store_job_add(struct store *s, struct job *j, enum job_added *added);
 enum err store_job_get(struct store *s, const uint8_t id[16], struct job *out);
 /* Jobs in WAITING, DELIVERED, REFUSED, HELD that are due, oldest first; not given again for grace_s (in
- * memory only). A held one: at once while its `tell` says something, else past its expires_s, to be ended. */
+ * memory only). A held one: at once while its `tell` says something, else when it is time to look whether
+ * its letter still waits (store_job_told), and past its expires_s, to be ended. */
 enum err store_jobs_due(struct store *s, int64_t now_s, int64_t grace_s, uint8_t (*ids)[16], size_t max,
                         size_t *count);
 enum err store_jobs_next(struct store *s, int64_t *due_s);
@@ -412,9 +417,20 @@ enum err store_job_refused(struct store *s, const uint8_t id[16], const char *re
  * repeated stub stays until expires_s + tombstone_s. */
 enum err store_job_end(struct store *s, const uint8_t id[16], enum job_state state, const char *why,
                        int64_t now_s);
-/* DURABLE at the next commit: the certificate of the link host that a job's letter came from. */
-enum err store_job_called(struct store *s, const uint8_t id[16], const char *certificate_issuer,
-                          const char *certificate_serial);
+/* DURABLE: the sender's site says that the letter is to be had no more: ended as JOB_FAILED with the reason
+ * that it gave ("retracted"), or as JOB_ACKED. Of a contact attempt the row goes too when nothing else waits
+ * in it. ERR_GONE: it had ended before, ERR_NOT_FOUND. */
+enum err store_job_gone(struct store *s, const uint8_t id[16], enum job_state state, const char *reason,
+                        const char *text, int64_t now_s);
+/* What a link host showed of itself and of the letter. */
+struct job_heard {
+    const char *certificate_issuer, *certificate_serial; /* "" or NULL: nothing new */
+    uint32_t version;                                    /* of the payload; 0: not told */
+    uint64_t letter_bytes;                               /* goes with version */
+    int64_t at_s;
+};
+/* DURABLE at the next commit: what was heard when a job's letter was called for. */
+enum err store_job_called(struct store *s, const uint8_t id[16], const struct job_heard *heard);
 
 /* ---- both sides
  * --------------------------------------------------------------------------------------------------- */

@@ -170,26 +170,50 @@ static void jobs_remove(struct attempt_record *r, size_t at)
     memmove(r->jobs.data + at, r->jobs.data + at + JOB_ID_BYTES, r->jobs.len - at);
 }
 
+/* The row that a held job stands in. ERR_NOT_FOUND also when it goes in this same change, or is damaged: no
+ * reason to keep the job. */
+static enum err row_of_job(struct change *c, const struct job *j, struct record_key *key,
+                           struct attempt_record *r)
+{
+    enum err err = ERR_NOT_FOUND;
+
+    memset(r, 0, sizeof *r);
+    if (j->attempt[0] != '\0' && row_key(j->mailbox, j->attempt, key) == ERR_OK)
+        err = row_get(c, key->data, r);
+    return err == ERR_STORE ? ERR_NOT_FOUND : err;
+}
+
 enum err change_attempt_leave(struct change *c, const struct job *j)
 {
-    struct attempt_record *r;
+    struct attempt_record *r = malloc(sizeof *r);
     struct record_key key;
     size_t at;
     enum err err;
 
-    if (j->attempt[0] == '\0' || row_key(j->mailbox, j->attempt, &key) != ERR_OK)
-        return ERR_OK;
-    if ((r = malloc(sizeof *r)) == NULL)
+    if (r == NULL)
         return ERR_NOMEM;
-    err = row_get(c, key.data, r);
+    err = row_of_job(c, j, &key, r);
     if (err == ERR_OK && (at = jobs_find(r, j->id)) < r->jobs.len) {
         jobs_remove(r, at);
         err = row_put(c, key.data, r);
-    } else if (err == ERR_NOT_FOUND || err == ERR_STORE) {
-        err = ERR_OK; /* the row goes in this same change, or is damaged: no reason to keep the job */
     }
     free(r);
-    return err;
+    return absent_is_fine(err);
+}
+
+enum err change_attempt_empty(struct change *c, const struct job *j)
+{
+    struct attempt_record *r = malloc(sizeof *r);
+    struct record_key key;
+    enum err err;
+
+    if (r == NULL)
+        return ERR_NOMEM;
+    err = row_of_job(c, j, &key, r);
+    if (err == ERR_OK && r->jobs.len == 0)
+        err = row_del(c, key.data, r->a.last_s);
+    free(r);
+    return absent_is_fine(err);
 }
 
 /* A job of a row that gives way: as if its stub had never come, so that the same stub, when its sender sends
@@ -232,7 +256,8 @@ struct attempt_word {
     enum unproven unproven;
     const char *reason, *text;
     const uint8_t *id;
-    const char *issuer, *serial;
+    const struct job_heard *heard;
+    int64_t look_s;
     uint8_t job[ATTEMPT_WAITING_MAX][JOB_ID_BYTES]; /* that changed: due anew, whoever has it in hand */
     size_t job_count;
 };
@@ -366,12 +391,31 @@ static enum err add_new(struct change *c, struct attempt_word *w)
         return err;
     w->added = JOB_NEW;
     w->state = JOB_HELD;
-    err = change_job_new(c, w->r, w->add, w->same, JOB_HELD, job_held_due(w->add, w->add->created_s));
+    err = change_job_new(c, w->r, w->add, w->same, JOB_HELD, job_held_due(w->add, w->add->created_s, 0));
     if (err == ERR_OK && w->payload != NULL) {
         w->payload_record.references = 1;
         err = change_payload_put(c, w->payload, &w->payload_record);
     }
     return err;
+}
+
+/* What the sender says of his letter may be another thing since he has replaced it. */
+static enum err retell_row(struct change *c, struct attempt_word *w)
+{
+    struct span key = record_key_span(&w->key);
+    struct attempt_record *row = w->row;
+    enum err err = row_get(c, w->key.data, row);
+
+    if (err == ERR_OK && jobs_find(row, w->same) + JOB_ID_BYTES == row->jobs.len) {
+        err = attempt_record_open(c->s->keys, key, row);
+        store_text(row->a.name, sizeof row->a.name, w->facts->name);
+        store_text(row->a.subject, sizeof row->a.subject, w->facts->subject);
+        if (err == ERR_OK)
+            err = attempt_record_seal(c->s->keys, key, row);
+        if (err == ERR_OK)
+            err = row_put(c, w->key.data, row);
+    }
+    return err == ERR_STORE ? ERR_OK : absent_is_fine(err);
 }
 
 static enum err add_known(struct change *c, struct attempt_word *w)
@@ -388,7 +432,7 @@ static enum err add_known(struct change *c, struct attempt_word *w)
     /* Its sender asks again: he may not have heard it. */
     r->j.tell = w->add->tell;
     store_text(r->j.challenge_url, sizeof r->j.challenge_url, w->add->challenge_url);
-    if ((err = change_job_due(c, r, w->add->created_s)) != ERR_OK)
+    if ((err = change_job_due(c, r, w->add->created_s)) != ERR_OK || (err = retell_row(c, w)) != ERR_OK)
         return err;
     changed(w, r->j.id);
     return change_job_put(c, r);
@@ -661,14 +705,6 @@ enum err store_attempt_drop(struct store *s, const char *mailbox, const char *se
 
 /* ---- told ---------------------------------------------------------------------------------------------- */
 
-static void set_certificate(char issuer[256], char serial[64], const struct attempt_word *w)
-{
-    if (w->issuer == NULL || w->issuer[0] == '\0')
-        return;
-    store_text(issuer, 256, w->issuer);
-    store_text(serial, 64, w->serial);
-}
-
 /* The host's certificate, in the row whose newest stub this is. */
 static enum err tell_row(struct change *c, struct attempt_word *w, const struct job *j)
 {
@@ -679,7 +715,10 @@ static enum err tell_row(struct change *c, struct attempt_word *w, const struct 
         err = row_get(c, w->key.data, row);
     if (err == ERR_OK && jobs_find(row, j->id) + JOB_ID_BYTES == row->jobs.len) {
         err = attempt_record_open(c->s->keys, record_key_span(&w->key), row);
-        set_certificate(row->a.certificate_issuer, row->a.certificate_serial, w);
+        if (j->certificate_issuer[0] != '\0') {
+            store_text(row->a.certificate_issuer, sizeof row->a.certificate_issuer, j->certificate_issuer);
+            store_text(row->a.certificate_serial, sizeof row->a.certificate_serial, j->certificate_serial);
+        }
         if (err == ERR_OK)
             err = attempt_record_seal(c->s->keys, record_key_span(&w->key), row);
         if (err == ERR_OK)
@@ -699,11 +738,11 @@ static enum err job_told(struct change *c, void *arg)
         err = ERR_GONE;
     if (err != ERR_OK)
         return err;
-    set_certificate(j->certificate_issuer, j->certificate_serial, w);
+    job_hear(j, w->heard);
     if (j->state == JOB_HELD) {
         j->tell = JOB_TELL_NOTHING;
         j->tries = 0;
-        err = change_job_due(c, w->r, job_held_due(j, w->now_s));
+        err = change_job_due(c, w->r, job_held_due(j, w->heard->at_s, w->look_s));
         if (err == ERR_OK)
             err = tell_row(c, w, j);
     }
@@ -715,11 +754,9 @@ static enum err job_told(struct change *c, void *arg)
     return err;
 }
 
-enum err store_job_told(struct store *s, const uint8_t id[16], const char *certificate_issuer,
-                        const char *certificate_serial, int64_t now_s)
+enum err store_job_told(struct store *s, const uint8_t id[16], const struct job_heard *heard, int64_t look_s)
 {
-    struct attempt_word w = {
-        .id = id, .issuer = certificate_issuer, .serial = certificate_serial, .now_s = now_s};
+    struct attempt_word w = {.id = id, .heard = heard, .look_s = look_s};
     enum err err = word_run(s, job_told, &w);
 
     if (err == ERR_NOT_FOUND || err == ERR_GONE)

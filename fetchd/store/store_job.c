@@ -83,9 +83,36 @@ enum err change_job_due(struct change *c, struct job_record *r, int64_t due_s)
     return err == ERR_OK ? put_key(c, TABLE_JOB_DUE, &k) : err;
 }
 
-int64_t job_held_due(const struct job *j, int64_t now_s)
+int64_t job_held_due(const struct job *j, int64_t now_s, int64_t look_s)
 {
-    return j->tell == JOB_TELL_NOTHING ? j->expires_s + 1 : now_s; /* at that very second it still waits */
+    if (j->tell != JOB_TELL_NOTHING)
+        return now_s;
+    /* At the very second of its expiry it still waits. */
+    return look_s != 0 && look_s <= j->expires_s ? look_s : j->expires_s + 1;
+}
+
+bool job_hear(struct job *j, const struct job_heard *heard)
+{
+    bool news = false;
+
+    if (heard->certificate_issuer != NULL && heard->certificate_issuer[0] != '\0') {
+        const char *serial = heard->certificate_serial == NULL ? "" : heard->certificate_serial;
+
+        news = strcmp(j->certificate_issuer, heard->certificate_issuer) != 0 ||
+               strcmp(j->certificate_serial, serial) != 0;
+        store_text(j->certificate_issuer, sizeof j->certificate_issuer, heard->certificate_issuer);
+        store_text(j->certificate_serial, sizeof j->certificate_serial, serial);
+    }
+    if (heard->version == 0)
+        return news;
+    /* Before the first time only the stub's size is known, and that is what its recipient was shown. */
+    if (heard->letter_bytes != j->size_bytes || (j->version != 0 && heard->version != j->version))
+        news = j->replaced = true;
+    news = news || heard->version != j->version;
+    j->version = heard->version;
+    j->size_bytes = heard->letter_bytes;
+    j->heard_s = heard->at_s;
+    return news;
 }
 
 enum err change_job_new(struct change *c, struct job_record *r, const struct job *j,
@@ -207,7 +234,7 @@ struct job_word {
     const uint8_t *digest;
     uint64_t size_bytes;
     const char *queue_id, *reason, *text;
-    const char *issuer, *serial;
+    const struct job_heard *heard;
 };
 
 /* Secrets lie in a word's record and nowhere else of it. */
@@ -482,26 +509,50 @@ enum err store_job_end(struct store *s, const uint8_t id[JOB_ID_BYTES], enum job
     return err;
 }
 
-static enum err job_called(struct change *c, void *arg)
+static enum err job_gone(struct change *c, void *arg)
 {
     struct job_word *w = arg;
     struct job *j = &w->r->j;
     enum err err = change_job_get(c, w->id, w->r);
+    bool held = err == ERR_OK && j->state == JOB_HELD;
 
-    if (err != ERR_OK ||
-        (strcmp(j->certificate_issuer, w->issuer) == 0 && strcmp(j->certificate_serial, w->serial) == 0))
+    if (err == ERR_OK && job_state_ended(j->state))
+        err = ERR_GONE;
+    if (err == ERR_OK)
+        err = change_job_enter(c, w->r, w->state, w->time_s);
+    if (err != ERR_OK)
         return err;
-    store_text(j->certificate_issuer, sizeof j->certificate_issuer, w->issuer);
-    store_text(j->certificate_serial, sizeof j->certificate_serial, w->serial);
-    return change_job_put(c, w->r);
+    store_text(j->reason, sizeof j->reason, w->reason);
+    store_text(j->text, sizeof j->text, w->text);
+    err = change_job_put(c, w->r);
+    if (err == ERR_OK && held)
+        err = change_attempt_empty(c, j);
+    if (err == ERR_OK)
+        KILL_POINT("job-gone-commit-before");
+    return err;
 }
 
-enum err store_job_called(struct store *s, const uint8_t id[JOB_ID_BYTES], const char *certificate_issuer,
-                          const char *certificate_serial)
+enum err store_job_gone(struct store *s, const uint8_t id[JOB_ID_BYTES], enum job_state state,
+                        const char *reason, const char *text, int64_t now_s)
 {
-    struct job_word w = {.id = id,
-                         .issuer = certificate_issuer == NULL ? "" : certificate_issuer,
-                         .serial = certificate_serial == NULL ? "" : certificate_serial};
+    struct job_word w = {.id = id, .state = state, .reason = reason, .text = text, .time_s = now_s};
+    enum err err = job_state_ended(state) ? word_run(s, job_gone, &w) : ERR_INTERNAL;
+
+    KILL_POINT("job-gone-commit-after");
+    return err;
+}
+
+static enum err job_called(struct change *c, void *arg)
+{
+    struct job_word *w = arg;
+    enum err err = change_job_get(c, w->id, w->r);
+
+    return err == ERR_OK && job_hear(&w->r->j, w->heard) ? change_job_put(c, w->r) : err;
+}
+
+enum err store_job_called(struct store *s, const uint8_t id[JOB_ID_BYTES], const struct job_heard *heard)
+{
+    struct job_word w = {.id = id, .heard = heard};
     enum err err;
 
     if ((w.r = calloc(1, sizeof *w.r)) == NULL)

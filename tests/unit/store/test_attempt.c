@@ -81,6 +81,17 @@ static struct job job(struct rig *r, const uint8_t id[16])
     return j;
 }
 
+static enum err tell(struct rig *r, const uint8_t id[16], const char *issuer, const char *serial,
+                     int64_t now_s)
+{
+    return store_job_told(r->s, id, &(struct job_heard){issuer, serial, 0, 0, now_s}, 0);
+}
+
+static enum err call(struct rig *r, const uint8_t id[16], const char *issuer, const char *serial)
+{
+    return store_job_called(r->s, id, &(struct job_heard){issuer, serial, 0, 0, RIG_NOW_S});
+}
+
 static size_t due(struct rig *r, int64_t now_s, uint8_t (*ids)[16], size_t max)
 {
     size_t n = 99;
@@ -178,7 +189,7 @@ static void a_repeated_stub_counts_once_and_is_told_again(struct rig *r)
     uint8_t ids[9][16];
 
     assert_int_equal(due(r, RIG_NOW_S, ids, 9), 1);
-    assert_err(ERR_OK, store_job_told(r->s, j.id, "CN=Issuer", "01ab", RIG_NOW_S));
+    assert_err(ERR_OK, tell(r, j.id, "CN=Issuer", "01ab", RIG_NOW_S));
     assert_int_equal(due(r, RIG_NOW_S + 100, ids, 9), 0);
     again = stub(1, RIG_NOW_S + 200);
     assert_err(ERR_OK, store_attempt_add(r->s, &a, &again, ROWS, &added));
@@ -218,7 +229,7 @@ static void what_was_told_is_due_at_its_end(struct rig *r)
     assert_int_equal(j.tries, 1);
     assert_err(ERR_OK, store_jobs_next(r->s, &next_s));
     assert_int_equal(next_s, RIG_NOW_S + 50);
-    assert_err(ERR_OK, store_job_told(r->s, j.id, "CN=Issuer", "01ab", RIG_NOW_S + 50));
+    assert_err(ERR_OK, tell(r, j.id, "CN=Issuer", "01ab", RIG_NOW_S + 50));
     got = row(r, ALICE);
     assert_string_equal(got.certificate_issuer, "CN=Issuer");
     assert_string_equal(got.certificate_serial, "01ab");
@@ -237,16 +248,16 @@ static void what_was_told_is_due_at_its_end(struct rig *r)
     assert_int_equal(row(r, ALICE).waiting, 1);
     assert_memory_equal(row(r, ALICE).job[0], j.id, 16);
     /* Told of what has ended or never was. */
-    assert_err(ERR_GONE, store_job_told(r->s, quiet.id, "", "", RIG_NOW_S));
-    assert_err(ERR_NOT_FOUND, store_job_told(r->s, none, "", "", RIG_NOW_S));
+    assert_err(ERR_GONE, tell(r, quiet.id, "", "", RIG_NOW_S));
+    assert_err(ERR_NOT_FOUND, tell(r, none, "", "", RIG_NOW_S));
     /* Another host: the certificate was not its. */
     strcpy(a.link_host, "other.a.test");
     quiet = stub(3, RIG_NOW_S + 60);
     assert_err(ERR_OK, store_attempt_add(r->s, &a, &quiet, ROWS, &added));
     assert_string_equal(row(r, ALICE).certificate_issuer, "");
-    assert_err(ERR_OK, store_job_told(r->s, j.id, "CN=Old", "1", RIG_NOW_S + 60));
+    assert_err(ERR_OK, tell(r, j.id, "CN=Old", "1", RIG_NOW_S + 60));
     assert_string_equal(row(r, ALICE).certificate_issuer, "");
-    assert_err(ERR_OK, store_job_told(r->s, quiet.id, "CN=New", "2", RIG_NOW_S + 60));
+    assert_err(ERR_OK, tell(r, quiet.id, "CN=New", "2", RIG_NOW_S + 60));
     assert_string_equal(row(r, ALICE).certificate_issuer, "CN=New");
 }
 
@@ -277,7 +288,7 @@ static void a_ring_keeps_the_newest_senders(struct rig *r)
     assert_string_equal(s.name[ROWS - 1], "s2@a.test");
     /* It left nothing behind. */
     assert_err(ERR_NOT_FOUND, store_job_get(r->s, first.id, &j));
-    assert_err(ERR_NOT_FOUND, store_job_told(r->s, first.id, "", "", RIG_NOW_S));
+    assert_err(ERR_NOT_FOUND, tell(r, first.id, "", "", RIG_NOW_S));
     assert_err(ERR_NOT_FOUND, store_job_later(r->s, first.id, RIG_NOW_S, false, ""));
     assert_int_equal(counts(r).jobs[JOB_HELD], ROWS + 2);
     assert_int_equal(counts(r).attempts, ROWS + 1);
@@ -359,13 +370,13 @@ static void an_admitted_sender_s_letters_are_pulled_at_once(struct rig *r)
     assert_err(ERR_NOT_FOUND, store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_GOES_ALONE, RIG_NOW_S, &count));
     assert_int_equal(counts(r).attempts, 1);
     /* And goes its way as any job. */
-    assert_err(ERR_OK, store_job_told(r->s, b.id, "CN=I", "1", RIG_NOW_S + 6)); /* said too late: no harm */
+    assert_err(ERR_OK, tell(r, b.id, "CN=I", "1", RIG_NOW_S + 6)); /* said too late: no harm */
     assert_int_equal(job(r, b.id).state, JOB_WAITING);
-    assert_err(ERR_OK, store_job_called(r->s, b.id, "CN=J", "2"));
+    assert_err(ERR_OK, call(r, b.id, "CN=J", "2"));
     assert_string_equal(job(r, b.id).certificate_issuer, "CN=J");
     assert_err(ERR_OK, store_job_delivered(r->s, b.id, digest, 9, "4b", "250", RIG_NOW_S + 7));
     assert_err(ERR_OK, store_job_end(r->s, b.id, JOB_ACKED, "", RIG_NOW_S + 8));
-    assert_err(ERR_NOT_FOUND, store_job_called(r->s, digest, "CN=J", "2"));
+    assert_err(ERR_NOT_FOUND, call(r, digest, "CN=J", "2"));
 }
 
 static void a_dropped_sender_is_told_or_not(struct rig *r)

@@ -93,6 +93,7 @@ enum word {
     SPEND,
     HOLD_STUB,
     HOLD_TOLD,
+    HOLD_GONE,
     KEEP_MESSAGE,
     ADMIT,
     DROP,
@@ -151,6 +152,8 @@ static const struct step {
     {KEPT, KEEP_MESSAGE, 2},
     {KEPT, DROP, -2},
     {STRANGER, ADMIT, -2},
+    {STRANGER, HOLD_STUB, 1},
+    {STRANGER, HOLD_GONE, -2},
     {STRANGER, HOLD_STUB, 1},
     {KEPT, KEEP_MESSAGE, 1},
     {NACKED, PURGE, -2}, /* nothing is left of it; last, since it is not flushed */
@@ -336,7 +339,9 @@ static enum err do_step(struct child *c, const struct step *step)
     case HOLD_STUB:
         return hold_stub(c);
     case HOLD_TOLD:
-        return store_job_told(s, c->held_id, "CN=Issuer", "01", RIG_NOW_S);
+        return store_job_told(s, c->held_id, &(struct job_heard){"CN=Issuer", "01", 1, 1000, RIG_NOW_S}, 0);
+    case HOLD_GONE:
+        return store_job_gone(s, c->held_id, JOB_FAILED, "retracted", "", RIG_NOW_S);
     case KEEP_MESSAGE:
         return keep_message(c);
     case ADMIT:

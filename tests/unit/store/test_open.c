@@ -541,7 +541,7 @@ static void a_store_of_records_1_opens(struct rig *r)
     assert_string_equal(j.token, "");
     assert_false(j.kept);
     assert_int_equal(j.tell, JOB_TELL_NOTHING);
-    assert_err(ERR_OK, store_job_called(r->s, j.id, "CN=Issuer", "01"));
+    assert_err(ERR_OK, store_job_called(r->s, j.id, &(struct job_heard){"CN=Issuer", "01", 0, 0, RIG_NOW_S}));
     assert_err(ERR_OK, store_job_delivered(r->s, j.id, digest, 9, "4b", "250", RIG_NOW_S));
     assert_err(ERR_OK, store_job_end(r->s, j.id, JOB_ACKED, "", RIG_NOW_S));
     small = rig_post(r, LETTER(.message_id = "<small@a.test>"));
