@@ -17,6 +17,7 @@
 #include "admission/admission.h"
 #include "admission/challenge.h"
 #include "admission/rdap.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "claim/claim.h"
 #include "claim/trust.h"
@@ -35,7 +36,7 @@
 #include "pull/pull.h"
 #include "settings/settings.h"
 #include "store/store.h"
-#include "ticket/sitekey.h"
+#include "ticket/keyfile.h"
 
 #define SYSTEM_CA_FILE "/etc/ssl/certs/ca-certificates.crt" /* Debian's, which libcurl uses too */
 #define PATH_MAX_BYTES 4096
@@ -92,6 +93,8 @@ enum err house_make_keys(const struct settings *settings, struct buf *why)
     gid_t gid;
     const char *path = settings->site_keys_file;
 
+    if (keyfile_is_credential(path))
+        return ERR_OK;
     /* Never when a store is there: its letters need the key that is lost. */
     if (access(path, F_OK) == 0 || errno != ENOENT)
         return ERR_OK; /* what is wrong with it, loading says */
@@ -101,7 +104,7 @@ enum err house_make_keys(const struct settings *settings, struct buf *why)
         return ERR_CONFIG;
     }
     enum err e = privileges_user(settings->user, &uid, &gid, why);
-    if (!e && (e = site_keys_create_file(path)))
+    if (!e && (e = keyfile_create(path, clock_now_s())))
         buf_printf(why, "%s cannot be made: %s", path, errno ? strerror(errno) : err_text(e));
     if (!e && geteuid() == 0 && chown(path, uid, gid)) {
         buf_printf(why, "%s: %s", path, strerror(errno));
@@ -179,7 +182,7 @@ static enum err open_values(struct house *h, struct buf *why)
                            why)) ||
         (e = site_prefixes("allow_special_ranges", &s->allow_special_ranges, &h->allowed_special,
                            &h->allowed_special_count, why)) ||
-        (e = house_make_keys(s, why)) || (e = site_keys_load(s->site_keys_file, &h->keys, why)))
+        (e = house_make_keys(s, why)) || (e = keyfile_load(s->site_keys_file, &h->keys, why)))
         return e;
     h->env.settings = s;
     h->env.site = h->site;

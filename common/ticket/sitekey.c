@@ -1,237 +1,154 @@
 /*
- * sitekey.c - the site's own secrets: read once at start, held until the end, never written to the log.
+ * sitekey.c - the site's own secrets in memory: held from the start to the end, replaced in one moment, never
+ * written to the log.
  */
 #include "ticket/sitekey.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/encode.h"
 #include "base/secret.h"
 #include "seal/crypt.h"
 
-#define KEYS_MAX 4096                /* epochs in one file */
-#define FILE_MAX_BYTES (1024 * 1024) /* comments and all */
 #define SEAL_NONCE_BYTES 16
 #define SEAL_EPOCH_BYTES 2
 
-struct site_key {
-    uint16_t epoch;
-    uint8_t key[SITEKEY_BYTES];
-};
-
+/* Read by every request, for some microseconds; written once in weeks. */
 struct site_keys {
+    pthread_rwlock_t *lock; /* apart, so that a reader's struct is const */
     size_t count, room;
     struct site_key *key; /* epochs ascending */
+    char *file;           /* NULL: from memory */
 };
 
-static enum err keys_create(size_t count, struct site_keys **out)
+static enum err create_lock(pthread_rwlock_t **out)
 {
-    struct site_keys *k = calloc(1, sizeof *k);
-    if (k == NULL)
+    pthread_rwlockattr_t attributes;
+    pthread_rwlock_t *lock = malloc(sizeof *lock);
+
+    if (lock == NULL)
         return ERR_NOMEM;
-    k->key = calloc(count, sizeof *k->key);
-    if (k->key == NULL) {
-        free(k);
-        return ERR_NOMEM;
-    }
-    k->room = count;
-    *out = k;
+    /* Readers come without a pause: they would keep a writer waiting for ever. None of them reads twice at
+     * once. */
+    pthread_rwlockattr_init(&attributes);
+    (void)pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(lock, &attributes);
+    pthread_rwlockattr_destroy(&attributes);
+    *out = lock;
     return ERR_OK;
+}
+
+/* Everything but the lock. */
+static void destroy_keys(struct site_keys *k)
+{
+    if (k->key != NULL)
+        secret_wipe(k->key, k->room * sizeof *k->key);
+    free(k->key);
+    free(k->file);
 }
 
 void site_keys_free(struct site_keys *k)
 {
     if (k == NULL)
         return;
-    secret_wipe(k->key, k->room * sizeof *k->key);
-    free(k->key);
+    destroy_keys(k);
+    if (k->lock != NULL)
+        pthread_rwlock_destroy(k->lock);
+    free(k->lock);
     free(k);
+}
+
+enum err site_keys_create(const struct site_key *key, size_t count, const char *file, struct site_keys **out)
+{
+    struct site_keys *k;
+    enum err e;
+
+    if (count == 0 || count > SITEKEY_EPOCHS_MAX)
+        return ERR_CONFIG;
+    for (size_t i = 0; i < count; i++)
+        if (key[i].epoch == 0 || (i > 0 && key[i].epoch <= key[i - 1].epoch))
+            return ERR_CONFIG;
+    if ((k = calloc(1, sizeof *k)) == NULL)
+        return ERR_NOMEM;
+    k->count = k->room = count;
+    k->key = calloc(count, sizeof *k->key);
+    k->file = file == NULL ? NULL : strdup(file);
+    e = k->key == NULL || (file != NULL && k->file == NULL) ? ERR_NOMEM : create_lock(&k->lock);
+    if (e != ERR_OK) {
+        site_keys_free(k);
+        return e;
+    }
+    memcpy(k->key, key, count * sizeof *key);
+    *out = k;
+    return ERR_OK;
 }
 
 enum err site_keys_from_bytes(const uint16_t *epochs, const uint8_t (*keys)[SITEKEY_BYTES], size_t count,
                               struct site_keys **out)
 {
-    struct site_keys *k = NULL;
-    if (count == 0)
-        return ERR_CONFIG;
-    for (size_t i = 0; i < count; i++)
-        if (epochs[i] == 0 || (i > 0 && epochs[i] <= epochs[i - 1]))
-            return ERR_CONFIG;
-    enum err e = keys_create(count, &k);
-    if (e != ERR_OK)
-        return e;
-    for (k->count = 0; k->count < count; k->count++) {
-        k->key[k->count].epoch = epochs[k->count];
-        memcpy(k->key[k->count].key, keys[k->count], SITEKEY_BYTES);
-    }
-    *out = k;
-    return ERR_OK;
-}
-
-/* "epoch hex64" -> *out; a static text says what is wrong, NULL nothing. */
-static const char *parse_line(struct span line, uint16_t above, struct site_key *out)
-{
-    struct span epoch, hex;
-    uint64_t value = 0;
-    for (size_t i = 0; i < line.len; i++)
-        if (line.ptr[i] == '\t')
-            return "a tab; write one blank between epoch and key";
-    if (!span_cut(line, ' ', &epoch, &hex))
-        return "expected an epoch, a blank, and a key of 64 hexadecimal digits";
-    if (!span_to_u64(epoch, UINT16_MAX, &value) || value == 0)
-        return "the epoch is not a number from 1 to 65535";
-    if (value <= above)
-        return "epochs must ascend, each once";
-    if (decode_hex(span_trim(hex), out->key, SITEKEY_BYTES) != ERR_OK)
-        return "the key is not 64 lower-case hexadecimal digits";
-    out->epoch = (uint16_t)value;
-    return NULL;
-}
-
-static enum err complain(struct buf *why, const char *path, size_t line, const char *what)
-{
-    if (why != NULL)
-        (void)buf_printf(why, "%s:%zu: %s", path, line, what);
-    return ERR_CONFIG;
-}
-
-static enum err parse_file(const char *path, struct span text, struct site_keys *k, struct buf *why)
-{
-    uint16_t last = 0;
-    size_t line_number = 0;
-    struct span line;
-    while (text.len > 0) {
-        (void)span_cut(text, '\n', &line, &text);
-        line_number++;
-        line = span_trim(line);
-        if (line.len == 0 || line.ptr[0] == '#')
-            continue;
-        if (k->count == KEYS_MAX)
-            return complain(why, path, line_number, "too many keys");
-        const char *wrong = parse_line(line, last, &k->key[k->count]);
-        if (wrong != NULL)
-            return complain(why, path, line_number, wrong);
-        last = k->key[k->count++].epoch;
-    }
-    return k->count > 0 ? ERR_OK : complain(why, path, line_number, "no key");
-}
-
-static enum err read_all(int fd, struct buf *text)
-{
-    for (;;) {
-        char *to = buf_reserve(text, 4096);
-        if (to == NULL)
-            return text->max - text->len < 4096 ? ERR_TOO_LARGE : ERR_NOMEM;
-        ssize_t n = read(fd, to, 4096);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return err_from_errno(errno);
-        if (n == 0)
-            return ERR_OK;
-        buf_added(text, (size_t)n);
-    }
-}
-
-enum err site_keys_load(const char *path, struct site_keys **out, struct buf *why)
-{
-    struct site_keys *k = NULL;
-    struct buf text;
-    struct stat st;
+    struct site_key *key = calloc(count + 1, sizeof *key);
     enum err e;
-    buf_init_secret(&text, FILE_MAX_BYTES);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, &st) != 0) {
-        e = err_from_errno(errno);
-        if (why != NULL)
-            (void)buf_printf(why, "%s: %s", path, strerror(errno));
-        goto out;
+
+    if (key == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < count; i++) {
+        key[i].epoch = epochs[i];
+        memcpy(key[i].key, keys[i], SITEKEY_BYTES);
     }
-    e = ERR_CONFIG;
-    if (!S_ISREG(st.st_mode)) {
-        complain(why, path, 0, "not a regular file");
-        goto out;
-    }
-    if ((st.st_mode & 077) != 0) {
-        complain(why, path, 0, "others may read or write this file; make its mode 0400");
-        goto out;
-    }
-    e = read_all(fd, &text);
-    if (e == ERR_TOO_LARGE)
-        e = complain(why, path, 0, "file too large");
-    if (e == ERR_OK)
-        e = keys_create(KEYS_MAX, &k);
-    if (e == ERR_OK)
-        e = parse_file(path, buf_span(&text), k, why);
-    if (e == ERR_OK) {
-        *out = k;
-        k = NULL;
-    }
-out:
-    site_keys_free(k);
-    buf_free(&text);
-    if (fd >= 0)
-        close(fd);
+    e = site_keys_create(key, count, NULL, out);
+    secret_wipe(key, (count + 1) * sizeof *key);
+    free(key);
     return e;
 }
 
-enum err site_keys_create_file(const char *path)
+void site_keys_replace(struct site_keys *k, struct site_keys *with)
 {
-    uint8_t key[SITEKEY_BYTES];
-    char hex[ENCODE_HEX_LEN(SITEKEY_BYTES) + 1];
-    struct buf text;
-    buf_init_secret(&text, 4096);
-    int fd = -1;
-    bool made = false;
-    enum err e = secret_random(key, sizeof key);
-    if (e != ERR_OK)
-        goto out;
-    encode_hex(key, sizeof key, hex);
-    e = buf_printf(&text,
-                   "# Site keys of Restante: \"epoch key\", epochs ascending, the last is in use.\n"
-                   "# Whoever reads this file can read every letter in the store. Keep a copy apart from the "
-                   "store's.\n1 %s\n",
-                   hex);
-    if (e != ERR_OK)
-        goto out;
-    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
-    if (fd < 0) {
-        e = errno == EEXIST ? ERR_EXISTS : err_from_errno(errno);
-        goto out;
+    struct site_keys old;
+
+    pthread_rwlock_wrlock(k->lock);
+    old = *k;
+    k->count = with->count;
+    k->room = with->room;
+    k->key = with->key;
+    k->file = with->file;
+    pthread_rwlock_unlock(k->lock);
+    destroy_keys(&old); /* whoever read them has let go of the lock */
+    with->key = NULL;
+    with->file = NULL;
+    site_keys_free(with);
+}
+
+enum err site_keys_forget(struct site_keys *k, uint16_t epoch)
+{
+    enum err e = ERR_NOT_FOUND;
+
+    pthread_rwlock_wrlock(k->lock);
+    for (size_t i = 0; i < k->count && e == ERR_NOT_FOUND; i++) {
+        if (k->key[i].epoch != epoch)
+            continue;
+        if (i + 1 == k->count) {
+            e = ERR_FORBIDDEN;
+            break;
+        }
+        memmove(&k->key[i], &k->key[i + 1], (k->count - i - 1) * sizeof *k->key);
+        secret_wipe(&k->key[--k->count], sizeof *k->key);
+        e = ERR_OK;
     }
-    made = true;
-    ssize_t n = write(fd, text.data, text.len);
-    if (n < 0 || fsync(fd) != 0)
-        e = err_from_errno(errno);
-    else if ((size_t)n != text.len)
-        e = ERR_DISK_FULL;
-out:
-    if (fd >= 0 && close(fd) != 0 && e == ERR_OK)
-        e = err_from_errno(errno);
-    if (made && e != ERR_OK)
-        (void)unlink(path);
-    buf_free(&text);
-    secret_wipe(key, sizeof key);
-    secret_wipe(hex, sizeof hex);
+    pthread_rwlock_unlock(k->lock);
     return e;
 }
 
 uint16_t site_keys_current(const struct site_keys *k)
 {
-    return k->key[k->count - 1].epoch;
+    pthread_rwlock_rdlock(k->lock);
+    uint16_t epoch = k->key[k->count - 1].epoch;
+    pthread_rwlock_unlock(k->lock);
+    return epoch;
 }
 
-size_t site_keys_count(const struct site_keys *k)
-{
-    return k->count;
-}
-
+/* The caller holds the lock. */
 static const struct site_key *find(const struct site_keys *k, uint16_t epoch)
 {
     for (size_t i = k->count; i-- > 0;) /* the newest are asked for most */
@@ -240,23 +157,58 @@ static const struct site_key *find(const struct site_keys *k, uint16_t epoch)
     return NULL;
 }
 
-enum err site_keys_derive(const struct site_keys *k, uint16_t epoch, const char *label, struct span data,
-                          uint8_t out[32])
+/* The caller holds the lock. */
+static enum err derive(const struct site_key *key, const char *label, struct span data, uint8_t out[32])
 {
-    const struct site_key *key = find(k, epoch);
-    if (key == NULL)
-        return ERR_NOT_FOUND;
     const struct span parts[] = {span_bytes(label, strlen(label) + 1), data};
+
     return crypt_hmac_sha256(key->key, SITEKEY_BYTES, parts, 2, out);
 }
 
-void site_keys_fingerprint(const struct site_keys *k, size_t i, uint16_t *epoch,
-                           uint8_t out[SITEKEY_FINGERPRINT_BYTES])
+enum err site_keys_derive(const struct site_keys *k, uint16_t epoch, const char *label, struct span data,
+                          uint8_t out[32])
+{
+    pthread_rwlock_rdlock(k->lock);
+    const struct site_key *key = find(k, epoch);
+    enum err e = key == NULL ? ERR_NOT_FOUND : derive(key, label, data, out);
+    pthread_rwlock_unlock(k->lock);
+    return e;
+}
+
+bool site_keys_info(const struct site_keys *k, size_t i, struct site_key_info *out)
 {
     uint8_t sum[32] = {0};
-    *epoch = k->key[i].epoch;
-    (void)site_keys_derive(k, *epoch, SITEKEY_LABEL_PREFIX "fingerprint", (struct span){0}, sum);
-    memcpy(out, sum, SITEKEY_FINGERPRINT_BYTES);
+
+    pthread_rwlock_rdlock(k->lock);
+    bool there = i < k->count;
+    if (there) {
+        const struct site_key *key = &k->key[i];
+        *out = (struct site_key_info){.epoch = key->epoch, .line = key->line, .since_s = key->since_s};
+        (void)derive(key, SITEKEY_LABEL_PREFIX "fingerprint", (struct span){0}, sum);
+    }
+    pthread_rwlock_unlock(k->lock);
+    if (there)
+        memcpy(out->fingerprint, sum, SITEKEY_FINGERPRINT_BYTES);
+    return there;
+}
+
+bool site_keys_has(const struct site_keys *k, uint16_t epoch)
+{
+    pthread_rwlock_rdlock(k->lock);
+    bool has = find(k, epoch) != NULL;
+    pthread_rwlock_unlock(k->lock);
+    return has;
+}
+
+void site_keys_place(const struct site_keys *k, uint16_t epoch, struct buf *out)
+{
+    pthread_rwlock_rdlock(k->lock);
+    const struct site_key *key = find(k, epoch);
+    if (k->file != NULL && key != NULL)
+        (void)buf_printf(out, "%s:%u: ", k->file, key->line);
+    else if (k->file != NULL)
+        (void)buf_printf(out, "%s: ", k->file);
+    pthread_rwlock_unlock(k->lock);
 }
 
 /* ---- records ---- */

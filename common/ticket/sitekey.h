@@ -1,13 +1,15 @@
 /*
- * sitekey.h - the site keys: one 32-byte secret an epoch, in a file outside the database (mode 0400), and
- * sealing of records under them.
+ * sitekey.h - the site keys: one 32-byte secret an epoch, and sealing of records under them. The highest
+ * epoch is the current one: what is new is made with it; the others open what was made with them.
  *
- * File: one "epoch hex64" a line, '#' comments, epochs ascending, each once; the last is the current one.
- * The loaded object is immutable and may be shared by threads.
+ * A struct site_keys is thread-safe. Its keys can be replaced, or one of them forgotten, while other threads
+ * derive and seal: each call works with the old keys or with the new ones, and no octet of the old ones is
+ * left in memory when site_keys_replace or site_keys_forget returns. Where they come from: keyfile.h.
  */
 #ifndef TICKET_SITEKEY_H
 #define TICKET_SITEKEY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,24 +17,42 @@
 
 #define SITEKEY_BYTES 32
 #define SITEKEY_FINGERPRINT_BYTES 8
+#define SITEKEY_EPOCHS_MAX 4096 /* at once */
 
 struct site_keys;
 
-/* Refuses a file that others may read (mode & 077), a malformed or empty one: ERR_CONFIG with "file:line:
- * message" in *why; ERR_IO. The caller owns *out. */
-enum err site_keys_load(const char *path, struct site_keys **out, struct buf *why);
-/* Creates the file (O_EXCL, mode 0400) with one random key of epoch 1. ERR_EXISTS. */
-enum err site_keys_create_file(const char *path);
+struct site_key {
+    uint16_t epoch;  /* from 1 */
+    unsigned line;   /* of its file; 0: from memory */
+    int64_t since_s; /* as its file says; 0: it does not */
+    uint8_t key[SITEKEY_BYTES];
+};
+/* Copies the keys, epochs ascending, each once, at least one; file (may be NULL) is for messages. ERR_CONFIG,
+ * ERR_NOMEM. The caller owns *out, and wipes his own. */
+enum err site_keys_create(const struct site_key *key, size_t count, const char *file, struct site_keys **out);
 /* For tests: keys from memory. */
 enum err site_keys_from_bytes(const uint16_t *epochs, const uint8_t (*keys)[SITEKEY_BYTES], size_t count,
                               struct site_keys **out);
-void site_keys_free(struct site_keys *k); /* wipes */
+void site_keys_free(struct site_keys *k); /* wipes; when no thread uses it any more */
+
+/* Takes `with`: its keys are k's from now on, and k's are wiped. */
+void site_keys_replace(struct site_keys *k, struct site_keys *with);
+/* Wipes one. ERR_NOT_FOUND; ERR_FORBIDDEN: the current one. */
+enum err site_keys_forget(struct site_keys *k, uint16_t epoch);
 
 uint16_t site_keys_current(const struct site_keys *k);
-size_t site_keys_count(const struct site_keys *k);
-/* The i-th epoch and its fingerprint (HMAC of a fixed label: says nothing of the key). */
-void site_keys_fingerprint(const struct site_keys *k, size_t i, uint16_t *epoch,
-                           uint8_t out[SITEKEY_FINGERPRINT_BYTES]);
+/* What may be known of a key. */
+struct site_key_info {
+    uint16_t epoch;
+    unsigned line;
+    int64_t since_s;
+    uint8_t fingerprint[SITEKEY_FINGERPRINT_BYTES]; /* HMAC of a fixed label: says nothing of the key */
+};
+/* The i-th, in the order of epochs; false behind the last. */
+bool site_keys_info(const struct site_keys *k, size_t i, struct site_key_info *out);
+bool site_keys_has(const struct site_keys *k, uint16_t epoch);
+/* Appends "file:line: " of an epoch, "file: " when it is not there, or nothing for keys from memory. */
+void site_keys_place(const struct site_keys *k, uint16_t epoch, struct buf *out);
 
 /* What labels begin with (docs/PROTOCOL.md, "Labels"). */
 #define SITEKEY_LABEL_PREFIX "restante/1/"

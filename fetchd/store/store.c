@@ -34,7 +34,7 @@
 
 /* ---- opening ------------------------------------------------------------------------------------------- */
 
-enum err store_open_on(const struct store_options *o, const struct site_keys *keys, struct engine *engine,
+enum err store_open_on(const struct store_options *o, struct site_keys *keys, struct engine *engine,
                        struct store **out, struct buf *why)
 {
     struct store *s = calloc(1, sizeof *s);
@@ -51,6 +51,7 @@ enum err store_open_on(const struct store_options *o, const struct site_keys *ke
     s->tombstone_s = o->tombstone_s;
     s->disk_floor_percent = o->disk_floor_percent;
     pthread_mutex_init(&s->count_mutex, NULL);
+    pthread_mutex_init(&s->epochs_mutex, NULL);
     if ((err = grace_create(&s->work_grace)) != ERR_OK || (err = grace_create(&s->job_grace)) != ERR_OK ||
         (err = later_create(engine, &s->later)) != ERR_OK)
         goto out;
@@ -63,7 +64,7 @@ out:
     return err;
 }
 
-enum err store_open(const struct store_options *o, const struct site_keys *keys, struct store **out,
+enum err store_open(const struct store_options *o, struct site_keys *keys, struct store **out,
                     struct buf *why)
 {
     struct engine *engine = NULL;
@@ -85,6 +86,7 @@ void store_close(struct store *s)
     grace_free(s->work_grace);
     grace_free(s->job_grace);
     pthread_mutex_destroy(&s->count_mutex);
+    pthread_mutex_destroy(&s->epochs_mutex);
     free(s);
 }
 

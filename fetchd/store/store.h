@@ -39,9 +39,9 @@ struct store_options {
     void *failed_arg;
 };
 /* Takes the exclusive lock file (ERR_EXISTS: another process has it), recovers, checks the format version and
- * the site keys' fingerprints (ERR_CONFIG with *why: a key file that differs), sweeps orphaned payload files,
- * starts checkpoint and log removal. */
-enum err store_open(const struct store_options *o, const struct site_keys *keys, struct store **out,
+ * the site keys (ERR_CONFIG with *why: a key file that differs, or lacks one that is needed; epochs.h),
+ * sweeps orphaned payload files, starts checkpoint and log removal. */
+enum err store_open(const struct store_options *o, struct site_keys *keys, struct store **out,
                     struct buf *why);
 void store_close(struct store *s);
 

@@ -12,12 +12,10 @@
 
 #define FORMAT_VERSION 1
 #define FORMAT_KEY "format"
-#define EPOCH_COUNT 65536
 
 struct check {
     struct store *s;
     struct buf *why;
-    uint8_t epoch_used[EPOCH_COUNT / 8];
     struct ticket_record ticket;
     struct payload_record payload;
     struct job_record job;
@@ -32,18 +30,6 @@ struct check {
     enum engine_table table; /* that is being read */
     size_t damaged;
 };
-
-static struct record_key meta_key(const char *prefix, uint16_t epoch, size_t epoch_len)
-{
-    struct record_key k = {.len = strlen(prefix)};
-    uint8_t be[2] = {(uint8_t)(epoch >> 8), (uint8_t)epoch};
-
-    memcpy(k.data, prefix, k.len);
-    memcpy(k.data + k.len, be, epoch_len);
-    k.len += epoch_len;
-    return k;
-}
-#define EPOCH_PREFIX "site key "
 
 /* ---- format -------------------------------------------------------------------------------------------- */
 
@@ -81,74 +67,6 @@ static enum err check_format(struct check *k)
     return err;
 }
 
-/* ---- site keys ----------------------------------------------------------------------------------------- */
-
-struct epoch_put {
-    uint16_t epoch;
-    uint8_t fingerprint[SITEKEY_FINGERPRINT_BYTES];
-};
-
-static enum err put_epoch(struct change *c, void *arg)
-{
-    const struct epoch_put *p = arg;
-    struct record_key key = meta_key(EPOCH_PREFIX, p->epoch, 2);
-
-    return c->s->engine->ops->put(c->txn, TABLE_META, record_key_span(&key),
-                                  span_bytes(p->fingerprint, sizeof p->fingerprint));
-}
-
-/* Every key of the file is the one that the store knows for its epoch, or new to it. */
-static enum err check_keys(struct check *k)
-{
-    struct buf value;
-    enum err err = ERR_OK;
-
-    buf_init(&value, STORE_VALUE_MAX);
-    for (size_t i = 0; i < site_keys_count(k->s->keys) && err == ERR_OK; i++) {
-        struct epoch_put p;
-        struct record_key key;
-
-        site_keys_fingerprint(k->s->keys, i, &p.epoch, p.fingerprint);
-        key = meta_key(EPOCH_PREFIX, p.epoch, 2);
-        err = store_read(k->s, TABLE_META, record_key_span(&key), &value);
-        if (err == ERR_NOT_FOUND) {
-            err = store_change(k->s, put_epoch, &p);
-        } else if (err == ERR_OK &&
-                   !span_equal(buf_span(&value), span_bytes(p.fingerprint, sizeof p.fingerprint))) {
-            buf_printf(k->why, "the site key of epoch %u is not the one that the store was made with",
-                       p.epoch);
-            err = ERR_CONFIG;
-        }
-    }
-    buf_free(&value);
-    return err;
-}
-
-static void use_epoch(struct check *k, const uint8_t *bytes)
-{
-    uint16_t epoch = sealed_epoch(bytes);
-
-    k->epoch_used[epoch / 8] |= (uint8_t)(1U << epoch % 8);
-}
-
-/* No record is under a key that the file has lost: its letters could never be called for again. */
-static enum err check_used_epochs(struct check *k)
-{
-    uint8_t fingerprint[SITEKEY_FINGERPRINT_BYTES];
-    uint16_t epoch;
-
-    for (size_t i = 0; i < site_keys_count(k->s->keys); i++) {
-        site_keys_fingerprint(k->s->keys, i, &epoch, fingerprint);
-        k->epoch_used[epoch / 8] &= (uint8_t) ~(1U << epoch % 8);
-    }
-    for (unsigned e = 0; e < EPOCH_COUNT; e++)
-        if ((k->epoch_used[e / 8] & 1U << e % 8) != 0) {
-            buf_printf(k->why, "the store holds records under the site key of epoch %u, which is missing", e);
-            return ERR_CONFIG;
-        }
-    return ERR_OK;
-}
-
 /* ---- counting ------------------------------------------------------------------------------------------ */
 
 static enum err count_ticket(struct check *k, struct span key, struct span value)
@@ -164,9 +82,6 @@ static enum err count_ticket(struct check *k, struct span key, struct span value
         n->tickets[k->ticket.t.state]++;
         n->work += (uint64_t)(k->ticket.stub_due_s != 0) + (uint64_t)(k->ticket.notify_due_s != 0) +
                    (uint64_t)(k->ticket.challenge_due_s != 0);
-        use_epoch(k, k->ticket.t.a);
-        if (k->ticket.sealed.len >= 2)
-            use_epoch(k, k->ticket.sealed.data);
     }
     return err;
 }
@@ -183,8 +98,6 @@ static enum err count_payload(struct check *k, struct span key, struct span valu
     if (err == ERR_OK) {
         n->payloads++;
         n->payload_bytes += k->payload.size;
-        if (k->payload.dek.len >= 2)
-            use_epoch(k, k->payload.dek.data);
     }
     return err;
 }
@@ -199,8 +112,6 @@ static enum err count_job(struct check *k, struct span key, struct span value)
     err = job_record_peek(value, &k->job);
     if (err == ERR_OK) {
         k->s->counts.jobs[k->job.j.state]++;
-        if (k->job.sealed.len >= 2)
-            use_epoch(k, k->job.sealed.data);
     }
     return err;
 }
@@ -214,8 +125,6 @@ static enum err count_attempt(struct check *k, struct span key, struct span valu
     err = attempt_record_decode(value, &k->attempt);
     if (err == ERR_OK) {
         k->s->counts.attempts++;
-        if (k->attempt.sealed.len >= 2)
-            use_epoch(k, k->attempt.sealed.data);
     }
     return err;
 }
@@ -284,14 +193,14 @@ enum err store_check(struct store *s, struct buf *why)
         return ERR_NOMEM;
     k->s = s;
     k->why = why;
-    if ((err = check_format(k)) != ERR_OK || (err = check_keys(k)) != ERR_OK ||
+    if ((err = check_format(k)) != ERR_OK || (err = epochs_check(s, why)) != ERR_OK ||
         (err = count_table(k, TABLE_TICKET, count_ticket)) != ERR_OK ||
         (err = count_table(k, TABLE_PAYLOAD, count_payload)) != ERR_OK ||
         (err = count_table(k, TABLE_JOB, count_job)) != ERR_OK ||
         (err = count_table(k, TABLE_ATTEMPT, count_attempt)) != ERR_OK ||
         (err = count_table(k, TABLE_POLICY, check_policy)) != ERR_OK ||
         (err = count_table(k, TABLE_ENTRY, check_policy)) != ERR_OK ||
-        (err = count_table(k, TABLE_TOKEN, check_policy)) != ERR_OK || (err = check_used_epochs(k)) != ERR_OK)
+        (err = count_table(k, TABLE_TOKEN, check_policy)) != ERR_OK)
         goto out;
     if (k->damaged > 0)
         log_error("store: %zu damaged records", k->damaged);

@@ -17,7 +17,8 @@
 
 struct store {
     struct engine *engine;
-    const struct site_keys *keys; /* borrowed until store_close */
+    struct site_keys *keys; /* borrowed until store_close */
+    pthread_mutex_t epochs_mutex; /* one reloads or retires keys at a time (epochs.h) */
     int64_t record_max_bytes, dedupe_s, tombstone_s, disk_floor_percent;
     struct grace *work_grace, *job_grace;
     struct later *later;
@@ -27,10 +28,12 @@ struct store {
 
 /* Opens a store on an engine of the caller's, which it takes even on error. store_open is this, after opening
  * the engine of the options. */
-enum err store_open_on(const struct store_options *o, const struct site_keys *keys, struct engine *engine,
+enum err store_open_on(const struct store_options *o, struct site_keys *keys, struct engine *engine,
                        struct store **out, struct buf *why);
 /* The opening's checks: format, site keys; then counts and sweeps. */
 enum err store_check(struct store *s, struct buf *why);
+/* Its part about site keys: those that the store was opened with against those that it knows (epochs.c). */
+enum err epochs_check(struct store *s, struct buf *why);
 
 struct change {
     struct store *s;

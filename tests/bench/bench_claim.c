@@ -20,6 +20,7 @@
 #include "seal/seal.h"
 #include "ticket/fields.h"
 #include "ticket/fieldtext.h"
+#include "ticket/keyfile.h"
 #include "ticket/ticket.h"
 
 #define SEALED_MAX (64U << 20)
@@ -239,7 +240,7 @@ static int claim(char **arg, bool ack)
     struct load l = {.base = arg[0], .ca = arg[3], .fresh = strcmp(arg[4], "fresh") == 0, .ack = ack};
     struct buf why;
     buf_init(&why, 1000);
-    if (site_keys_load(arg[1], &l.keys, &why) != ERR_OK) {
+    if (keyfile_load(arg[1], &l.keys, &why) != ERR_OK) {
         fprintf(stderr, "%s\n", buf_cstr(&why));
         return 1;
     }

@@ -22,7 +22,7 @@
 #include "store/records.h"
 
 /* Tries to open; *text gets the reason. */
-static enum err try_open(struct rig *r, const struct site_keys *keys, char text[200])
+static enum err try_open(struct rig *r, struct site_keys *keys, char text[200])
 {
     struct store *s = NULL;
     struct buf why;

@@ -1,112 +1,15 @@
-/* test_sitekey.c - the file of site keys, and records sealed under them. */
-#include <fcntl.h>
+/* test_sitekey.c - site keys that are replaced and forgotten, and records sealed under them. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdatomic.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "ticket/sitekey.h"
-
-#define HEX64 "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
-
-static char directory[] = "/tmp/restante-sitekey-XXXXXX";
-static char path[64];
-
-static int make_directory(void **state)
-{
-    (void)state;
-    if (mkdtemp(directory) == NULL)
-        return -1;
-    snprintf(path, sizeof path, "%s/site.keys", directory);
-    return 0;
-}
-
-static int remove_directory(void **state)
-{
-    (void)state;
-    unlink(path);
-    return rmdir(directory);
-}
-
-static void write_file(const char *text, mode_t mode)
-{
-    unlink(path);
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    assert_int_equal(fchmod(fd, mode), 0);
-    close(fd);
-}
-
-static const struct {
-    const char *name, *text;
-    mode_t mode;
-    const char *why; /* NULL: good */
-} files[] = {
-    {"one key", "1 " HEX64 "\n", 0400, NULL},
-    {"comments, blank lines, no final newline", "# a\n\n  # b\n1 " HEX64 "\n 7  " HEX64, 0600, NULL},
-    {"empty", "", 0400, ":0: no key"},
-    {"only a comment", "# nothing\n", 0400, ":1: no key"},
-    {"group may read", "1 " HEX64 "\n", 0440, "mode 0400"},
-    {"others may read", "1 " HEX64 "\n", 0404, "mode 0400"},
-    {"epoch 0", "0 " HEX64 "\n", 0400, ":1: the epoch"},
-    {"epoch 65536", "65536 " HEX64 "\n", 0400, ":1: the epoch"},
-    {"epoch with leading zero", "01 " HEX64 "\n", 0400, ":1: the epoch"},
-    {"no key", "1\n", 0400, ":1: expected"},
-    {"short key", "1 0011\n", 0400, ":1: the key"},
-    {"upper-case key", "1 AA112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n", 0400,
-     ":1: the key"},
-    {"long key", "1 " HEX64 "00\n", 0400, ":1: the key"},
-    {"something behind the key", "1 " HEX64 " x\n", 0400, ":1: the key"},
-    {"tab", "1\t" HEX64 "\n", 0400, ":1: a tab"},
-    {"epoch twice", "1 " HEX64 "\n\n1 " HEX64 "\n", 0400, ":3: epochs must ascend"},
-    {"epochs descend", "2 " HEX64 "\n1 " HEX64 "\n", 0400, ":2: epochs must ascend"},
-};
-
-static void files_are_read_or_refused_with_file_and_line(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        struct site_keys *k = NULL;
-        struct buf why;
-        buf_init(&why, 1000);
-        write_file(files[i].text, files[i].mode);
-        enum err e = site_keys_load(path, &k, &why);
-        if (e != (files[i].why == NULL ? ERR_OK : ERR_CONFIG))
-            fail_msg("%s: %s %s", files[i].name, err_name(e), buf_cstr(&why));
-        if (files[i].why != NULL && strstr(buf_cstr(&why), files[i].why) == NULL)
-            fail_msg("%s: says %s", files[i].name, buf_cstr(&why));
-        site_keys_free(k);
-        buf_free(&why);
-    }
-    struct site_keys *k = NULL;
-    assert_int_equal(site_keys_load("/nonexistent/site.keys", &k, NULL), ERR_IO);
-    assert_int_equal(site_keys_load(directory, &k, NULL), ERR_CONFIG);
-}
-
-static void a_created_file_is_read_again_and_never_overwritten(void **state)
-{
-    (void)state;
-    struct site_keys *k = NULL;
-    struct stat st;
-    unlink(path);
-    assert_int_equal(site_keys_create_file(path), ERR_OK);
-    assert_int_equal(stat(path, &st), 0);
-    assert_int_equal(st.st_mode & 07777, 0400);
-    assert_int_equal(site_keys_create_file(path), ERR_EXISTS);
-    assert_int_equal(site_keys_create_file("/nonexistent/site.keys"), ERR_IO);
-    assert_int_equal(site_keys_load(path, &k, NULL), ERR_OK);
-    assert_int_equal(site_keys_count(k), 1);
-    assert_int_equal(site_keys_current(k), 1);
-    site_keys_free(k);
-}
 
 static struct site_keys *two_keys(void)
 {
@@ -121,14 +24,17 @@ static void epochs_have_keys_and_fingerprints_of_their_own(void **state)
 {
     (void)state;
     struct site_keys *k = two_keys();
-    uint8_t x[32], y[32], f[SITEKEY_FINGERPRINT_BYTES], g[SITEKEY_FINGERPRINT_BYTES];
-    uint16_t e, h;
+    uint8_t x[32], y[32];
+    struct site_key_info e, h;
     assert_int_equal(site_keys_current(k), 9);
-    site_keys_fingerprint(k, 0, &e, f);
-    site_keys_fingerprint(k, 1, &h, g);
-    assert_int_equal(e, 3);
-    assert_int_equal(h, 9);
-    assert_memory_not_equal(f, g, sizeof f);
+    assert_true(site_keys_info(k, 0, &e));
+    assert_true(site_keys_info(k, 1, &h));
+    assert_false(site_keys_info(k, 2, &h));
+    assert_int_equal(e.epoch, 3);
+    assert_int_equal(h.epoch, 9);
+    assert_memory_not_equal(e.fingerprint, h.fingerprint, sizeof e.fingerprint);
+    assert_true(site_keys_has(k, 3));
+    assert_false(site_keys_has(k, 4));
     assert_int_equal(site_keys_derive(k, 3, "x", SPAN_LITERAL("y"), x), ERR_OK);
     assert_int_equal(site_keys_derive(k, 9, "x", SPAN_LITERAL("y"), y), ERR_OK);
     assert_memory_not_equal(x, y, sizeof x);
@@ -182,13 +88,121 @@ static void a_sealed_record_opens_in_its_place_alone(void **state)
     site_keys_free(NULL);
 }
 
+/* Epochs first..last; the key of an epoch is always the same. */
+static struct site_keys *keys_of(uint16_t first, uint16_t last)
+{
+    struct site_key key[16] = {{.epoch = 0}};
+    struct site_keys *k = NULL;
+    size_t n = 0;
+    for (uint16_t e = first; e <= last; e++, n++) {
+        key[n].epoch = e;
+        key[n].line = e + 10U;
+        key[n].since_s = 1000 + e;
+        key[n].key[0] = (uint8_t)e;
+    }
+    assert_int_equal(site_keys_create(key, n, "f", &k), ERR_OK);
+    return k;
+}
+
+static void keys_are_replaced_and_forgotten(void **state)
+{
+    (void)state;
+    struct site_keys *k = keys_of(1, 3);
+    struct site_key_info i;
+    struct buf place;
+    uint8_t before[32], after[32];
+    buf_init(&place, 100);
+    assert_int_equal(site_keys_derive(k, 2, "x", SPAN_LITERAL("y"), before), ERR_OK);
+    site_keys_replace(k, keys_of(2, 4));
+    assert_int_equal(site_keys_current(k), 4);
+    assert_false(site_keys_has(k, 1));
+    assert_int_equal(site_keys_derive(k, 1, "x", SPAN_LITERAL("y"), after), ERR_NOT_FOUND);
+    assert_int_equal(site_keys_derive(k, 2, "x", SPAN_LITERAL("y"), after), ERR_OK);
+    assert_memory_equal(before, after, sizeof after);
+
+    assert_int_equal(site_keys_forget(k, 4), ERR_FORBIDDEN);
+    assert_int_equal(site_keys_forget(k, 1), ERR_NOT_FOUND);
+    assert_int_equal(site_keys_forget(k, 2), ERR_OK);
+    assert_int_equal(site_keys_forget(k, 2), ERR_NOT_FOUND);
+    assert_int_equal(site_keys_derive(k, 2, "x", SPAN_LITERAL("y"), after), ERR_NOT_FOUND);
+    assert_true(site_keys_info(k, 0, &i));
+    assert_int_equal(i.epoch, 3);
+    assert_int_equal(i.line, 13);
+    assert_int_equal(i.since_s, 1003);
+    assert_true(site_keys_info(k, 1, &i));
+    assert_false(site_keys_info(k, 2, &i));
+
+    site_keys_place(k, 3, &place);
+    site_keys_place(k, 0, &place);
+    site_keys_place(k, 2, &place);
+    assert_string_equal(buf_cstr(&place), "f:13: f: f: ");
+    buf_free(&place);
+    site_keys_free(k);
+}
+
+struct crowd {
+    struct site_keys *keys;
+    atomic_bool stop;
+    atomic_uint done;
+};
+
+/* What was sealed under any current key opens; epoch 5 is in all the sets. */
+static void *work(void *arg)
+{
+    struct crowd *c = arg;
+    struct buf sealed, plain;
+    buf_init(&sealed, 100);
+    buf_init_secret(&plain, 100);
+    uint8_t first[32], again[32];
+    bool good = site_keys_derive(c->keys, 5, "x", SPAN_LITERAL("y"), first) == ERR_OK;
+    while (good && !atomic_load(&c->stop)) {
+        struct site_key_info i;
+        buf_clear(&sealed);
+        buf_clear(&plain);
+        good = site_seal(c->keys, "job", SPAN_LITERAL("k"), SPAN_LITERAL("hello"), &sealed) == ERR_OK &&
+               site_open(c->keys, "job", SPAN_LITERAL("k"), buf_span(&sealed), &plain) == ERR_OK &&
+               span_is(buf_span(&plain), "hello") &&
+               site_keys_derive(c->keys, 5, "x", SPAN_LITERAL("y"), again) == ERR_OK &&
+               memcmp(first, again, sizeof first) == 0 && site_keys_info(c->keys, 0, &i) &&
+               site_keys_current(c->keys) >= 5;
+        atomic_fetch_add(&c->done, 1);
+    }
+    buf_free(&sealed);
+    buf_free(&plain);
+    return good ? c : NULL;
+}
+
+static void threads_derive_and_seal_while_keys_are_replaced(void **state)
+{
+    (void)state;
+    struct crowd c = {.keys = keys_of(3, 5)};
+    pthread_t thread[3];
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&thread[i], NULL, work, &c), 0);
+    while (atomic_load(&c.done) == 0)
+        ;
+    for (uint16_t round = 0; round < 200; round++) {
+        /* The highest of a round is never missing in the next, as in a store. */
+        site_keys_replace(c.keys, keys_of(3, (uint16_t)(5 + round / 20)));
+        if (round % 2 == 0)
+            assert_int_equal(site_keys_forget(c.keys, 3), ERR_OK);
+    }
+    atomic_store(&c.stop, true);
+    for (size_t i = 0; i < 3; i++) {
+        void *good = NULL;
+        assert_int_equal(pthread_join(thread[i], &good), 0);
+        assert_non_null(good);
+    }
+    site_keys_free(c.keys);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files_are_read_or_refused_with_file_and_line),
-        cmocka_unit_test(a_created_file_is_read_again_and_never_overwritten),
         cmocka_unit_test(epochs_have_keys_and_fingerprints_of_their_own),
         cmocka_unit_test(a_sealed_record_opens_in_its_place_alone),
+        cmocka_unit_test(keys_are_replaced_and_forgotten),
+        cmocka_unit_test(threads_derive_and_seal_while_keys_are_replaced),
     };
-    return cmocka_run_group_tests(tests, make_directory, remove_directory);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -113,11 +113,10 @@ static void site_keys_have_their_fingerprints(void **state)
     json_t *v;
     json_array_foreach(section("site_keys"), i, v)
     {
-        uint16_t epoch;
-        uint8_t fingerprint[SITEKEY_FINGERPRINT_BYTES];
-        site_keys_fingerprint(keys, i, &epoch, fingerprint);
-        assert_int_equal(epoch, number_of(v, "epoch"));
-        assert_octets(v, "fingerprint", fingerprint, sizeof fingerprint);
+        struct site_key_info k;
+        assert_true(site_keys_info(keys, i, &k));
+        assert_int_equal(k.epoch, number_of(v, "epoch"));
+        assert_octets(v, "fingerprint", k.fingerprint, sizeof k.fingerprint);
     }
 }
 
