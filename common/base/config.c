@@ -288,6 +288,11 @@ static void clear_value(const struct config_row *row, void *settings)
     }
 }
 
+bool config_duration(struct span text, int64_t *out_s)
+{
+    return parse_amount(text, CONFIG_DURATION, out_s);
+}
+
 void config_free(const struct config_row *rows, size_t count, void *settings)
 {
     for (size_t i = 0; i < count; i++) {

@@ -60,6 +60,9 @@ enum err config_parse(struct span text, const char *file, const struct config_ro
                       void *settings, unsigned *lines, struct buf *why);
 void config_free(const struct config_row *rows, size_t count, void *settings);
 
+/* One duration, as a row of CONFIG_DURATION reads it ("90", "12h", "7d"), in seconds; false for anything else. */
+bool config_duration(struct span text, int64_t *out_s);
+
 /* "name = value" of every row whose programs meet the mask, in the table's order, as config_load would read
  * it back. */
 void config_print(FILE *out, const struct config_row *rows, size_t count, const void *settings,

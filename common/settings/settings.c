@@ -22,6 +22,7 @@
 #define HOUR ((int64_t)3600)
 #define DAY ((int64_t)86400)
 #define PATH_BYTES 1000
+#define SCHEDULE_MAX_S (400 * DAY)
 
 /* clang-format off */
 const struct config_row settings_rows[] = {
@@ -218,10 +219,11 @@ const struct config_row settings_rows[] = {
      "How long a letter waits to be called for.", F},
     {"max_retention", CONFIG_DURATION, AT(max_retention_s), "30d", MINUTE, 400 * DAY, NONE,
      "The longest that a letter may wait: an upper bound of retention, and of what a letter asks for itself in its header field "
-     "Restante-Retention (a duration such as 12h or 7d).", F},
+     "Restante-Retention (a duration such as 12h or 7d). Where only retention is set and is longer, it is as long as that.", F},
     {"min_retention", CONFIG_DURATION, AT(min_retention_s), "1h", MINUTE, 400 * DAY, NONE,
-     "The shortest that a letter may ask for.", F},
-    {"renotify_schedule", CONFIG_LIST, AT(renotify_schedule), "1h 4h 1d 3d 7d", 0, 20, NULL, "durations",
+     "The shortest that a letter may ask for itself.", F},
+    {"renotify_schedule", CONFIG_LIST, AT(renotify_schedule), "1h 4h 1d 3d 7d", 0, SETTINGS_RENOTIFY_MAX, NULL,
+     "durations, each longer than the one before",
      "When the other side is told again of a letter that nobody called for or confirmed, counted from its deposit; after the last "
      "time, again and again at that interval. Empty: never.", F},
     {"held_fresh", CONFIG_DURATION, AT(held_fresh_s), "7d", 0, 400 * DAY, NONE,
@@ -441,6 +443,7 @@ static enum err check(const struct check *c, const struct settings *s)
         {"https_connections_address_max", s->https_connections_address_max, "https_connections_max",
          s->https_connections_max},
         {"payload_record_max", s->payload_record_max_bytes, "letter_max", s->letter_max_bytes},
+        {"min_retention", s->min_retention_s, "max_retention", s->max_retention_s},
     };
     enum err e = ERR_OK;
     for (size_t i = 0; e == ERR_OK && i < sizeof networks / sizeof networks[0]; i++)
@@ -496,6 +499,38 @@ static enum err replace(char **at, const char *text)
     return ERR_OK;
 }
 
+/* The list's text as seconds. */
+static enum err read_schedule(const struct check *c, struct settings *s)
+{
+    const struct config_list *list = &s->renotify_schedule;
+    int64_t before_s = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        if (!config_duration(span_of(list->item[i]), &s->renotify_s[i]))
+            return complain(c, "renotify_schedule",
+                            "\"%.60s\" is not a time (a number of seconds, or with s, m, h, d or w)",
+                            list->item[i]);
+        if (s->renotify_s[i] <= before_s)
+            return complain(c, "renotify_schedule", "%.60s is not longer than what stands before it",
+                            list->item[i]);
+        if (s->renotify_s[i] > SCHEDULE_MAX_S)
+            return complain(c, "renotify_schedule", "%.60s is longer than 400d", list->item[i]);
+        before_s = s->renotify_s[i];
+    }
+    s->renotify_count = list->count;
+    return ERR_OK;
+}
+
+/* Whoever set retention alone, perhaps before there was an upper bound, gets what he asked for. */
+static void bound_retention(const struct check *c, struct settings *s)
+{
+    if (s->retention_s <= s->max_retention_s)
+        return;
+    if (line_of(c, "max_retention") == 0)
+        s->max_retention_s = s->retention_s;
+    else
+        s->retention_s = s->max_retention_s;
+}
+
 /* Defaults that only the machine can tell. */
 static enum err complete(struct settings *s)
 {
@@ -525,7 +560,9 @@ enum err settings_load(const char *path, struct settings **out, struct buf *why)
         e = config_load(file, settings_rows, settings_row_count, s, lines, why);
     if (e == ERR_OK) {
         const struct check c = {file, lines, why};
-        e = check(&c, s);
+        bound_retention(&c, s);
+        if ((e = check(&c, s)) == ERR_OK)
+            e = read_schedule(&c, s);
     }
     if (e == ERR_OK)
         e = complete(s);

@@ -12,6 +12,8 @@
 
 #define SETTINGS_DEFAULT_FILE RESTANTE_SYSCONFDIR "/restante/restante.conf"
 
+#define SETTINGS_RENOTIFY_MAX 20
+
 enum settings_revocation { SETTINGS_REVOCATION_HARD, SETTINGS_REVOCATION_SOFT };
 
 enum settings_program { SETTINGS_MILTER = 1, SETTINGS_FETCHD = 2, SETTINGS_CTL = 4, SETTINGS_OPEN = 8 };
@@ -87,10 +89,12 @@ struct settings {
     /* letters and tickets */
     int64_t letter_max_bytes;
     int64_t payload_record_max_bytes; /* larger sealed payloads are files */
-    int64_t retention_s;              /* a ticket's life */
+    int64_t retention_s;              /* a ticket's life; never above max_retention_s */
     int64_t tombstone_s;              /* what is known after its end, 30 d */
     int64_t max_retention_s, min_retention_s, held_fresh_s, delay_warning_s;
-    struct config_list renotify_schedule;
+    struct config_list renotify_schedule; /* as text; read below */
+    size_t renotify_count;
+    int64_t renotify_s[SETTINGS_RENOTIFY_MAX]; /* ascending, from 1 */
     struct config_list confirm_domains, retract_forbidden, replace_forbidden;
     char *journal;
     int64_t quota_sender_bytes, quota_sender_letters, quota_domain_bytes, quota_domain_letters,

@@ -163,6 +163,19 @@ static void what_does_not_fit_together_is_told_with_its_line(void **state)
         {"client_certificate_file = /x",
          "1: client_certificate_file: client_certificate_file and client_key_file go together"},
         {"letter_max = 20k", "1: letter_max: must not be smaller than payload_record_max"},
+        {"min_retention = 31d", "1: min_retention: must not be greater than max_retention"},
+        {"min_retention = 31d\nretention = 60d", NULL},
+        {"max_retention = 30m", "1: max_retention: must not be smaller than min_retention"},
+        {"renotify_schedule =", NULL},
+        {"renotify_schedule = 60, 2m 1H", NULL},
+        {"\nrenotify_schedule = 1h 4x",
+         "2: renotify_schedule: \"4x\" is not a time (a number of seconds, or with s, m, h, d or w)"},
+        {"renotify_schedule = 1h -4h",
+         "1: renotify_schedule: \"-4h\" is not a time (a number of seconds, or with s, m, h, d or w)"},
+        {"renotify_schedule = 0 1h", "1: renotify_schedule: 0 is not longer than what stands before it"},
+        {"renotify_schedule = 4h 1h", "1: renotify_schedule: 1h is not longer than what stands before it"},
+        {"renotify_schedule = 1h 60m", "1: renotify_schedule: 60m is not longer than what stands before it"},
+        {"renotify_schedule = 1h 401d", "1: renotify_schedule: 401d is longer than 400d"},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -177,6 +190,36 @@ static void what_does_not_fit_together_is_told_with_its_line(void **state)
         settings_free(s);
         buf_free(&why);
     }
+}
+
+static void the_schedule_is_read_and_retention_is_bounded(void **state)
+{
+    static const struct {
+        const char *in;
+        int64_t retention_s, max_s;
+    } rows[] = {
+        {"", 30 * 86400, 30 * 86400},
+        {"retention = 60d\n", 60 * 86400, 60 * 86400},
+        {"retention = 60d\nmax_retention = 30d\n", 30 * 86400, 30 * 86400},
+        {"max_retention = 7d\n", 7 * 86400, 7 * 86400},
+        {"retention = 2h\n", 7200, 30 * 86400},
+    };
+    struct settings *s;
+    struct buf why;
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        assert_int_equal(load(rows[i].in, &s, &why), ERR_OK);
+        assert_int_equal(s->retention_s, rows[i].retention_s);
+        assert_int_equal(s->max_retention_s, rows[i].max_s);
+        settings_free(s);
+        buf_free(&why);
+    }
+    assert_int_equal(load("", &s, &why), ERR_OK);
+    assert_int_equal(s->renotify_count, 5);
+    assert_int_equal(s->renotify_s[0], 3600);
+    assert_int_equal(s->renotify_s[4], 7 * 86400);
+    settings_free(s);
+    buf_free(&why);
 }
 
 static void the_dump_reads_back(void **state)
@@ -236,6 +279,7 @@ int main(void)
         cmocka_unit_test(an_empty_file_gives_working_defaults),
         cmocka_unit_test(the_host_name_given_names_the_rest),
         cmocka_unit_test(what_does_not_fit_together_is_told_with_its_line),
+        cmocka_unit_test(the_schedule_is_read_and_retention_is_bounded),
         cmocka_unit_test(the_dump_reads_back),
         cmocka_unit_test(a_missing_file_is_an_error),
         cmocka_unit_test(the_example_file_is_good),
