@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/secret.h"
+#include "mail/retention.h"
 #include "mail/stub.h"
 #include "milter/message.h"
 #include "milter/reply.h"
@@ -34,6 +35,7 @@ static const struct field_row {
     {"Precedence", API_FIELD_REPEATS, API_FIELD_CUT},
     {"Received", API_RECEIVED_MAX, API_FIELD_CUT},
     {"Subject", API_FIELD_REPEATS, API_FIELD_CUT},
+    {RETENTION_FIELD_NAME, API_FIELD_REPEATS, API_FIELD_CUT},
 };
 #define ROWS (sizeof fields_that_matter / sizeof *fields_that_matter)
 _Static_assert(ROWS <= MESSAGE_ROWS_MAX, "struct message counts the fields of each row");

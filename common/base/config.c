@@ -293,6 +293,11 @@ bool config_duration(struct span text, int64_t *out_s)
     return parse_amount(text, CONFIG_DURATION, out_s);
 }
 
+void config_duration_text(int64_t duration_s, char out[CONFIG_DURATION_MAX])
+{
+    amount_text(duration_s, CONFIG_DURATION, out, CONFIG_DURATION_MAX);
+}
+
 void config_free(const struct config_row *rows, size_t count, void *settings)
 {
     for (size_t i = 0; i < count; i++) {

@@ -62,6 +62,9 @@ void config_free(const struct config_row *rows, size_t count, void *settings);
 
 /* One duration, as a row of CONFIG_DURATION reads it ("90", "12h", "7d"), in seconds; false for anything else. */
 bool config_duration(struct span text, int64_t *out_s);
+/* The same the other way: "7d". */
+#define CONFIG_DURATION_MAX 32
+void config_duration_text(int64_t duration_s, char out[CONFIG_DURATION_MAX]);
 
 /* "name = value" of every row whose programs meet the mask, in the table's order, as config_load would read
  * it back. */

@@ -90,7 +90,8 @@ struct api_field {
 struct api_plan { /* POST /1/plan */
     struct api_envelope envelope;
     size_t field_count; /* From, Sender, Message-ID, Date, Content-Type, Auto-Submitted, Restante-Stub; and
-                           List-Id, Precedence, Received, Subject within the bounds above. In their order */
+                           List-Id, Precedence, Received, Subject, Restante-Retention within the bounds
+                           above. In their order */
     struct api_field *field;
     uint64_t header_bytes;
 };

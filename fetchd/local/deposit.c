@@ -81,7 +81,8 @@ static enum err fill_common(const struct env *env, const struct api_envelope *en
     const char *owner = envelope->auth && envelope->auth[0] ? envelope->auth : NULL;
 
     t->created_s = t->changed_s = clock_now_s();
-    t->expires_s = t->created_s + env->settings->retention_s;
+    t->expires_s = t->created_s +
+                   (facts->retention.asked_s ? facts->retention.asked_s : env->settings->retention_s);
     t->smtputf8 = envelope->smtputf8;
     t->bulk = facts->bulk;
     t->body_8bit = envelope->body && span_is_nocase(span_of(envelope->body), "8BITMIME");
@@ -155,6 +156,10 @@ static enum err commit(const struct env *env, struct deposit *d, struct buf *jso
     if ((e = address_parse(span_of(envelope->sender), &reverse_path)) ||
         (e = arrival_finish(&d->in, &reverse_path, &facts)))
         goto out;
+    if (!retention_fits(&facts.retention, env->settings->min_retention_s, env->settings->max_retention_s)) {
+        e = ERR_RETENTION;
+        goto out;
+    }
     s.letter_bytes = d->in.letter_bytes;
     if ((e = fill_common(env, envelope, &facts, &s.item[0].ticket)))
         goto out;

@@ -147,6 +147,7 @@ static enum err read_field(const struct header_field *f, struct letter_facts *ou
     struct span id;
 
     out->bulk = out->bulk || header_says_bulk(f->name, f->value);
+    retention_field(&out->retention, f->name, f->value);
     if (span_is_nocase(f->name, "List-Id") && !out->list_id[0])
         (void)header_list_id(f->value, out->list_id); /* one that is none changes nothing */
     if (span_is_nocase(f->name, "Subject") && !out->subject[0])

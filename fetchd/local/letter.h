@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "mail/address.h"
 #include "mail/header.h"
+#include "mail/retention.h"
 #include "seal/crypt.h"
 #include "store/store.h"
 
@@ -20,6 +21,7 @@ struct letter_facts {
     char subject[STORE_MESSAGE_ID_MAX + 1];    /* unfolded, cut to what fits */
     char list_id[HEADER_LIST_ID_MAX + 1];      /* "" when there is none */
     bool bulk;                                 /* header_says_bulk */
+    struct retention retention;
     uint8_t body_digest[CRYPT_SHA256_BYTES];
 };
 

@@ -3,9 +3,11 @@
  */
 #include "local/planner.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/config.h"
 #include "base/kill.h"
 #include "base/log.h"
 #include "env/env.h"
@@ -13,6 +15,7 @@
 #include "local/correspondents.h"
 #include "local/legacy.h"
 #include "local/plan.h"
+#include "mail/retention.h"
 #include "settings/settings.h"
 #include "store/store.h"
 
@@ -75,10 +78,30 @@ static void log_refused(const struct api_envelope *envelope, const struct api_re
     log_line_end(&line, LOG_LEVEL_INFO);
 }
 
+/* A letter that asks for a time of its own to wait is told at once when it cannot have it: later nobody
+ * would look at the field again. */
+static void refuse_unkept(const struct env *env, const struct api_plan *request, struct api_plan_answer *out)
+{
+    struct retention retention = {.asked_s = 0};
+    const int64_t min_s = env->settings->min_retention_s, max_s = env->settings->max_retention_s;
+    char text[sizeof out->refuse.text], shortest[CONFIG_DURATION_MAX], longest[CONFIG_DURATION_MAX];
+
+    for (size_t i = 0; i < request->field_count; i++)
+        retention_field(&retention, span_of(request->field[i].name), span_of(request->field[i].value));
+    if (retention_fits(&retention, min_s, max_s))
+        return;
+    config_duration_text(min_s, shortest);
+    config_duration_text(max_s, longest);
+    snprintf(text, sizeof text, "%s must be one time such as 12h or 7d, from %s to %s", RETENTION_FIELD_NAME,
+             shortest, longest);
+    api_reply_of_error(ERR_RETENTION, text, &out->refuse);
+}
+
 /* The second step, with what DNS says. */
-static enum err decide(const struct env *env, const struct plan *plan, const char *queue_id,
+static enum err decide(const struct env *env, const struct api_plan *request, const struct plan *plan,
                        struct api_plan_answer *out)
 {
+    const char *queue_id = request->envelope.queue_id;
     struct discovery_answer *answer = calloc(plan->domain_count + 1, sizeof *answer);
 
     if (!answer)
@@ -87,6 +110,8 @@ static enum err decide(const struct env *env, const struct plan *plan, const cha
     discovery_ask(env, (const char *const *)plan->domain, plan->domain_count, clock_mono_ms() + DNS_BUDGET_MS,
                   answer);
     enum err e = plan_decide(plan, answer, disk_low, out);
+    if (!e && out->want_body && !out->refuse.smtp)
+        refuse_unkept(env, request, out);
     if (!e)
         log_unusual(plan, answer, disk_low, queue_id);
     free(answer);
@@ -101,7 +126,7 @@ static enum err find_answer(const struct env *env, const struct api_plan *reques
         return legacy_plan(env, request, may_wait, out);
     if (!may_wait && discovery_waits(env, (const char *const *)plan->domain, plan->domain_count))
         return ERR_WOULD_WAIT;
-    return decide(env, plan, request->envelope.queue_id, out);
+    return decide(env, request, plan, out);
 }
 
 static void answer_plan(const struct env *env, struct http_exchange *x, const struct api_plan *request,

@@ -52,6 +52,18 @@ static void facts_do_not_depend_on_the_pieces(void **state)
     }
 }
 
+static void what_it_asks_for_itself_is_told(void **state)
+{
+    static const char letter[] = "From: a@a.test\r\nRestante-Retention:\r\n 2d\r\n\r\n"
+                                 "Restante-Retention: in the body\r\n";
+    struct letter_facts got;
+
+    (void)state;
+    read_letter(letter, sizeof letter - 1, 5, &got);
+    assert_int_equal(got.retention.asked_s, 2 * 86400);
+    assert_false(got.retention.unreadable);
+}
+
 static void lists_and_bulk_are_told(void **state)
 {
     static const struct {
@@ -107,6 +119,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(facts_do_not_depend_on_the_pieces),
+        cmocka_unit_test(what_it_asks_for_itself_is_told),
         cmocka_unit_test(lists_and_bulk_are_told),
         cmocka_unit_test(texts_are_bounded_and_free_of_control_characters),
     };

@@ -252,6 +252,7 @@ static void fields_that_matter_are_kept(void **state)
                                            {"message-id", " <1@a.test>"},
                                            {"Subject", " no"},
                                            {"Content-Type", " multipart/report"},
+                                           {"restante-retention", " 7d"},
                                            {"Restante-Stub", " v=1;\n x=2"}};
     struct message_client c = client_at(NULL, NULL, 0);
     struct message m;
@@ -264,7 +265,8 @@ static void fields_that_matter_are_kept(void **state)
         assert_int_equal(message_field(&m, shown[i][0], shown[i][1]), ERR_OK);
     }
     assert_true(m.has_stub);
-    assert_int_equal(m.plan.field_count, 7);
+    assert_int_equal(m.plan.field_count, 8);
+    same(find(&m, "Restante-Retention"), " 7d");
     same(find(&m, "From"), " Alice\r\n <alice@a.test>");
     same(find(&m, "restante-stub"), " v=1;\r\n x=2");
     same(find(&m, "Message-ID"), " <1@a.test>");
