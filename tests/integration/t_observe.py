@@ -31,8 +31,9 @@ def test_strangers_and_foes_are_delivered(bed):
         box = Box(bed.b, "bob")
         submit(bed.a, "alice@a.test", [BOB], letter())
         found = results(box.one())
+        client = f"{bed.a.address}" if f"={bed.a.address}" in found else f'"{bed.a.address6}"'  # the MTA chooses
         check('restante=pass reason="allowed"' in found and "spf=pass smtp.mailfrom=a.test" in found and
-              f"iprev=pass policy.iprev={bed.a.address}" in found, f"results of a friend's letter: {found}")
+              f"iprev=pass policy.iprev={client}" in found, f"results of a friend's letter: {found}")
 
 
 def test_forged_stubs_pass_as_ordinary_mail(bed):
