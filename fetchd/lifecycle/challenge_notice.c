@@ -211,7 +211,7 @@ static enum err send_notice(const struct env *env, const struct ticket *t, const
     if (!e)
         e = hand_over(env, t, work, &message);
     else if (e == ERR_EXISTS)
-        e = store_work_done(env->store, work, "", clock_now_s());
+        e = store_work_done(env->store, work, NULL, clock_now_s());
     buf_free(&message);
     buf_free(&subject);
     return e;
@@ -223,7 +223,7 @@ void challenge_notice_send(const struct env *env, const struct work *work)
     enum err e = store_ticket_get(env->store, work->key, &t);
 
     if (e == ERR_NOT_FOUND || (!e && !challenge_notice_wanted(&t)))
-        e = store_work_done(env->store, work, "", clock_now_s());
+        e = store_work_done(env->store, work, NULL, clock_now_s());
     else if (!e)
         e = send_notice(env, &t, work);
     if (e)

@@ -150,7 +150,7 @@ void notify_send(const struct env *env, const struct work *work)
     enum err e = store_ticket_get(env->store, work->key, &t);
 
     if (e == ERR_NOT_FOUND || (!e && !notify_decide(&t, &words)))
-        e = store_work_done(env->store, work, "", clock_now_s());
+        e = store_work_done(env->store, work, NULL, clock_now_s());
     else if (!e)
         e = send_notification(env, &t, work, &words);
     if (e)

@@ -238,7 +238,7 @@ void outbox_send_stub(const struct env *env, const struct work *work)
     enum err e = store_ticket_get(env->store, work->key, &t);
 
     if (e == ERR_NOT_FOUND || (!e && ticket_state_ended(t.state)))
-        e = store_work_done(env->store, work, "", clock_now_s()); /* its life went on without this stub */
+        e = store_work_done(env->store, work, NULL, clock_now_s()); /* its life went on without this stub */
     else if (!e)
         e = send_stub(env, &t, work);
     if (e)

@@ -16,6 +16,7 @@
 
 #define TICKET(type, m) CODEC_FIELD(type, 1, struct ticket_record, m)
 #define TICKET_2(type, m) CODEC_FIELD(type, 2, struct ticket_record, m)
+#define TICKET_3(type, m) CODEC_FIELD(type, 3, struct ticket_record, m)
 static const struct codec_field ticket_field[] = {
     TICKET(CODEC_BYTES, t.a),
     TICKET(CODEC_BYTES, t.ka_hash),
@@ -65,6 +66,21 @@ static const struct codec_field ticket_field[] = {
     TICKET_2(CODEC_TEXT, t.challenge_url),
     TICKET_2(CODEC_S64, challenge_due_s),
     TICKET_2(CODEC_U32, challenge_tries),
+    TICKET_3(CODEC_BOOL, t.hold),
+    TICKET_3(CODEC_TEXT, t.hold_note),
+    TICKET_3(CODEC_BOOL, t.perhaps),
+    TICKET_3(CODEC_BOOL, t.archived),
+    TICKET_3(CODEC_U32, t.renotified),
+    TICKET_3(CODEC_S64, t.status_s),
+    TICKET_3(CODEC_S64, t.delay_told_s),
+    TICKET_3(CODEC_U32, t.event_count),
+    CODEC_FIELD_BLOB(3, struct ticket_record, t.events),
+    TICKET_3(CODEC_S64, delay_due_s),
+    TICKET_3(CODEC_U32, delay_tries),
+    TICKET_3(CODEC_S64, plain_due_s),
+    TICKET_3(CODEC_U32, plain_tries),
+    TICKET_3(CODEC_S64, quota_due_s),
+    TICKET_3(CODEC_U32, quota_tries),
 };
 
 static const struct codec_field ticket_private_field[] = {
@@ -83,6 +99,7 @@ static const struct codec_field payload_field[] = {
     PAYLOAD_2(CODEC_TEXT, owner),
     PAYLOAD_2(CODEC_TEXT, domain),
     PAYLOAD_2(CODEC_U64, letter_bytes),
+    PAYLOAD_2(CODEC_BOOL, archived),
 };
 
 #define JOB(type, m) CODEC_FIELD(type, 1, struct job_record, m)
@@ -179,7 +196,7 @@ static const struct codec_field dedupe_field[] = {
 
 #define QUOTA(type, m) CODEC_FIELD(type, 1, struct quota_use, m)
 static const struct codec_field quota_field[] = {
-    QUOTA(CODEC_BOOL, domain), QUOTA(CODEC_TEXT, name),      QUOTA(CODEC_U64, letters),
+    QUOTA(CODEC_BOOL, domain), QUOTA(CODEC_TEXT, name),    QUOTA(CODEC_U64, letters),
     QUOTA(CODEC_U64, bytes),   QUOTA(CODEC_S64, warned_s),
 };
 
@@ -195,9 +212,11 @@ static const struct codec_field domain_field[] = {
 /* Version 2 of tickets and jobs came with admission. An older program that meets one refuses the store at
  * opening: it would not know a held job from a damaged one, nor that a kept message's payload has its job. It
  * passes over the tables that it does not know (policies, entries, tokens, attempts): without a record of
- * version 2 nothing of what it does itself depends on them. So the store's own version stays. Version 3 of jobs
- * knows what the sender's site last said of the letter. */
-static const struct codec ticket_codec = CODEC(2, ticket_field);
+ * version 2 nothing of what it does itself depends on them. So the store's own version stays. Version 3 of
+ * jobs knows what the sender's site last said of the letter. Version 3 of tickets and 2 of payloads came with
+ * the life of a ticket: holds, copies for an archive, what happened when. An older program would expire what
+ * is on hold. */
+static const struct codec ticket_codec = CODEC(3, ticket_field);
 static const struct codec ticket_private_codec = CODEC(1, ticket_private_field);
 static const struct codec payload_codec = CODEC(2, payload_field);
 static const struct codec job_codec = CODEC(3, job_field);
@@ -274,20 +293,38 @@ enum err ticket_record_encode(const struct ticket_record *r, struct buf *out)
 enum err ticket_record_decode(struct span bytes, const uint8_t key[TICKET_STORE_KEY_BYTES],
                               struct ticket_record *r)
 {
+    enum err err;
+
     memcpy(r->t.key, key, TICKET_STORE_KEY_BYTES);
-    return codec_decode(&ticket_codec, bytes, r);
+    err = codec_decode(&ticket_codec, bytes, r);
+    return err == ERR_OK && r->t.events.len % TICKET_EVENT_BYTES != 0 ? ERR_STORE : err;
 }
+
+/* Every kind of the outbox has its two places in a ticket. */
+static const struct {
+    size_t due, tries;
+} work_place[WORK_KIND_COUNT] = {
+#define WORK_PLACE(due_member, tries_member)                                                                 \
+    {                                                                                                        \
+        offsetof(struct ticket_record, due_member), offsetof(struct ticket_record, tries_member)             \
+    }
+    [WORK_STUB] = WORK_PLACE(stub_due_s, t.stub_tries),
+    [WORK_NOTIFY] = WORK_PLACE(notify_due_s, notify_tries),
+    [WORK_CHALLENGE] = WORK_PLACE(challenge_due_s, challenge_tries),
+    [WORK_DELAY] = WORK_PLACE(delay_due_s, delay_tries),
+    [WORK_PLAIN] = WORK_PLACE(plain_due_s, plain_tries),
+    [WORK_QUOTA] = WORK_PLACE(quota_due_s, quota_tries),
+#undef WORK_PLACE
+};
 
 int64_t *ticket_record_due(struct ticket_record *r, enum work_kind kind)
 {
-    return kind == WORK_STUB ? &r->stub_due_s : kind == WORK_NOTIFY ? &r->notify_due_s : &r->challenge_due_s;
+    return (int64_t *)(void *)((char *)r + work_place[kind].due);
 }
 
 uint32_t *ticket_record_tries(struct ticket_record *r, enum work_kind kind)
 {
-    return kind == WORK_STUB     ? &r->t.stub_tries
-           : kind == WORK_NOTIFY ? &r->notify_tries
-                                 : &r->challenge_tries;
+    return (uint32_t *)(void *)((char *)r + work_place[kind].tries);
 }
 
 enum err ticket_record_seal(const struct site_keys *keys, struct ticket_record *r)
@@ -519,5 +556,5 @@ bool record_key_work_parse(struct span key, struct work *out)
                                                &out->due_s, out->key))
         return false;
     out->kind = (enum work_kind)key.ptr[key.len - 1];
-    return out->kind == WORK_STUB || out->kind == WORK_NOTIFY || out->kind == WORK_CHALLENGE;
+    return (unsigned)out->kind < WORK_KIND_COUNT;
 }

@@ -26,6 +26,12 @@ struct ticket_record {
     uint32_t notify_tries;
     int64_t challenge_due_s;
     uint32_t challenge_tries;
+    int64_t delay_due_s;
+    uint32_t delay_tries;
+    int64_t plain_due_s;
+    uint32_t plain_tries;
+    int64_t quota_due_s;
+    uint32_t quota_tries;
     struct {
         uint16_t len;
         uint8_t data[2200];
@@ -45,6 +51,7 @@ struct payload_record {
     } dek;
     char owner[STORE_ADDRESS_MAX], domain[STORE_ADDRESS_MAX]; /* lower case; "@a.test" */
     uint64_t letter_bytes;
+    bool archived; /* the archive has a copy: of all tickets that share it */
 };
 
 struct job_record {

@@ -100,9 +100,13 @@ enum ticket_happening {
     TICKET_EVENT_DELAY_TOLD,     /* the sender was warned that it still waits */
     TICKET_EVENT_NOTICE_SENT,    /* the sender was told of its end */
     TICKET_EVENT_REPLACED,
-    TICKET_EVENT_HOLD,     /* put on hold, or taken off it */
-    TICKET_EVENT_RESTORED, /* came back from a backup: perhaps handed over since */
-    TICKET_EVENT_ARCHIVED, /* the archive has its copy */
+    TICKET_EVENT_HOLD,           /* put on hold */
+    TICKET_EVENT_RESTORED,       /* came back from a backup: perhaps handed over since */
+    TICKET_EVENT_ARCHIVED,       /* the archive has its copy */
+    TICKET_EVENT_RELEASED,       /* taken off its hold */
+    TICKET_EVENT_CHALLENGE_TOLD, /* the sender was told of a challenge */
+    TICKET_EVENT_PLAIN_SENT,     /* the MTA has the letter itself */
+    TICKET_EVENT_END
 };
 #define TICKET_EVENTS_MAX 24 /* kept: the first and the newest */
 #define TICKET_EVENT_BYTES 9
@@ -144,7 +148,7 @@ struct ticket {
     int64_t lease_started_s, lease_until_s, handed_over_s;
     uint32_t lapses, bodies;
     /* stub */
-    uint32_t stub_tries;
+    uint32_t stub_tries; /* since it was last sent */
     int64_t stub_sent_s;
     char stub_queue_id[STORE_QUEUE_ID_MAX];
     char remote_reason[32];           /* nack's reason code */
@@ -153,9 +157,10 @@ struct ticket {
     bool hold; /* legal hold: no retract, no replace, no expiry */
     char hold_note[STORE_NOTE_MAX];
     bool perhaps;  /* restored from a backup, and perhaps handed over since: no retract, replace, plain */
-    bool archived; /* the archive has its copy (`journal`) */
+    bool archived; /* the archive has its copy (`journal`), by this ticket or another of the letter */
     uint32_t renotified;  /* stubs sent after the first */
-    int64_t status_s;     /* when the other side last said held or challenged */
+    int64_t status_s;     /* when the other side last said held or challenged; 0 since what it said so of was
+                             replaced: it is to look again */
     int64_t delay_told_s; /* the sender's warning became due; 0: not yet */
     int64_t look_s;       /* when its WORK_STUB is due; 0: never. Only in what is read back */
     uint32_t event_count; /* all that happened, more than are kept */
@@ -268,11 +273,11 @@ enum err store_nack(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], 
 enum err store_status(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], enum ticket_state state,
                       const char *url, int64_t now_s, struct ticket *out);
 /* DURABLE: its stub came back: waiting, held, challenged -> bounced; after hand-over ERR_GONE or ERR_LEASED,
- * no change. */
+ * perhaps after hand-over ERR_RESTORED, no change. */
 enum err store_bounced(struct store *s, const uint8_t a[TICKET_A_BYTES], const char *status, const char *text,
                        int64_t now_s, struct ticket *out);
-/* DURABLE: what is past expires_s and not under a running lease -> expired or unconfirmed. Returns how many
- * in *count. */
+/* DURABLE: what is past expires_s, not under a running lease and not on hold -> expired, or unconfirmed when
+ * it was handed over, or perhaps was. Returns how many in *count. */
 enum err store_expire(struct store *s, int64_t now_s, size_t max, size_t *count);
 
 /* ---- sending side: the outbox
@@ -284,7 +289,8 @@ enum work_kind {
     WORK_CHALLENGE, /* tell the sender of the challenge that stands in his letter's way */
     WORK_DELAY,     /* warn the sender that his letter still waits */
     WORK_PLAIN,     /* send the letter of a ticket that ended as TICKET_PLAIN by plain SMTP */
-    WORK_QUOTA      /* tell the sender that he has used most of his quota */
+    WORK_QUOTA,     /* tell the sender that he has used most of his quota; outlives the ticket's end */
+    WORK_KIND_COUNT
 };
 struct work {
     enum work_kind kind;
@@ -298,7 +304,9 @@ enum err store_work_due(struct store *s, int64_t now_s, int64_t grace_s, struct 
                         size_t *count);
 /* When the next entry is due; INT64_MAX for none. */
 enum err store_work_next(struct store *s, int64_t *due_s);
-/* DURABLE: done. For a stub records the MTA's queue id. For a notification the payload is freed. */
+/* DURABLE: done. queue_id: of the MTA that has it now, which the ticket's events then say ("": it named
+ * none); NULL: there was nothing to send. For a notification and a plain letter the payload is freed. A stub
+ * is not sent again: store_stub_sent with next_s 0. */
 enum err store_work_done(struct store *s, const struct work *w, const char *queue_id, int64_t now_s);
 /* DURABLE: again at next_s, with the reason. */
 enum err store_work_later(struct store *s, const struct work *w, int64_t next_s, const char *why);
@@ -307,16 +315,17 @@ enum err store_work_later(struct store *s, const struct work *w, int64_t next_s,
 enum err store_stub_sent(struct store *s, const struct work *w, const char *queue_id, int64_t next_s,
                          int64_t now_s);
 enum err store_stub_wait(struct store *s, const struct work *w, int64_t next_s);
-/* DURABLE: a WORK_DELAY is due at once, if the ticket lives, is not leased, and had none yet. */
+/* DURABLE: a WORK_DELAY is due at once, if the ticket lives, is not leased, and had none yet; there is none
+ * either where the sender's NOTIFY or a null reverse-path forbids it, and none is left once it is claimed. */
 enum err store_delay_due(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], int64_t now_s);
 /* DURABLE: waiting, held, challenged -> plain, which closes the ticket to claims before its letter goes out;
  * a WORK_PLAIN is due at once and keeps the payload. ERR_HANDED_OVER, ERR_GONE, ERR_RESTORED: no change. */
 enum err store_plain(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], const char *why,
                      int64_t now_s, struct ticket *out);
-/* DURABLE: `archived` of the ticket and of all that share its payload. */
+/* DURABLE: `archived` of the ticket and of all that share its payload. ERR_GONE for an ended one. */
 enum err store_archived(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], int64_t now_s);
 /* DURABLE: the MTA refused for good. WORK_STUB: ticket -> bounced, a notification becomes due. WORK_PLAIN: a
- * notification of the failure becomes due. */
+ * notification of the failure becomes due. Any other: ERR_INTERNAL. */
 enum err store_work_refused(struct store *s, const struct work *w, const char *status, const char *text,
                             int64_t now_s);
 

@@ -77,34 +77,68 @@ enum err change_payload_put(struct change *c, const struct store_payload *p, con
     return err == ERR_OK ? change_quota_add(c, r, 1) : err;
 }
 
-enum err change_payload_release(struct change *c, const uint8_t id[SEAL_PAYLOAD_ID_BYTES])
+enum err change_payload_get(struct change *c, const uint8_t id[SEAL_PAYLOAD_ID_BYTES],
+                            struct payload_record *out)
+{
+    enum err err = ops(c)->get(c->txn, TABLE_PAYLOAD, span_bytes(id, SEAL_PAYLOAD_ID_BYTES), true, &c->value);
+
+    memset(out, 0, sizeof *out);
+    return err == ERR_OK ? payload_record_decode(buf_span(&c->value), out) : err;
+}
+
+static enum err release(struct change *c, const uint8_t id[SEAL_PAYLOAD_ID_BYTES], struct payload_record *p)
 {
     struct span key = span_bytes(id, SEAL_PAYLOAD_ID_BYTES);
-    struct payload_record p;
     enum err err;
 
-    memset(&p, 0, sizeof p);
-    err = ops(c)->get(c->txn, TABLE_PAYLOAD, key, true, &c->value);
-    if (err == ERR_OK)
-        err = payload_record_decode(buf_span(&c->value), &p);
-    if (err != ERR_OK)
-        return absent_is_fine(err);
-    if (p.references > 1) {
-        p.references--;
+    if (p->references > 1) {
+        p->references--;
         buf_clear(&c->value);
-        err = payload_record_encode(&p, &c->value);
+        err = payload_record_encode(p, &c->value);
         return err == ERR_OK ? ops(c)->put(c->txn, TABLE_PAYLOAD, key, buf_span(&c->value)) : err;
     }
     /* The sealed DEK goes with the record; its bytes are overwritten first. */
     err = ops(c)->del(c->txn, TABLE_PAYLOAD, key);
-    if (err == ERR_OK && !p.in_blob)
+    if (err == ERR_OK && !p->in_blob)
         err = absent_is_fine(ops(c)->del(c->txn, TABLE_SEALED, key));
-    if (err == ERR_OK && p.in_blob) {
+    if (err == ERR_OK && p->in_blob) {
         err = buf_append(&c->blobs, id, ENGINE_BLOB_ID_BYTES);
     }
     c->counts.payloads--;
-    c->counts.payload_bytes -= p.size;
-    return err == ERR_OK ? change_quota_add(c, &p, -1) : err;
+    c->counts.payload_bytes -= p->size;
+    return err == ERR_OK ? change_quota_add(c, p, -1) : err;
+}
+
+enum err change_payload_release(struct change *c, const uint8_t id[SEAL_PAYLOAD_ID_BYTES])
+{
+    struct payload_record p;
+    enum err err = change_payload_get(c, id, &p);
+
+    return err == ERR_OK ? release(c, id, &p) : absent_is_fine(err);
+}
+
+enum err change_ticket_release(struct change *c, struct ticket_record *r)
+{
+    struct payload_record p;
+    enum err err = change_payload_get(c, r->t.payload_id, &p);
+
+    if (err != ERR_OK)
+        return absent_is_fine(err);
+    r->t.archived = r->t.archived || p.archived;
+    return release(c, r->t.payload_id, &p);
+}
+
+enum err change_ticket_archived(struct change *c, struct ticket_record *r)
+{
+    struct payload_record p;
+    enum err err;
+
+    if (r->t.archived)
+        return ERR_OK;
+    err = change_payload_get(c, r->t.payload_id, &p);
+    if (err == ERR_OK)
+        r->t.archived = p.archived;
+    return absent_is_fine(err);
 }
 
 static enum err move_timer(struct change *c, struct ticket_record *r, enum timer_kind kind, int64_t time_s)
@@ -121,11 +155,45 @@ static enum err move_timer(struct change *c, struct ticket_record *r, enum timer
     return err;
 }
 
+enum err change_ticket_timer(struct change *c, struct ticket_record *r, int64_t time_s)
+{
+    return move_timer(c, r, TIMER_EXPIRE, time_s);
+}
+
+/* The notification returns the letter's header, and a plain letter is all of it: the payload stays until they
+ * were sent. */
+static enum err end_payload(struct change *c, struct ticket_record *r, enum ticket_state end, int64_t now_s)
+{
+    if (end == TICKET_PLAIN)
+        return change_work_set(c, r, WORK_PLAIN, now_s);
+    if (ticket_wants_notice(&r->t, end))
+        return change_work_set(c, r, WORK_NOTIFY, now_s);
+    return change_ticket_release(c, r);
+}
+
+/* What would not be true any more must not be said. */
+static enum err take_back_work(struct change *c, struct ticket_record *r, enum ticket_state to)
+{
+    enum err err = ERR_OK;
+
+    if (ticket_state_ended(to))
+        err = change_work_set(c, r, WORK_STUB, 0);
+    /* Claimed or held: there is no challenge in its way any more. */
+    if (err == ERR_OK && to != TICKET_CHALLENGED)
+        err = change_work_set(c, r, WORK_CHALLENGE, 0);
+    /* Claimed: it waits no more. Should the lease lapse, it may still be warned of. */
+    if (err == ERR_OK && r->delay_due_s != 0 && (to == TICKET_LEASED || ticket_state_ended(to))) {
+        r->t.delay_told_s = 0;
+        err = change_work_set(c, r, WORK_DELAY, 0);
+    }
+    return err;
+}
+
 enum err change_ticket_enter(struct change *c, struct ticket_record *r, enum ticket_state to, int64_t now_s)
 {
     enum err err = ERR_OK;
 
-    if (!ticket_state_may(r->t.state, to)) {
+    if (!ticket_state_may(r->t.state, r->t.perhaps, to)) {
         log_error("store: a ticket may not go from %s to %s", ticket_state_name(r->t.state),
                   ticket_state_name(to));
         return ERR_INTERNAL;
@@ -135,16 +203,10 @@ enum err change_ticket_enter(struct change *c, struct ticket_record *r, enum tic
         if (err == ERR_OK)
             err = move_timer(c, r, TIMER_PURGE_TICKET, now_s + c->s->tombstone_s);
         if (err == ERR_OK)
-            err = change_work_set(c, r, WORK_STUB, 0);
-        /* The notification returns the letter's header: its payload stays until it was sent. */
-        if (err == ERR_OK && ticket_wants_notice(&r->t, to))
-            err = change_work_set(c, r, WORK_NOTIFY, now_s);
-        else if (err == ERR_OK)
-            err = change_payload_release(c, r->t.payload_id);
+            err = end_payload(c, r, to, now_s);
     }
-    /* Claimed or held: there is no challenge in its way any more. */
-    if (err == ERR_OK && to != TICKET_CHALLENGED)
-        err = change_work_set(c, r, WORK_CHALLENGE, 0);
+    if (err == ERR_OK)
+        err = take_back_work(c, r, to);
     if (err != ERR_OK)
         return err;
     c->counts.tickets[r->t.state]--;
@@ -157,23 +219,29 @@ enum err change_ticket_enter(struct change *c, struct ticket_record *r, enum tic
     c->state.to = to;
     r->t.state = to;
     r->t.changed_s = now_s;
+    ticket_event_add(&r->t, to, now_s);
     return ERR_OK;
 }
 
 enum err change_ticket_settle(struct change *c, struct ticket_record *r, int64_t now_s, int64_t live_until_s)
 {
-    int64_t changed_s = r->t.changed_s;
     enum err err;
 
     if (r->t.state != TICKET_LEASED ||
         ticket_state_at(&r->t, now_s, live_until_s, r->lease_hard_s) == TICKET_LEASED)
         return ERR_OK;
-    err = change_ticket_enter(c, r, TICKET_LAPSED, now_s);
-    if (err == ERR_OK) {
+    /* It lapsed by itself, not now. */
+    err = change_ticket_enter(c, r, TICKET_LAPSED, ticket_lease_end_s(&r->t, live_until_s, r->lease_hard_s));
+    if (err == ERR_OK)
         r->t.lapses++;
-        r->t.changed_s = changed_s; /* it lapsed by itself, not now */
-    }
     return err;
+}
+
+enum err change_ticket_end_overdue(struct change *c, struct ticket_record *r, int64_t now_s, bool *ended)
+{
+    *ended = !ticket_state_ended(r->t.state) && r->t.state != TICKET_LEASED && !r->t.hold &&
+             r->t.expires_s < now_s;
+    return *ended ? change_ticket_enter(c, r, ticket_overdue_end(&r->t), now_s) : ERR_OK;
 }
 
 enum err change_ticket_purge(struct change *c, struct ticket_record *r)
@@ -186,11 +254,12 @@ enum err change_ticket_purge(struct change *c, struct ticket_record *r)
     if (!ticket_state_ended(r->t.state))
         return ERR_NOT_FOUND;
     memset(&d, 0, sizeof d);
-    if (r->notify_due_s != 0) { /* nobody could be told in all that time */
-        if ((err = change_work_set(c, r, WORK_NOTIFY, 0)) != ERR_OK ||
-            (err = change_payload_release(c, r->t.payload_id)) != ERR_OK)
+    /* What is left to do could not be done in all that time. */
+    if ((r->notify_due_s != 0 || r->plain_due_s != 0) && (err = change_ticket_release(c, r)) != ERR_OK)
+        return err;
+    for (int kind = 0; kind < WORK_KIND_COUNT; kind++)
+        if ((err = change_work_set(c, r, (enum work_kind)kind, 0)) != ERR_OK)
             return err;
-    }
     err = ops(c)->get(c->txn, TABLE_DEDUPE, span_bytes(r->dedupe, sizeof r->dedupe), true, &c->value);
     if (err == ERR_OK)
         err = dedupe_record_decode(buf_span(&c->value), &d);

@@ -80,8 +80,8 @@ static enum err count_ticket(struct check *k, struct span key, struct span value
     err = ticket_record_decode(value, (const uint8_t *)key.ptr, &k->ticket);
     if (err == ERR_OK) {
         n->tickets[k->ticket.t.state]++;
-        n->work += (uint64_t)(k->ticket.stub_due_s != 0) + (uint64_t)(k->ticket.notify_due_s != 0) +
-                   (uint64_t)(k->ticket.challenge_due_s != 0);
+        for (int kind = 0; kind < WORK_KIND_COUNT; kind++)
+            n->work += *ticket_record_due(&k->ticket, (enum work_kind)kind) != 0;
     }
     return err;
 }

@@ -67,7 +67,12 @@ static enum err prepare_item(struct store *s, const struct store_deposit *d, uin
     t->challenge_url[0] = '\0';
     t->lease_holder[0] = t->stub_queue_id[0] = t->remote_reason[0] = t->remote_text[0] = '\0';
     t->lease_started_s = t->lease_until_s = t->handed_over_s = t->stub_sent_s = 0;
-    t->lapses = t->bodies = t->stub_tries = 0;
+    t->lapses = t->bodies = t->stub_tries = t->renotified = t->event_count = 0;
+    t->hold = t->perhaps = t->archived = false;
+    t->hold_note[0] = '\0';
+    t->status_s = t->delay_told_s = 0;
+    t->events.len = 0;
+    ticket_event_add(t, TICKET_WAITING, t->created_s);
     if ((err = ticket_store_key(k->a, k->b, t->key)) != ERR_OK ||
         (err = ticket_ka_hash(k->ka, t->ka_hash)) != ERR_OK ||
         (err = crypt_sha256v(

@@ -67,18 +67,32 @@ void store_text(char *out, size_t size, const char *text);
 enum err change_ticket_get(struct change *c, const uint8_t key[TICKET_STORE_KEY_BYTES],
                            struct ticket_record *r);
 enum err change_ticket_put(struct change *c, const struct ticket_record *r);
-/* The one way into a state: checks the table of transitions, counts, and does what an end calls for (wrap
- * destroyed, timer to the purge, outbox entry gone, notification due or the payload's reference given up). */
+/* The one way into a state: checks the table of transitions, counts, says so among the ticket's events, and
+ * does what an end calls for: wrap destroyed, timer to the purge, nothing more to be sent to the other side
+ * or told to the sender but of this end (WORK_NOTIFY, WORK_PLAIN: these keep the payload), or else the
+ * payload's reference given up. */
 enum err change_ticket_enter(struct change *c, struct ticket_record *r, enum ticket_state to, int64_t now_s);
 /* A lease that is over at now_s becomes a lapse. */
 enum err change_ticket_settle(struct change *c, struct ticket_record *r, int64_t now_s, int64_t live_until_s);
+/* Past its time, not under a lease and not on hold, it ends now (*ended), and not only when store_expire
+ * comes by. The ticket must be settled before and put afterwards. */
+enum err change_ticket_end_overdue(struct change *c, struct ticket_record *r, int64_t now_s, bool *ended);
+/* When store_expire looks at a living ticket; it must be put afterwards. */
+enum err change_ticket_timer(struct change *c, struct ticket_record *r, int64_t time_s);
+/* Whether the archive has a copy of the ticket's letter goes into r->t.archived. */
+enum err change_ticket_archived(struct change *c, struct ticket_record *r);
 /* Sets, moves or (0) removes an entry of the outbox; the ticket must be put afterwards. */
 enum err change_work_set(struct change *c, struct ticket_record *r, enum work_kind kind, int64_t due_s);
 /* A new payload's record and, unless it is a blob, its bytes; r->references is set. */
 struct store_payload;
 enum err change_payload_put(struct change *c, const struct store_payload *p, const struct payload_record *r);
+/* A payload's record, for update. ERR_NOT_FOUND. */
+enum err change_payload_get(struct change *c, const uint8_t id[SEAL_PAYLOAD_ID_BYTES],
+                            struct payload_record *out);
 /* One reference less; with the last one the payload, its sealed DEK and its blob go. */
 enum err change_payload_release(struct change *c, const uint8_t id[SEAL_PAYLOAD_ID_BYTES]);
+/* The ticket's own reference, and what the payload knew of the archive goes into r->t.archived. */
+enum err change_ticket_release(struct change *c, struct ticket_record *r);
 /* Everything of an ended ticket. */
 enum err change_ticket_purge(struct change *c, struct ticket_record *r);
 enum err change_job_purge(struct change *c, const uint8_t id[16], int64_t timer_s);

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/encode.h"
+#include "base/secret.h"
 #include "store/store_word.h"
 #include "store/ticket_state.h"
 
@@ -27,7 +28,21 @@ static void derive(struct ticket_record *r)
         r->t.state == TICKET_LEASED) {
         r->t.state = TICKET_LAPSED;
         r->t.lapses++;
+        ticket_event_add(&r->t, TICKET_LAPSED, ticket_lease_end_s(&r->t, 0, r->lease_hard_s));
     }
+}
+
+/* The archive's copy is of the letter, so its payload knows of it. One that cannot be read has none: then
+ * nothing goes out before it is there. */
+static void read_archived(struct store *s, struct ticket *t, struct buf *value)
+{
+    struct payload_record p;
+
+    memset(&p, 0, sizeof p);
+    if (store_read(s, TABLE_PAYLOAD, span_bytes(t->payload_id, sizeof t->payload_id), value) == ERR_OK &&
+        payload_record_decode(buf_span(value), &p) == ERR_OK)
+        t->archived = p.archived;
+    secret_wipe(&p, sizeof p);
 }
 
 static enum err read_ticket(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES],
@@ -47,6 +62,8 @@ static enum err read_ticket(struct store *s, const uint8_t key[TICKET_STORE_KEY_
         derive(r);
         r->t.look_s = r->stub_due_s;
     }
+    if (err == ERR_OK && !r->t.archived)
+        read_archived(s, &r->t, &value);
     buf_free(&value);
     return err;
 }

@@ -6,8 +6,11 @@
 #include <string.h>
 
 #include "base/kill.h"
+#include "mail/dsn.h"
 #include "store/store_word.h"
 #include "store/ticket_state.h"
+
+#define HOLD_LOOK_S 86400 /* its release sets the timer anew */
 
 enum err word_get(struct change *c, struct word *w, int64_t live_until_s)
 {
@@ -48,12 +51,6 @@ enum err word_run(struct store *s, change_body body, struct word *w, struct tick
 
 /* ---- claim --------------------------------------------------------------------------------------------- */
 
-/* Past its time and not under a lease, it ends now, and not only when store_expire comes by. */
-static enum err end_overdue(struct change *c, struct ticket_record *r, int64_t now_s)
-{
-    return change_ticket_enter(c, r, r->t.handed_over_s == 0 ? TICKET_EXPIRED : TICKET_UNCONFIRMED, now_s);
-}
-
 static int64_t min_s(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -64,15 +61,17 @@ static enum err claim(struct change *c, void *arg)
     struct word *w = arg;
     const struct store_claim *q = w->claim;
     struct ticket *t = &w->r->t;
+    bool overdue = false;
     enum err err;
 
     err = word_get(c, w, q->live_until_s);
+    if (err == ERR_OK)
+        err = change_ticket_end_overdue(c, w->r, w->now_s, &overdue);
     if (err != ERR_OK)
         return err;
-    if (!ticket_state_ended(t->state) && t->state != TICKET_LEASED && t->expires_s < w->now_s) {
+    if (overdue) {
         w->answer = ERR_GONE;
-        err = end_overdue(c, w->r, w->now_s);
-        return err == ERR_OK ? change_ticket_put(c, w->r) : err;
+        return change_ticket_put(c, w->r);
     }
     if ((err = ticket_may_claim(t, q)) != ERR_OK)
         return err;
@@ -266,6 +265,7 @@ static enum err status(struct change *c, void *arg)
     if ((err = word_get(c, w, 0)) != ERR_OK || (err = ticket_may_status(t, w->state)) != ERR_OK)
         return err;
     store_text(t->remote_text, sizeof t->remote_text, w->text);
+    t->status_s = w->now_s;
     if (t->state != w->state)
         err = change_ticket_enter(c, w->r, w->state, w->now_s);
     if (err == ERR_OK)
@@ -320,10 +320,19 @@ enum err store_bounced(struct store *s, const uint8_t a[TICKET_A_BYTES], const c
 
 /* ---- expiry -------------------------------------------------------------------------------------------- */
 
+/* When a ticket whose time is up is looked at again, though it may not end yet. */
+static int64_t look_again_s(const struct ticket_record *r, int64_t now_s)
+{
+    if (r->t.state == TICKET_LEASED)
+        return r->lease_hard_s + 1;
+    return r->t.hold ? now_s + HOLD_LOOK_S : r->t.expires_s;
+}
+
 static enum err expire(struct change *c, void *arg)
 {
     struct word *w = arg;
     struct ticket_record *r = w->r;
+    bool ended = false;
     enum err err;
 
     /* A body may be on its way until the lease's hard end, whatever lease_until_s says: the pull is let
@@ -336,17 +345,10 @@ static enum err expire(struct change *c, void *arg)
         return err;
     if (ticket_state_ended(r->t.state) || r->timer_s > w->now_s)
         return ERR_NOT_FOUND; /* somebody was faster */
-    if (r->t.state == TICKET_LEASED) {
-        struct record_key k = record_key_timer(TIMER_EXPIRE, r->timer_s, r->t.key, sizeof r->t.key);
-
+    err = change_ticket_end_overdue(c, r, w->now_s, &ended);
+    if (err == ERR_OK && !ended) {
         w->answer = ERR_LEASED;
-        r->timer_s = r->lease_hard_s + 1;
-        err = c->s->engine->ops->del(c->txn, TABLE_TIMER, record_key_span(&k));
-        k = record_key_timer(TIMER_EXPIRE, r->timer_s, r->t.key, sizeof r->t.key);
-        if (err == ERR_OK)
-            err = c->s->engine->ops->put(c->txn, TABLE_TIMER, record_key_span(&k), span_bytes(NULL, 0));
-    } else {
-        err = end_overdue(c, r, w->now_s);
+        err = change_ticket_timer(c, r, look_again_s(r, w->now_s));
     }
     if (err == ERR_OK)
         err = change_ticket_put(c, r);
@@ -385,5 +387,101 @@ enum err store_expire(struct store *s, int64_t now_s, size_t max, size_t *count)
         err = ERR_OK;
     if (err == ERR_OK)
         *count = n;
+    return err;
+}
+
+/* ---- the lifecycle's words ----------------------------------------------------------------------------- */
+
+static enum err delay_due(struct change *c, void *arg)
+{
+    struct word *w = arg;
+    struct ticket *t = &w->r->t;
+    enum err err;
+
+    if ((err = word_get(c, w, 0)) != ERR_OK || ticket_state_ended(t->state) || t->state == TICKET_LEASED ||
+        t->delay_told_s != 0)
+        return err;
+    t->delay_told_s = w->now_s;
+    if (ticket_asks(t, DSN_DELAY))
+        err = change_work_set(c, w->r, WORK_DELAY, w->now_s);
+    if (err == ERR_OK)
+        err = change_ticket_put(c, w->r);
+    if (err == ERR_OK)
+        KILL_POINT("delay-commit-before");
+    return err;
+}
+
+enum err store_delay_due(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], int64_t now_s)
+{
+    struct word w = {.key = key, .now_s = now_s};
+    enum err err = word_run(s, delay_due, &w, NULL);
+
+    KILL_POINT("delay-commit-after");
+    return err;
+}
+
+static enum err plain(struct change *c, void *arg)
+{
+    struct word *w = arg;
+    struct ticket *t = &w->r->t;
+    enum err err;
+
+    if ((err = word_get(c, w, 0)) != ERR_OK || (err = ticket_may_plain(t)) != ERR_OK)
+        return err;
+    store_text(t->remote_text, sizeof t->remote_text, w->text);
+    err = change_ticket_enter(c, w->r, TICKET_PLAIN, w->now_s);
+    if (err == ERR_OK)
+        err = change_ticket_put(c, w->r);
+    if (err == ERR_OK)
+        KILL_POINT("plain-commit-before");
+    return err;
+}
+
+enum err store_plain(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], const char *why,
+                     int64_t now_s, struct ticket *out)
+{
+    struct word w = {.key = key, .now_s = now_s, .text = why};
+    enum err err = word_run(s, plain, &w, out);
+
+    KILL_POINT("plain-commit-after");
+    return err;
+}
+
+/* The payload says it for all its tickets; this one also says when. */
+static enum err archived(struct change *c, void *arg)
+{
+    struct word *w = arg;
+    struct ticket *t = &w->r->t;
+    struct payload_record p;
+    enum err err;
+
+    if ((err = word_get(c, w, 0)) != ERR_OK)
+        return err;
+    if (ticket_state_ended(t->state))
+        return ERR_GONE;
+    if ((err = change_ticket_archived(c, w->r)) != ERR_OK || t->archived)
+        return err;
+    if ((err = change_payload_get(c, t->payload_id, &p)) != ERR_OK)
+        return err == ERR_NOT_FOUND ? ERR_STORE : err;
+    p.archived = t->archived = true;
+    ticket_event_add(t, TICKET_EVENT_ARCHIVED, w->now_s);
+    buf_clear(&c->value);
+    err = payload_record_encode(&p, &c->value);
+    if (err == ERR_OK)
+        err = c->s->engine->ops->put(c->txn, TABLE_PAYLOAD, span_bytes(t->payload_id, sizeof t->payload_id),
+                                     buf_span(&c->value));
+    if (err == ERR_OK)
+        err = change_ticket_put(c, w->r);
+    if (err == ERR_OK)
+        KILL_POINT("archived-commit-before");
+    return err;
+}
+
+enum err store_archived(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], int64_t now_s)
+{
+    struct word w = {.key = key, .now_s = now_s};
+    enum err err = word_run(s, archived, &w, NULL);
+
+    KILL_POINT("archived-commit-after");
     return err;
 }

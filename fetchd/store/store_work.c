@@ -1,12 +1,13 @@
 /*
- * store_work.c - the outbox: stubs to send, notifications and challenges to write. An entry is a key in
- * WORK_DUE, ordered by time, and the same time in its ticket; the two change in one commit.
+ * store_work.c - the outbox: stubs and plain letters to send, notifications and warnings to write. An entry
+ * is a key in WORK_DUE, ordered by time, and the same time in its ticket; the two change in one commit.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/kill.h"
 #include "base/log.h"
+#include "mail/dsn.h"
 #include "store/store_internal.h"
 #include "store/ticket_state.h"
 
@@ -131,7 +132,7 @@ enum err store_work_next(struct store *s, int64_t *due_s)
 struct outcome {
     const struct work *w;
     struct ticket_record *r;
-    int64_t time_s;
+    int64_t time_s, next_s;
     const char *queue_id, *status, *text;
 };
 
@@ -163,25 +164,42 @@ static enum err outcome_run(struct store *s, change_body body, struct outcome *o
     return err;
 }
 
+static void stub_was_sent(struct ticket *t, const struct outcome *o)
+{
+    if (t->stub_sent_s != 0)
+        t->renotified++;
+    t->stub_tries = 0;
+    t->stub_sent_s = o->time_s;
+    store_text(t->stub_queue_id, sizeof t->stub_queue_id, o->queue_id);
+    /* An earlier try's error is over; what the other side said is not. */
+    if (t->state == TICKET_WAITING)
+        t->remote_text[0] = '\0';
+}
+
+static const enum ticket_happening done_event[WORK_KIND_COUNT] = {
+    [WORK_STUB] = TICKET_EVENT_STUB_SENT,           [WORK_NOTIFY] = TICKET_EVENT_NOTICE_SENT,
+    [WORK_CHALLENGE] = TICKET_EVENT_CHALLENGE_TOLD, [WORK_DELAY] = TICKET_EVENT_DELAY_TOLD,
+    [WORK_PLAIN] = TICKET_EVENT_PLAIN_SENT, /* of a quota nothing is said among one letter's events */
+};
+
 static enum err work_done(struct change *c, void *arg)
 {
     struct outcome *o = arg;
     struct ticket_record *r = o->r;
+    enum work_kind kind = o->w->kind;
     enum err err = outcome_get(c, o);
 
     if (err == ERR_OK)
-        err = change_work_set(c, r, o->w->kind, 0);
-    if (err == ERR_OK && o->w->kind == WORK_NOTIFY)
-        err = change_payload_release(c, r->t.payload_id);
+        err = change_work_set(c, r, kind, o->next_s);
+    if (err == ERR_OK && (kind == WORK_NOTIFY || kind == WORK_PLAIN))
+        err = change_ticket_release(c, r);
     if (err != ERR_OK)
         return err;
-    if (o->w->kind == WORK_STUB) {
-        r->t.stub_tries++;
-        r->t.stub_sent_s = o->time_s;
-        store_text(r->t.stub_queue_id, sizeof r->t.stub_queue_id, o->queue_id);
-        /* An earlier try's error is over; what the other side said is not. */
-        if (r->t.state == TICKET_WAITING)
-            r->t.remote_text[0] = '\0';
+    if (o->queue_id != NULL) {
+        if (done_event[kind] != 0)
+            ticket_event_add(&r->t, done_event[kind], o->time_s);
+        if (kind == WORK_STUB)
+            stub_was_sent(&r->t, o);
     }
     err = change_ticket_put(c, r);
     if (err == ERR_OK)
@@ -195,6 +213,39 @@ enum err store_work_done(struct store *s, const struct work *w, const char *queu
     enum err err = outcome_run(s, work_done, &o);
 
     KILL_POINT("work-done-commit-after");
+    return err;
+}
+
+enum err store_stub_sent(struct store *s, const struct work *w, const char *queue_id, int64_t next_s,
+                         int64_t now_s)
+{
+    struct outcome o = {.w = w, .time_s = now_s, .next_s = next_s, .queue_id = queue_id};
+    enum err err = w->kind == WORK_STUB ? outcome_run(s, work_done, &o) : ERR_INTERNAL;
+
+    KILL_POINT("work-done-commit-after");
+    return err;
+}
+
+static enum err stub_wait(struct change *c, void *arg)
+{
+    struct outcome *o = arg;
+    enum err err = outcome_get(c, o);
+
+    if (err == ERR_OK)
+        err = change_work_set(c, o->r, WORK_STUB, o->next_s);
+    if (err == ERR_OK)
+        err = change_ticket_put(c, o->r);
+    if (err == ERR_OK)
+        KILL_POINT("stub-wait-commit-before");
+    return err;
+}
+
+enum err store_stub_wait(struct store *s, const struct work *w, int64_t next_s)
+{
+    struct outcome o = {.w = w, .next_s = next_s};
+    enum err err = w->kind == WORK_STUB ? outcome_run(s, stub_wait, &o) : ERR_INTERNAL;
+
+    KILL_POINT("stub-wait-commit-after");
     return err;
 }
 
@@ -226,24 +277,44 @@ enum err store_work_later(struct store *s, const struct work *w, int64_t next_s,
     return err;
 }
 
+static enum err stub_refused(struct change *c, struct outcome *o)
+{
+    struct ticket *t = &o->r->t;
+
+    t->stub_tries++;
+    /* Handed over all the same: the stub has done its work. Ended: it was to be told of that. */
+    if (ticket_may_bounce(t) != ERR_OK)
+        return change_work_set(c, o->r, WORK_STUB, 0);
+    store_text(t->remote_reason, sizeof t->remote_reason, o->status);
+    store_text(t->remote_text, sizeof t->remote_text, o->text);
+    return change_ticket_enter(c, o->r, TICKET_BOUNCED, o->time_s);
+}
+
+/* The letter itself will not go: its sender is told, with what the payload is kept for. */
+static enum err plain_refused(struct change *c, struct outcome *o)
+{
+    struct ticket_record *r = o->r;
+    enum err err = change_work_set(c, r, WORK_PLAIN, 0);
+
+    r->plain_tries++;
+    store_text(r->t.remote_reason, sizeof r->t.remote_reason, o->status);
+    store_text(r->t.remote_text, sizeof r->t.remote_text, o->text);
+    if (err != ERR_OK)
+        return err;
+    return ticket_asks(&r->t, DSN_FAILURE) ? change_work_set(c, r, WORK_NOTIFY, o->time_s)
+                                                    : change_ticket_release(c, r);
+}
+
 static enum err work_refused(struct change *c, void *arg)
 {
     struct outcome *o = arg;
     struct ticket_record *r = o->r;
     enum err err;
 
-    if (o->w->kind != WORK_STUB)
+    if (o->w->kind != WORK_STUB && o->w->kind != WORK_PLAIN)
         return ERR_INTERNAL;
-    if ((err = outcome_get(c, o)) != ERR_OK)
-        return err;
-    r->t.stub_tries++;
-    if (ticket_may_bounce(&r->t) == ERR_OK) {
-        store_text(r->t.remote_reason, sizeof r->t.remote_reason, o->status);
-        store_text(r->t.remote_text, sizeof r->t.remote_text, o->text);
-        err = change_ticket_enter(c, r, TICKET_BOUNCED, o->time_s);
-    } else {
-        err = change_work_set(c, r, WORK_STUB, 0); /* handed over all the same: the stub has done its work */
-    }
+    if ((err = outcome_get(c, o)) == ERR_OK)
+        err = o->w->kind == WORK_STUB ? stub_refused(c, o) : plain_refused(c, o);
     if (err == ERR_OK)
         err = change_ticket_put(c, r);
     if (err == ERR_OK)

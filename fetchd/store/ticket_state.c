@@ -8,6 +8,7 @@
 
 #include "base/secret.h"
 #include "mail/dsn.h"
+#include "store/codec.h"
 #include "ticket/fields.h"
 
 #define RETRY_AFTER_MIN_S 60
@@ -37,13 +38,21 @@ static const struct {
 #define TO(state) (1U << TICKET_##state)
 /* What nobody has called for yet may still end in every way that the sender's side decides. */
 #define BEFORE_HAND_OVER (TO(LEASED) | TO(REFUSED) | TO(RETRACTED) | TO(EXPIRED) | TO(BOUNCED) | TO(PLAIN))
+/* What was perhaps handed over, in a life that a restored store has forgotten, may be confirmed by who has it
+ * then; nothing may end it that says that nobody has it. */
+#define PERHAPS_HANDED_OVER (TO(LEASED) | TO(REFUSED) | TO(DELIVERED) | TO(UNCONFIRMED))
 /* After hand-over only the other side's word, or time, ends it. */
-static const unsigned may_follow[TICKET_STATE_COUNT] = {
-    [TICKET_WAITING] = BEFORE_HAND_OVER | TO(HELD) | TO(CHALLENGED),
-    [TICKET_HELD] = BEFORE_HAND_OVER | TO(CHALLENGED),
-    [TICKET_CHALLENGED] = BEFORE_HAND_OVER | TO(HELD),
-    [TICKET_LEASED] = TO(LAPSED) | TO(DELIVERED) | TO(REFUSED),
-    [TICKET_LAPSED] = TO(LEASED) | TO(DELIVERED) | TO(REFUSED) | TO(UNCONFIRMED),
+#define UNDER_LEASE (TO(LAPSED) | TO(DELIVERED) | TO(REFUSED))
+#define AFTER_LEASE (TO(LEASED) | TO(DELIVERED) | TO(REFUSED) | TO(UNCONFIRMED))
+static const struct {
+    unsigned usual, perhaps;
+} may_follow[TICKET_STATE_COUNT] = {
+    [TICKET_WAITING] = {BEFORE_HAND_OVER | TO(HELD) | TO(CHALLENGED),
+                        PERHAPS_HANDED_OVER | TO(HELD) | TO(CHALLENGED)},
+    [TICKET_HELD] = {BEFORE_HAND_OVER | TO(CHALLENGED), PERHAPS_HANDED_OVER | TO(CHALLENGED)},
+    [TICKET_CHALLENGED] = {BEFORE_HAND_OVER | TO(HELD), PERHAPS_HANDED_OVER | TO(HELD)},
+    [TICKET_LEASED] = {UNDER_LEASE, UNDER_LEASE},
+    [TICKET_LAPSED] = {AFTER_LEASE, AFTER_LEASE},
 };
 
 const char *ticket_state_name(enum ticket_state s)
@@ -61,23 +70,29 @@ bool ticket_state_ended(enum ticket_state s)
     return ticket_state_gone(s) != NULL;
 }
 
-bool ticket_state_may(enum ticket_state from, enum ticket_state to)
+bool ticket_state_may(enum ticket_state from, bool perhaps, enum ticket_state to)
 {
     return (unsigned)from < TICKET_STATE_COUNT && (unsigned)to < TICKET_STATE_COUNT &&
-           (may_follow[from] & 1U << to) != 0;
+           ((perhaps ? may_follow[from].perhaps : may_follow[from].usual) & 1U << to) != 0;
+}
+
+enum ticket_state ticket_overdue_end(const struct ticket *t)
+{
+    return t->handed_over_s != 0 || t->perhaps ? TICKET_UNCONFIRMED : TICKET_EXPIRED;
+}
+
+int64_t ticket_lease_end_s(const struct ticket *t, int64_t live_until_s, int64_t hard_s)
+{
+    int64_t until_s = t->lease_until_s > live_until_s ? t->lease_until_s : live_until_s;
+
+    return until_s < hard_s ? until_s : hard_s;
 }
 
 enum ticket_state ticket_state_at(const struct ticket *t, int64_t now_s, int64_t live_until_s, int64_t hard_s)
 {
-    int64_t until = t->lease_until_s;
-
     if (t->state != TICKET_LEASED)
         return t->state;
-    if (live_until_s > until)
-        until = live_until_s;
-    if (until > hard_s)
-        until = hard_s;
-    return until < now_s ? TICKET_LAPSED : TICKET_LEASED;
+    return ticket_lease_end_s(t, live_until_s, hard_s) < now_s ? TICKET_LAPSED : TICKET_LEASED;
 }
 
 static bool same_token(const struct ticket *t, const uint8_t token[16])
@@ -124,7 +139,9 @@ enum err ticket_may_ack(const struct ticket *t, bool digest_right)
 {
     if (ticket_state_ended(t->state) && t->state != TICKET_DELIVERED)
         return ERR_GONE;
-    if (t->handed_over_s == 0)
+    /* A right digest proves that who sends it has read the letter: of what was perhaps handed over that says
+     * that it was. */
+    if (t->handed_over_s == 0 && !t->perhaps)
         return ERR_NEVER_CLAIMED;
     return digest_right ? ERR_OK : ERR_WRONG_DIGEST;
 }
@@ -146,14 +163,25 @@ enum err ticket_may_status(const struct ticket *t, enum ticket_state state)
         return ERR_GONE;
     if (t->handed_over_s != 0)
         return ERR_LEASED;
-    return t->state == state || ticket_state_may(t->state, state) ? ERR_OK : ERR_INTERNAL;
+    return t->state == state || ticket_state_may(t->state, t->perhaps, state) ? ERR_OK : ERR_INTERNAL;
 }
 
 enum err ticket_may_bounce(const struct ticket *t)
 {
     if (ticket_state_ended(t->state))
         return ERR_GONE;
-    return t->handed_over_s == 0 ? ERR_OK : ERR_LEASED;
+    if (t->handed_over_s != 0)
+        return ERR_LEASED;
+    return t->perhaps ? ERR_RESTORED : ERR_OK;
+}
+
+enum err ticket_may_plain(const struct ticket *t)
+{
+    if (t->handed_over_s != 0)
+        return ERR_HANDED_OVER;
+    if (ticket_state_ended(t->state))
+        return ERR_GONE;
+    return t->perhaps ? ERR_RESTORED : ERR_OK;
 }
 
 int64_t ticket_retry_after_s(const struct ticket *t)
@@ -177,4 +205,51 @@ bool ticket_asks(const struct ticket *t, unsigned what)
 bool ticket_wants_notice(const struct ticket *t, enum ticket_state end)
 {
     return (unsigned)end < TICKET_STATE_COUNT && ticket_asks(t, state_row[end].told);
+}
+
+/* ---- what happened ------------------------------------------------------------------------------------- */
+
+static const char *const event_name[TICKET_EVENT_END - TICKET_EVENT_STUB_SENT] = {
+    [TICKET_EVENT_STUB_SENT - TICKET_EVENT_STUB_SENT] = "stub-sent",
+    [TICKET_EVENT_DELAY_TOLD - TICKET_EVENT_STUB_SENT] = "delay-told",
+    [TICKET_EVENT_NOTICE_SENT - TICKET_EVENT_STUB_SENT] = "notice-sent",
+    [TICKET_EVENT_REPLACED - TICKET_EVENT_STUB_SENT] = "replaced",
+    [TICKET_EVENT_HOLD - TICKET_EVENT_STUB_SENT] = "hold",
+    [TICKET_EVENT_RESTORED - TICKET_EVENT_STUB_SENT] = "restored",
+    [TICKET_EVENT_ARCHIVED - TICKET_EVENT_STUB_SENT] = "archived",
+    [TICKET_EVENT_RELEASED - TICKET_EVENT_STUB_SENT] = "released",
+    [TICKET_EVENT_CHALLENGE_TOLD - TICKET_EVENT_STUB_SENT] = "challenge-told",
+    [TICKET_EVENT_PLAIN_SENT - TICKET_EVENT_STUB_SENT] = "plain-sent",
+};
+
+const char *ticket_event_name(unsigned what)
+{
+    if (what >= TICKET_EVENT_STUB_SENT && what < TICKET_EVENT_END)
+        return event_name[what - TICKET_EVENT_STUB_SENT];
+    return ticket_state_name((enum ticket_state)what);
+}
+
+bool ticket_event_get(const struct ticket *t, size_t i, struct ticket_event *out)
+{
+    const uint8_t *at = t->events.data + i * TICKET_EVENT_BYTES;
+
+    if (i >= t->events.len / TICKET_EVENT_BYTES)
+        return false;
+    *out = (struct ticket_event){.what = at[0], .at_s = (int64_t)codec_get_be64(at + 1)};
+    return true;
+}
+
+void ticket_event_add(struct ticket *t, unsigned what, int64_t at_s)
+{
+    uint8_t *second = t->events.data + TICKET_EVENT_BYTES, *at;
+
+    if (t->events.len == sizeof t->events.data) {
+        memmove(second, second + TICKET_EVENT_BYTES, sizeof t->events.data - 2 * TICKET_EVENT_BYTES);
+        t->events.len -= TICKET_EVENT_BYTES;
+    }
+    at = t->events.data + t->events.len;
+    at[0] = (uint8_t)what;
+    codec_put_be64(at + 1, (uint64_t)at_s);
+    t->events.len += TICKET_EVENT_BYTES;
+    t->event_count++;
 }

@@ -7,9 +7,12 @@
 
 #include "store/store.h"
 
-/* Whether a ticket in `from` may enter `to`: the table of allowed transitions. */
-bool ticket_state_may(enum ticket_state from, enum ticket_state to);
+/* Whether a ticket in `from` may enter `to`: the table of allowed transitions. perhaps: it came back from a
+ * backup and was perhaps handed over since, so that its end must not say "never". */
+bool ticket_state_may(enum ticket_state from, bool perhaps, enum ticket_state to);
 
+/* When a running lease is over (its last second). live_until_s, hard_s: see ticket_state_at. */
+int64_t ticket_lease_end_s(const struct ticket *t, int64_t live_until_s, int64_t hard_s);
 /* The state at a time: a lease that is over reads as TICKET_LAPSED. live_until_s: a body of the lease is or
  * was under way until then (0: nothing known), which keeps it running, but never past hard_s. */
 enum ticket_state ticket_state_at(const struct ticket *t, int64_t now_s, int64_t live_until_s,
@@ -31,6 +34,13 @@ int64_t ticket_retry_after_s(const struct ticket *t);
 bool ticket_asks(const struct ticket *t, unsigned what);
 /* Whether he is to be told of this end. */
 bool ticket_wants_notice(const struct ticket *t, enum ticket_state end);
+
+/* How a ticket ends whose time is up. */
+enum ticket_state ticket_overdue_end(const struct ticket *t);
+enum err ticket_may_plain(const struct ticket *t);
+
+/* Appends to what happened; the first is kept, and of the others the newest. */
+void ticket_event_add(struct ticket *t, unsigned what, int64_t at_s);
 
 /* Addresses agree: local parts byte for byte, domains without regard to ASCII case. */
 bool ticket_address_equal(const char *a, const char *b);

@@ -1423,7 +1423,8 @@ static void sixteen_outbox_workers_send_each_stub_once(struct rig *r)
         struct ticket t;
 
         assert_err(ERR_OK, store_ticket_get(r->s, p[i].ticket.key, &t));
-        assert_int_equal(t.stub_tries, 1);
+        assert_int_equal(t.stub_sent_s, RIG_NOW_S);
+        assert_int_equal(t.event_count, 2); /* waiting, and once sent */
     }
 }
 

@@ -35,6 +35,7 @@ enum slot {
     EXPIRED,
     REFUSED,
     LATER,
+    PLAIN,
     TICKETS,
     JOB_A = TICKETS,
     JOB_B,
@@ -46,8 +47,8 @@ enum slot {
     KEPT,             /* the same of a row with kept messages */
     SLOTS
 };
-static const char *const slot_id[TICKETS] = {"<small>", "<large>",   "<nacked>",  "<bounced>",
-                                             "<held>",  "<expired>", "<refused>", "<later>"};
+static const char *const slot_id[TICKETS] = {"<small>",   "<large>",   "<nacked>", "<bounced>", "<held>",
+                                             "<expired>", "<refused>", "<later>",  "<plain>"};
 
 static const struct letter *slot_letter(int slot)
 {
@@ -66,7 +67,14 @@ enum word {
     DEPOSIT,
     STUB_DONE,
     STUB_LATER,
+    STUB_AGAIN,
+    STUB_WAIT,
     STUB_REFUSED,
+    WARN,
+    WARNED,
+    ARCHIVE,
+    GO_PLAIN,
+    PLAIN_SENT,
     CLAIM,
     RESUME,
     ACK,
@@ -112,10 +120,19 @@ static const struct step {
     {EXPIRED, DEPOSIT, TICKET_WAITING},
     {REFUSED, DEPOSIT, TICKET_WAITING},
     {LATER, DEPOSIT, TICKET_WAITING},
+    {PLAIN, DEPOSIT, TICKET_WAITING},
     {LARGE, DEPOSIT, -1}, /* the same letter again */
     {SMALL, STUB_DONE, -1},
     {LARGE, STUB_DONE, -1},
     {LATER, STUB_LATER, -1},
+    {LATER, STUB_AGAIN, -1},
+    {LATER, STUB_WAIT, -1},
+    {LATER, WARN, -1},
+    {LATER, WARNED, -1},
+    {LATER, WARN, -1}, /* only once */
+    {PLAIN, ARCHIVE, -1},
+    {PLAIN, GO_PLAIN, TICKET_PLAIN},
+    {PLAIN, PLAIN_SENT, -1},
     {REFUSED, STUB_REFUSED, TICKET_BOUNCED},
     {SMALL, CLAIM, TICKET_LEASED},
     {SMALL, RESUME, TICKET_LEASED},
@@ -281,6 +298,24 @@ static enum err do_step(struct child *c, const struct step *step)
     case STUB_LATER:
         w = entry(c, slot, WORK_STUB);
         return store_work_later(s, &w, RIG_NOW_S + 50, "later");
+    case STUB_AGAIN:
+        w = entry(c, slot, WORK_STUB);
+        return store_stub_sent(s, &w, "4bStub", RIG_NOW_S + 60, RIG_NOW_S + 50);
+    case STUB_WAIT:
+        w = entry(c, slot, WORK_STUB);
+        return store_stub_wait(s, &w, RIG_NOW_S + 70);
+    case WARN:
+        return store_delay_due(s, key, RIG_NOW_S);
+    case WARNED:
+        w = entry(c, slot, WORK_DELAY);
+        return store_work_done(s, &w, "4bDelay", RIG_NOW_S);
+    case ARCHIVE:
+        return store_archived(s, key, RIG_NOW_S);
+    case GO_PLAIN:
+        return store_plain(s, key, "takes no stubs", RIG_NOW_S, &t);
+    case PLAIN_SENT:
+        w = entry(c, slot, WORK_PLAIN);
+        return store_work_done(s, &w, "4bPlain", RIG_NOW_S);
     case STUB_REFUSED:
         w = entry(c, slot, WORK_STUB);
         return store_work_refused(s, &w, "5.1.2", "no", RIG_NOW_S);
@@ -563,7 +598,7 @@ static void carry_on(struct rig *r)
         assert_err(ERR_OK, store_ack(r->s, p.ticket.key, digest, RIG_NOW_S + 50, &t));
     }
     end_attempts(r);
-    /* What is left in the outbox are notices, with the letters that they return. */
+    /* What is left in the outbox are notices and plain letters, with what they are made of. */
     assert_err(ERR_OK, store_count(r->s, &c));
     n = work_entries(r, w, 100);
     assert_int_equal(n, c.work);
@@ -571,7 +606,7 @@ static void carry_on(struct rig *r)
         struct store_body body;
         struct ticket t;
 
-        assert_int_equal(w[i].kind, WORK_NOTIFY);
+        assert_true(w[i].kind == WORK_NOTIFY || w[i].kind == WORK_PLAIN);
         assert_err(ERR_OK, store_ticket_get(r->s, w[i].key, &t));
         assert_err(ERR_OK, store_body_open(r->s, &t, &body));
         store_body_close(&body);
