@@ -42,7 +42,8 @@
     X(ATTEMPT, "attempt", false)             /* mailbox, sender -> row of contact attempts */                \
     X(ATTEMPT_TIME, "attempttime", false)    /* time, row: of all; and mailbox, time, row: the rings */      \
     X(ATTEMPT_BOX, "attemptbox", false)      /* mailbox -> how many rows */                                  \
-    X(QUOTA, "quota", false)                 /* owner or domain -> letters and octets that lie here */
+    X(QUOTA, "quota", false)                 /* owner or domain -> letters and octets that lie here */       \
+    X(TALLY, "tally", false)                 /* part -> how many of what there are */
 enum engine_table {
 #define ENGINE_TABLE_ENUM(name, file, secret) TABLE_##name,
     ENGINE_TABLES(ENGINE_TABLE_ENUM)

@@ -77,6 +77,15 @@ enum err policy_record_decode(enum engine_table table, struct span bytes, void *
     return codec_decode(&codec_of[table], bytes, record);
 }
 
+uint32_t policy_records_version(void)
+{
+    uint32_t sum = 0;
+
+    for (int i = 0; i < TABLE_COUNT; i++)
+        sum += codec_of[i].version;
+    return sum;
+}
+
 /* ---- keys ---------------------------------------------------------------------------------------------- */
 
 static enum err add_hash(struct record_key *k, int kind, const char *text)

@@ -36,6 +36,8 @@ struct spent_record {  /* SPENT */
 enum err policy_record_encode(enum engine_table table, const void *record, struct buf *out);
 enum err policy_record_decode(enum engine_table table, struct span bytes, void *record);
 
+uint32_t policy_records_version(void); /* the sum of their versions */
+
 /* A mailbox's (or policy's) key, alone or with what is in it: kind and text. */
 enum err key_box(const char *mailbox, struct record_key *out);
 enum err key_in_box(const char *mailbox, int kind, const char *text, struct record_key *out);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/secret.h"
+#include "store/policy_record.h"
 
 #define RECORD_BYTES_MAX 65536
 #define TIME_BYTES 8
@@ -226,6 +227,19 @@ static const struct codec attempt_private_codec = CODEC(1, attempt_private_field
 static const struct codec dedupe_codec = CODEC(1, dedupe_field);
 static const struct codec quota_codec = CODEC(1, quota_field);
 static const struct codec domain_codec = CODEC(1, domain_field);
+
+uint32_t records_version(void)
+{
+    const struct codec *all[] = {&ticket_codec,          &ticket_private_codec, &payload_codec,
+                                 &job_codec,             &job_private_codec,    &attempt_codec,
+                                 &attempt_private_codec, &dedupe_codec,         &quota_codec,
+                                 &domain_codec};
+    uint32_t sum = policy_records_version();
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        sum += all[i]->version;
+    return sum;
+}
 
 /* ---- sealing ------------------------------------------------------------------------------------------- */
 

@@ -82,6 +82,9 @@ struct dedupe_record {
     int64_t created_s;
 };
 
+/* The sum of the versions of all records, policy_record.h's among them: whenever one gets a new version, it
+ * grows. */
+uint32_t records_version(void);
 /* Encoders append to *out. Decoders want *r zeroed and fill r's own key. ERR_STORE, ERR_STORE_FORMAT. */
 enum err ticket_record_encode(const struct ticket_record *r, struct buf *out);
 enum err ticket_record_decode(struct span bytes, const uint8_t key[TICKET_STORE_KEY_BYTES],

@@ -22,6 +22,7 @@
 #include "base/kill.h"
 #include "base/log.h"
 #include "store/later.h"
+#include "store/store_count.h"
 #include "store/store_internal.h"
 #include "store/store_job.h"
 #include "store/store_policy.h"
@@ -118,6 +119,7 @@ static void counts_add(struct store *s, const struct store_counts *d)
     s->counts.payload_bytes += d->payload_bytes;
     s->counts.work += d->work;
     s->counts.attempts += d->attempts;
+    s->counts.removed += d->removed;
     pthread_mutex_unlock(&s->count_mutex);
 }
 
@@ -154,6 +156,8 @@ static enum err run_change(struct store *s, change_body body, void *arg, bool fl
         err = body(&c, arg);
         if (err == ERR_OK)
             err = change_quota_settle(&c, NULL);
+        if (err == ERR_OK)
+            err = change_counts_write(&c);
         if (err == ERR_OK) {
             err = ops->commit(c.txn);
             committed = err == ERR_OK;

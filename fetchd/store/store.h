@@ -462,9 +462,10 @@ struct store_counts {
     uint64_t jobs[JOB_STATE_COUNT];
     uint64_t payloads, payload_bytes, work;
     uint64_t attempts; /* rows */
+    uint64_t removed;  /* tickets and jobs purged since the tables were last compacted */
     uint64_t disk_free_bytes, disk_total_bytes;
 };
-/* Kept in memory, counted once at opening: cheap. */
+/* Kept in memory, and in the records: cheap. */
 enum err store_count(struct store *s, struct store_counts *out);
 
 #endif

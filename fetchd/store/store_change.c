@@ -274,5 +274,6 @@ enum err change_ticket_purge(struct change *c, struct ticket_record *r)
     if ((err = absent_is_fine(ops(c)->del(c->txn, TABLE_CREATED, record_key_span(&k)))) != ERR_OK)
         return err;
     c->counts.tickets[r->t.state]--;
+    c->counts.removed++;
     return ops(c)->del(c->txn, TABLE_TICKET, key);
 }

@@ -1,21 +1,27 @@
 /*
- * store_check.c - what happens once at opening: the format and the site keys are compared with what the store
- * was made with, everything is counted, and blobs that a crash left without a record are removed.
+ * store_check.c - what happens once at opening: the format, the records' versions and the site keys are
+ * compared with what the store was made with, and the counts are read. However much the store holds, a few
+ * records say all that; only for a store of format 1, which kept no counts, all are looked at (and for a key
+ * that the file lacks: epochs.c).
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/encode.h"
+#include "base/kill.h"
 #include "base/log.h"
 #include "store/policy_record.h"
-#include "store/store_internal.h"
+#include "store/store_count.h"
 
-#define FORMAT_VERSION 1
+#define FORMAT_VERSION 2 /* 2: counts and quotas are kept in records; a program of format 1 would not */
 #define FORMAT_KEY "format"
+#define RECORDS_KEY "records" /* the highest records_version() that wrote to this store */
 
 struct check {
     struct store *s;
     struct buf *why;
+    uint64_t format; /* 0: new */
+    struct store_counts counts;
     struct ticket_record ticket;
     struct payload_record payload;
     struct job_record job;
@@ -33,45 +39,69 @@ struct check {
 
 /* ---- format -------------------------------------------------------------------------------------------- */
 
-static enum err write_format(struct change *c, void *arg)
+static enum err put_number(struct change *c, struct span key, uint64_t value)
 {
     uint8_t be[8];
 
-    (void)arg;
-    codec_put_be64(be, FORMAT_VERSION);
-    return c->s->engine->ops->put(c->txn, TABLE_META, SPAN_LITERAL(FORMAT_KEY), span_bytes(be, sizeof be));
+    codec_put_be64(be, value);
+    return c->s->engine->ops->put(c->txn, TABLE_META, key, span_bytes(be, sizeof be));
+}
+
+/* 0 when there is none. */
+static enum err read_number(struct check *k, struct span key, uint64_t *out)
+{
+    struct buf value;
+    enum err err;
+
+    buf_init(&value, STORE_VALUE_MAX);
+    err = store_read(k->s, TABLE_META, key, &value);
+    *out = err == ERR_OK && value.len == 8 ? codec_get_be64((const uint8_t *)value.data) : 0;
+    if (err == ERR_OK && *out == 0) {
+        buf_printf(k->why, "the store's record \"%.*s\" is damaged", (int)key.len, key.ptr);
+        err = ERR_STORE;
+    }
+    buf_free(&value);
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
 static enum err check_format(struct check *k)
 {
-    struct buf value;
-    uint64_t version;
-    enum err err;
+    enum err err = read_number(k, SPAN_LITERAL(FORMAT_KEY), &k->format);
 
-    buf_init(&value, STORE_VALUE_MAX);
-    err = store_read(k->s, TABLE_META, SPAN_LITERAL(FORMAT_KEY), &value);
-    if (err == ERR_NOT_FOUND) {
-        err = store_change(k->s, write_format, NULL);
-    } else if (err == ERR_OK && value.len == 8) {
-        version = codec_get_be64((const uint8_t *)value.data);
-        if (version != FORMAT_VERSION) {
-            buf_printf(k->why, "the store has format %llu; this version of Restante reads format %d",
-                       (unsigned long long)version, FORMAT_VERSION);
-            err = ERR_STORE_FORMAT;
-        }
-    } else if (err == ERR_OK) {
-        buf_append_str(k->why, "the store's format record is damaged");
-        err = ERR_STORE;
+    if (err == ERR_OK && k->format > FORMAT_VERSION) {
+        buf_printf(k->why, "the store has format %llu; this version of Restante reads formats up to %d",
+                   (unsigned long long)k->format, FORMAT_VERSION);
+        err = ERR_STORE_FORMAT;
     }
-    buf_free(&value);
     return err;
+}
+
+static enum err put_records_version(struct change *c, void *arg)
+{
+    (void)arg;
+    return put_number(c, SPAN_LITERAL(RECORDS_KEY), records_version());
+}
+
+/* Noted before the first record of it can be written: who opens the store then need not look for one. */
+static enum err check_records_version(struct check *k)
+{
+    uint64_t have;
+    enum err err = read_number(k, SPAN_LITERAL(RECORDS_KEY), &have);
+
+    if (err != ERR_OK || have == records_version())
+        return err;
+    if (have > records_version()) {
+        buf_append_str(k->why, "the store's records are of a later version of Restante");
+        return ERR_STORE_FORMAT;
+    }
+    return store_change(k->s, put_records_version, NULL);
 }
 
 /* ---- counting ------------------------------------------------------------------------------------------ */
 
 static enum err count_ticket(struct check *k, struct span key, struct span value)
 {
-    struct store_counts *n = &k->s->counts;
+    struct store_counts *n = &k->counts;
     enum err err;
 
     if (key.len != TICKET_STORE_KEY_BYTES)
@@ -88,7 +118,7 @@ static enum err count_ticket(struct check *k, struct span key, struct span value
 
 static enum err count_payload(struct check *k, struct span key, struct span value)
 {
-    struct store_counts *n = &k->s->counts;
+    struct store_counts *n = &k->counts;
     enum err err;
 
     if (key.len != SEAL_PAYLOAD_ID_BYTES)
@@ -111,7 +141,7 @@ static enum err count_job(struct check *k, struct span key, struct span value)
     memset(&k->job, 0, sizeof k->job);
     err = job_record_peek(value, &k->job);
     if (err == ERR_OK) {
-        k->s->counts.jobs[k->job.j.state]++;
+        k->counts.jobs[k->job.j.state]++;
     }
     return err;
 }
@@ -124,7 +154,7 @@ static enum err count_attempt(struct check *k, struct span key, struct span valu
     memset(&k->attempt, 0, sizeof k->attempt);
     err = attempt_record_decode(value, &k->attempt);
     if (err == ERR_OK) {
-        k->s->counts.attempts++;
+        k->counts.attempts++;
     }
     return err;
 }
@@ -163,6 +193,33 @@ static enum err count_table(struct check *k, enum engine_table table,
     return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
+static enum err look_at_all(struct check *k)
+{
+    static const struct {
+        enum engine_table table;
+        enum err (*count)(struct check *k, struct span key, struct span value);
+    } row[] = {{TABLE_TICKET, count_ticket},   {TABLE_PAYLOAD, count_payload}, {TABLE_JOB, count_job},
+               {TABLE_ATTEMPT, count_attempt}, {TABLE_POLICY, check_policy},   {TABLE_ENTRY, check_policy},
+               {TABLE_TOKEN, check_policy}};
+    enum err err = ERR_OK;
+
+    for (size_t i = 0; i < sizeof row / sizeof *row && err == ERR_OK; i++)
+        err = count_table(k, row[i].table, row[i].count);
+    if (err == ERR_OK && k->damaged > 0)
+        log_error("store: %zu damaged records", k->damaged);
+    return err;
+}
+
+static enum err begin_counting(struct change *c, void *arg)
+{
+    const struct check *k = arg;
+    enum err err = change_counts_create(c, &k->counts);
+
+    if (err == ERR_OK)
+        KILL_POINT("counts-commit-before");
+    return err == ERR_OK ? put_number(c, SPAN_LITERAL(FORMAT_KEY), FORMAT_VERSION) : err;
+}
+
 /* ---- blobs --------------------------------------------------------------------------------------------- */
 
 static enum err sweep_blob(void *arg, const uint8_t id[ENGINE_BLOB_ID_BYTES])
@@ -193,17 +250,17 @@ enum err store_check(struct store *s, struct buf *why)
         return ERR_NOMEM;
     k->s = s;
     k->why = why;
-    if ((err = check_format(k)) != ERR_OK || (err = epochs_check(s, why)) != ERR_OK ||
-        (err = count_table(k, TABLE_TICKET, count_ticket)) != ERR_OK ||
-        (err = count_table(k, TABLE_PAYLOAD, count_payload)) != ERR_OK ||
-        (err = count_table(k, TABLE_JOB, count_job)) != ERR_OK ||
-        (err = count_table(k, TABLE_ATTEMPT, count_attempt)) != ERR_OK ||
-        (err = count_table(k, TABLE_POLICY, check_policy)) != ERR_OK ||
-        (err = count_table(k, TABLE_ENTRY, check_policy)) != ERR_OK ||
-        (err = count_table(k, TABLE_TOKEN, check_policy)) != ERR_OK)
+    if ((err = check_format(k)) != ERR_OK || (err = check_records_version(k)) != ERR_OK ||
+        (err = epochs_check(s, why)) != ERR_OK)
         goto out;
-    if (k->damaged > 0)
-        log_error("store: %zu damaged records", k->damaged);
+    if (k->format < FORMAT_VERSION && (err = look_at_all(k)) != ERR_OK)
+        goto out;
+    if (k->format < FORMAT_VERSION && (err = store_change(s, begin_counting, k)) != ERR_OK)
+        goto out;
+    if ((err = store_counts_read(s, &s->counts)) != ERR_OK) {
+        buf_append_str(why, "the store's counts are missing or damaged");
+        goto out;
+    }
     err = s->engine->ops->blob_each(s->engine, sweep_blob, k);
 out:
     if (err != ERR_OK && why->len == 0)

@@ -214,8 +214,10 @@ enum err change_job_purge(struct change *c, const uint8_t id[JOB_ID_BYTES], int6
         err = del_key(c, TABLE_TIMER, &k);
     if (err == ERR_OK)
         err = ops->del(c->txn, TABLE_JOB, span_bytes(id, JOB_ID_BYTES));
-    if (err == ERR_OK)
+    if (err == ERR_OK) {
         c->counts.jobs[r->j.state]--;
+        c->counts.removed++;
+    }
     job_record_free(r);
     return err;
 }

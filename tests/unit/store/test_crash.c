@@ -573,6 +573,13 @@ static void end_attempts(struct rig *r)
     assert_int_equal(waiting, 0);
 }
 
+static bool no_quota(void *arg, const struct quota_use *u)
+{
+    (void)arg;
+    fail_msg("%s still uses %d letters", u->name, (int)u->letters);
+    return false;
+}
+
 /* Everything that lives can still go its way to the end; then nothing but tombstones is left. */
 static void carry_on(struct rig *r)
 {
@@ -616,6 +623,7 @@ static void carry_on(struct rig *r)
     assert_int_equal(c.work, 0);
     assert_int_equal(c.payloads, 0);
     assert_int_equal(c.payload_bytes, 0);
+    assert_err(ERR_OK, store_quotas(r->s, 1, no_quota, NULL));
     assert_int_equal(rig_file_count(r->directory, "payload"), 0);
     for (int i = 0; i < 2; i++) {
         struct job j;
@@ -781,6 +789,7 @@ static void what_was_said_in_a_crowd_is_true(void **state)
     (void)state;
     for (int round = 0; round < 4; round++) {
         struct store_counts counts;
+        struct quota_use use;
         struct rig r;
         struct buf said;
         uint64_t living;
@@ -816,6 +825,8 @@ static void what_was_said_in_a_crowd_is_true(void **state)
             counts.tickets[TICKET_WAITING] + counts.tickets[TICKET_LEASED] + counts.tickets[TICKET_LAPSED];
         assert_int_equal(living, counts.payloads);
         assert_int_equal(living, counts.work);
+        assert_err(ERR_OK, store_quota(r.s, "alice@a.test", &use));
+        assert_int_equal(living, use.letters);
         rig_free(&r);
         buf_free(&said);
     }

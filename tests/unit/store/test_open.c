@@ -152,33 +152,82 @@ static void another_format_is_refused(struct rig *r)
     char why[200];
 
     rig_close(r);
-    codec_put_be64(version, 2);
+    codec_put_be64(version, 3);
     tamper(r, TABLE_META, SPAN_LITERAL("format"), span_bytes(version, sizeof version));
     assert_err(ERR_STORE_FORMAT, try_open(r, r->keys, why));
-    assert_non_null(strstr(why, "format 2"));
+    assert_non_null(strstr(why, "format 3"));
 }
 
-/* Whatever table it is in that holds more than what may be forgotten. */
+/* Whatever wrote to the store says so before its first record. */
 static void a_record_of_a_later_version_is_refused(struct rig *r)
+{
+    uint8_t version[8];
+    char why[200];
+
+    rig_close(r);
+    codec_put_be64(version, 10000);
+    tamper(r, TABLE_META, SPAN_LITERAL("records"), span_bytes(version, sizeof version));
+    assert_err(ERR_STORE_FORMAT, try_open(r, r->keys, why));
+    assert_non_null(strstr(why, "later version"));
+    codec_put_be64(version, 1); /* yesterday's */
+    tamper(r, TABLE_META, SPAN_LITERAL("records"), span_bytes(version, sizeof version));
+    assert_err(ERR_OK, try_open(r, r->keys, why));
+}
+
+/* Where all records are looked at (a store of format 1), whatever table it is in that holds more than what
+ * may be forgotten. */
+static void a_record_of_a_later_version_is_found(struct rig *r)
 {
     static const struct {
         enum engine_table table;
         size_t key_bytes;
     } row[] = {{TABLE_TICKET, 32}, {TABLE_PAYLOAD, 16}, {TABLE_JOB, 16},  {TABLE_ATTEMPT, 32},
                {TABLE_POLICY, 16}, {TABLE_ENTRY, 32},   {TABLE_TOKEN, 32}};
-    uint8_t key[32] = {1}, later[] = {0, 200, 0}, damaged[] = {0, 1};
+    uint8_t key[32] = {1}, later[] = {0, 200, 0}, damaged[] = {0, 1}, format[8];
     char why[200];
 
     rig_close(r);
+    codec_put_be64(format, 1);
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         struct span k = span_bytes(key, row[i].key_bytes);
 
+        tamper(r, TABLE_META, SPAN_LITERAL("format"), span_bytes(format, sizeof format));
         tamper(r, row[i].table, k, span_bytes(later, sizeof later));
         assert_err(ERR_STORE_FORMAT, try_open(r, r->keys, why));
         assert_non_null(strstr(why, engine_table_name(row[i].table)));
         tamper(r, row[i].table, k, span_bytes(damaged, sizeof damaged)); /* which harms only itself */
         assert_err(ERR_OK, try_open(r, r->keys, why));
     }
+}
+
+/* The counts that are kept, and those of one who looks at every record. */
+static void counts_are_what_the_records_say(struct rig *r)
+{
+    struct posted p[6];
+    struct store_counts kept, counted;
+    uint8_t format[8], token[16] = {0};
+    char why[200], id[10];
+    struct ticket t;
+    size_t n;
+
+    for (int i = 0; i < 6; i++) {
+        snprintf(id, sizeof id, "<%d>", i);
+        p[i] = rig_post(r, LETTER(.message_id = id, .size = i % 2 == 0 ? 3000 : 70000));
+    }
+    for (int i = 0; i < 4; i++)
+        assert_err(ERR_OK, store_nack(r->s, p[i].ticket.key, token, "no", "", RIG_NOW_S - i * 1000, &t));
+    assert_err(ERR_OK, store_purge(r->s, RIG_NOW_S - 3000 + r->options.tombstone_s, 100, &n));
+    assert_err(ERR_OK, store_count(r->s, &kept));
+    assert_int_equal(kept.tickets[TICKET_REFUSED], 3);
+    assert_int_equal(kept.removed, 1);
+    rig_close(r);
+    codec_put_be64(format, 1);
+    tamper(r, TABLE_META, SPAN_LITERAL("format"), span_bytes(format, sizeof format));
+    assert_err(ERR_OK, try_open(r, r->keys, why));
+    rig_open(r);
+    assert_err(ERR_OK, store_count(r->s, &counted));
+    kept.removed = 0;
+    assert_memory_equal(&kept, &counted, offsetof(struct store_counts, disk_free_bytes));
 }
 
 static bool count_ticket(void *arg, const struct ticket *t)
@@ -719,6 +768,8 @@ int main(int argc, char **argv)
         CASE(a_foreign_db_config_is_refused),
         CASE(another_format_is_refused),
         CASE(a_record_of_a_later_version_is_refused),
+        CASE(a_record_of_a_later_version_is_found),
+        CASE(counts_are_what_the_records_say),
         CASE(damaged_records_harm_only_themselves),
         CASE(sealed_fields_are_bound_to_their_place),
         CASE(orphaned_payload_files_are_swept),
