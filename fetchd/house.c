@@ -237,9 +237,19 @@ static enum err make_directory(const char *path, struct buf *why)
     return ERR_IO;
 }
 
+/* NULL: there is to be none. */
+static const char *journal_directory(const struct settings *s, char own[PATH_MAX_BYTES])
+{
+    if (strcmp(s->handover_journal, "none") == 0)
+        return NULL;
+    snprintf(own, PATH_MAX_BYTES, "%s/handover", s->data_directory);
+    return s->handover_journal[0] ? s->handover_journal : own;
+}
+
 static enum err open_store(struct house *h, struct buf *why)
 {
     const struct settings *s = h->settings;
+    char directory[PATH_MAX_BYTES];
     const struct store_options options = {.engine = STORE_BDB,
                                           .directory = s->data_directory,
                                           .record_max_bytes = s->payload_record_max_bytes,
@@ -247,6 +257,8 @@ static enum err open_store(struct house *h, struct buf *why)
                                           .dedupe_s = DEDUPE_S,
                                           .tombstone_s = s->tombstone_s,
                                           .disk_floor_percent = s->disk_floor_percent,
+                                          .handover_directory = journal_directory(s, directory),
+                                          .handover_keep_s = s->max_retention_s + s->tombstone_s,
                                           .failed = h->failed};
 
     return store_open(&options, h->keys, &h->env.store, why);

@@ -1,7 +1,7 @@
 /*
- * handover.c - see handover.h. Entries are gathered in memory and written by one thread, so that the journal's
- * disk and the database's sync side by side. The file is written full of zeros some way ahead: then a sync
- * writes the entries' blocks and no metadata, and a torn end reads as what it is.
+ * handover.c - see handover.h. Entries are gathered in memory and written by one thread, so that the
+ * journal's disk and the database's sync side by side. The file is written full of zeros some way ahead: then
+ * a sync writes the entries' blocks and no metadata, and a torn end reads as what it is.
  */
 #include "store/handover.h"
 

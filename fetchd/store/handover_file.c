@@ -2,8 +2,8 @@
  * handover_file.c - see handover_file.h, and handover_read of handover.h.
  *
  * Integers are big-endian.
- *   header  "RSTHAND1", 8 bytes of zeros, the journal's id, the file's number (8), begun (8), zeros (8), sum (8)
- *   entry   length of all of it (4), kind (1), zeros (3), arg (4), zeros (4), time (8), key (32), A (16),
+ *   header  "RSTHAND1", 8 bytes of zeros, the journal's id, the file's number (8), begun (8), zeros (8), sum
+ * (8) entry   length of all of it (4), kind (1), zeros (3), arg (4), zeros (4), time (8), key (32), A (16),
  *           extra (32), body, sum (8)
  * A sum is the head of the SHA-256 of what stands before it.
  */
@@ -132,8 +132,8 @@ static size_t decode(struct span bytes, struct handover_entry *e)
     return len;
 }
 
-/* Whether an entry follows somewhere behind one that cannot be read: then that was not the torn end, since the
- * writer syncs what he wrote before he writes on. */
+/* Whether an entry follows somewhere behind one that cannot be read: then that was not the torn end, since
+ * the writer syncs what he wrote before he writes on. */
 static bool goes_on(struct span bytes)
 {
     struct handover_entry e;
@@ -159,8 +159,8 @@ static bool all_zero(struct span s)
     return s.len == 0 || (s.ptr[0] == 0 && memcmp(s.ptr, s.ptr + 1, s.len - 1) == 0);
 }
 
-/* ERR_NOT_FOUND: no such file, or its header is not that of this number. ERR_GONE: its writer died before there
- * was a header. */
+/* ERR_NOT_FOUND: no such file, or its header is not that of this number. ERR_GONE: its writer died before
+ * there was a header. */
 static enum err file_read(int directory_fd, uint64_t number, size_t max, struct file *out)
 {
     char name[HANDOVER_NAME_MAX];
@@ -219,8 +219,8 @@ static enum err file_walk(const struct file *f, uint64_t offset,
 
     *ended = *damaged = false;
     while (err == ERR_OK && !*ended) {
-        struct span rest = at < f->bytes.len ? span_bytes(f->bytes.data + at, f->bytes.len - at)
-                                             : span_bytes(NULL, 0);
+        struct span rest =
+            at < f->bytes.len ? span_bytes(f->bytes.data + at, f->bytes.len - at) : span_bytes(NULL, 0);
 
         *stopped_at = at;
         if ((len = decode(rest, &e)) == 0) {
@@ -370,7 +370,8 @@ void handover_files_forget(int directory_fd, int64_t before_s)
     buf_init(&numbers, NUMBERS_MAX);
     if (files(directory_fd, &numbers) == ERR_OK)
         for (size_t i = 0; i + 1 < numbers.len / sizeof(uint64_t); i++) {
-            bool old = file_read(directory_fd, number_at(&numbers, i + 1), HANDOVER_HEADER_BYTES, &f) == ERR_OK;
+            bool old =
+                file_read(directory_fd, number_at(&numbers, i + 1), HANDOVER_HEADER_BYTES, &f) == ERR_OK;
 
             if (old) {
                 old = f.begun_s < before_s;
@@ -404,7 +405,8 @@ static bool is_boundary(const struct file *f, uint64_t offset)
     if (offset > f->bytes.len || offset < HANDOVER_HEADER_BYTES)
         return false;
     head.bytes.len = (size_t)offset; /* borrowed */
-    return file_walk(&head, HANDOVER_HEADER_BYTES, pass_over, NULL, &ended, &damaged, &stopped_at) == ERR_OK &&
+    return file_walk(&head, HANDOVER_HEADER_BYTES, pass_over, NULL, &ended, &damaged, &stopped_at) ==
+               ERR_OK &&
            stopped_at == offset;
 }
 
@@ -443,7 +445,8 @@ static enum err read_one(int directory_fd, uint64_t number, bool last, const str
 }
 
 enum err handover_read(const char *directory, const struct handover_position *since,
-                       enum err (*each)(void *arg, const struct handover_entry *e), void *arg, struct buf *why)
+                       enum err (*each)(void *arg, const struct handover_entry *e), void *arg,
+                       struct buf *why)
 {
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct buf numbers;

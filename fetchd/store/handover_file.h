@@ -1,6 +1,6 @@
 /*
- * handover_file.h - the files of the handover journal, as bytes and in their directory. Shared by the one that
- * writes them (handover.c) and the one that reads them (handover_file.c).
+ * handover_file.h - the files of the handover journal, as bytes and in their directory. Shared by the one
+ * that writes them (handover.c) and the one that reads them (handover_file.c).
  */
 #ifndef STORE_HANDOVER_FILE_H
 #define STORE_HANDOVER_FILE_H

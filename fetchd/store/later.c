@@ -10,10 +10,12 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "store/store_handover.h"
+
 #define SOON_MAX 32 /* so many do not wait for more to come */
 
 struct later {
-    struct engine *engine;
+    struct store *store;
     pthread_t thread;
     bool runs;
     sem_t wake;            /* a condition variable would cost one more system call a sleep */
@@ -37,7 +39,7 @@ static struct store_later *take_all(struct later *l)
 /* What they committed before they came is in the log, so this sync has it. */
 static void serve_all(struct later *l, struct store_later *first)
 {
-    enum err err = first == NULL ? ERR_OK : l->engine->ops->flush(l->engine);
+    enum err err = first == NULL ? ERR_OK : store_flush(l->store);
 
     for (struct store_later *at = first, *next; at != NULL; at = next) {
         next = at->next; /* once it is called, its memory is gone */
@@ -66,14 +68,14 @@ static void *later_run(void *arg)
     return NULL;
 }
 
-enum err later_create(struct engine *engine, struct later **out)
+enum err later_create(struct store *s, struct later **out)
 {
     struct later *l = calloc(1, sizeof *l);
     sigset_t all, before;
 
     if (l == NULL)
         return ERR_NOMEM;
-    l->engine = engine;
+    l->store = s;
     l->last = &l->first;
     pthread_mutex_init(&l->mutex, NULL);
     sem_init(&l->wake, 0, 0);

@@ -5,13 +5,12 @@
 #ifndef STORE_LATER_H
 #define STORE_LATER_H
 
-#include "store/engine.h"
 #include "store/store.h"
 
 struct later;
 
-/* engine: borrowed until later_free. ERR_NOMEM, ERR_UNAVAILABLE. */
-enum err later_create(struct engine *engine, struct later **out);
+/* s: borrowed until later_free. ERR_NOMEM, ERR_UNAVAILABLE. */
+enum err later_create(struct store *s, struct later **out);
 /* Calls back whoever still waits, then ends the thread. NULL is fine. */
 void later_free(struct later *l);
 /* As store_when_durable and store_when_durable_soon. */

@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "store/later.h"
 #include "store/store_count.h"
+#include "store/store_handover.h"
 #include "store/store_internal.h"
 #include "store/store_job.h"
 #include "store/store_policy.h"
@@ -31,7 +32,8 @@
 #define CHANGE_TRIES_MAX 200
 #define CHANGE_PAUSE_MAX_US 4000
 #define WALK_PAGE 256
-#define BLOBS_MAX 1000 /* that one change gives up */
+#define BLOBS_MAX 1000               /* that one change gives up */
+#define NOTES_MAX ((size_t)32 << 20) /* bytes, of one change: each recipient of a deposit is one */
 
 /* ---- opening ------------------------------------------------------------------------------------------- */
 
@@ -53,10 +55,13 @@ enum err store_open_on(const struct store_options *o, struct site_keys *keys, st
     s->disk_floor_percent = o->disk_floor_percent;
     pthread_mutex_init(&s->count_mutex, NULL);
     pthread_mutex_init(&s->epochs_mutex, NULL);
+    group_sync_init(&s->flush);
     if ((err = grace_create(&s->work_grace)) != ERR_OK || (err = grace_create(&s->job_grace)) != ERR_OK ||
-        (err = later_create(engine, &s->later)) != ERR_OK)
+        (err = later_create(s, &s->later)) != ERR_OK)
         goto out;
     err = store_check(s, why);
+    if (err == ERR_OK)
+        err = store_handover_open(s, o, why);
 out:
     if (err == ERR_OK)
         *out = s;
@@ -83,11 +88,13 @@ void store_close(struct store *s)
     if (s == NULL)
         return;
     later_free(s->later);
+    handover_free(s->handover);
     s->engine->ops->close(s->engine);
     grace_free(s->work_grace);
     grace_free(s->job_grace);
     pthread_mutex_destroy(&s->count_mutex);
     pthread_mutex_destroy(&s->epochs_mutex);
+    group_sync_free(&s->flush);
     free(s);
 }
 
@@ -143,12 +150,14 @@ static enum err run_change(struct store *s, change_body body, void *arg, bool fl
     buf_init(&c.value, STORE_VALUE_MAX);
     buf_init(&c.blobs, BLOBS_MAX * ENGINE_BLOB_ID_BYTES);
     change_quota_init(&c);
+    buf_init(&c.notes, NOTES_MAX);
     for (unsigned tries = 0; tries < CHANGE_TRIES_MAX && err == ERR_BUSY; tries++) {
         if (tries > 0)
             pause_after_collision(tries);
         c.s = s;
         buf_clear(&c.blobs);
         buf_clear(&c.quota);
+        buf_clear(&c.notes);
         c.state.entered = false;
         memset(&c.counts, 0, sizeof c.counts);
         if ((err = ops->begin(s->engine, &c.txn)) != ERR_OK)
@@ -175,11 +184,13 @@ static enum err run_change(struct store *s, change_body body, void *arg, bool fl
     if (committed) {
         counts_add(s, &c.counts);
         log_state(&c);
+        if (c.notes.len > 0)
+            handover_add(s->handover, buf_span(&c.notes));
     }
     /* A crash here loses the change, and nobody was told of it yet. */
     KILL_POINT("store-flush-before");
     flush = flush || (committed && c.blobs.len > 0);
-    if (flush && (flushed = ops->flush(s->engine)) != ERR_OK) {
+    if (flush && (flushed = store_flush(s)) != ERR_OK) {
         err = flushed;
         goto out;
     }
@@ -190,6 +201,7 @@ static enum err run_change(struct store *s, change_body body, void *arg, bool fl
         ops->blob_remove(s->engine, (const uint8_t *)c.blobs.data + at);
     }
 out:
+    buf_free(&c.notes);
     buf_free(&c.blobs);
     return err;
 }

@@ -34,8 +34,10 @@ struct store_options {
     int64_t cache_bytes;
     int64_t dedupe_s; /* 86400: the same letter again within this gets the existing ticket */
     int64_t tombstone_s;
-    int64_t disk_floor_percent; /* below this free: ERR_DISK_FULL for deposits */
-    void (*failed)(void *arg);  /* the environment must be recovered: stop the process (DB_RUNRECOVERY) */
+    int64_t disk_floor_percent;     /* below this free: ERR_DISK_FULL for deposits */
+    const char *handover_directory; /* NULL: no journal (handover.h) */
+    int64_t handover_keep_s;        /* how long its files are kept */
+    void (*failed)(void *arg);      /* the environment must be recovered: stop the process (DB_RUNRECOVERY) */
     void *failed_arg;
 };
 /* Takes the exclusive lock file (ERR_EXISTS: another process has it), recovers, checks the format version and

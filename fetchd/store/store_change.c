@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "store/store_handover.h"
 #include "store/store_payload.h"
 #include "store/store_quota.h"
 #include "store/ticket_state.h"
@@ -220,7 +221,7 @@ enum err change_ticket_enter(struct change *c, struct ticket_record *r, enum tic
     r->t.state = to;
     r->t.changed_s = now_s;
     ticket_event_add(&r->t, to, now_s);
-    return ERR_OK;
+    return change_note_end(c, &r->t, now_s);
 }
 
 enum err change_ticket_settle(struct change *c, struct ticket_record *r, int64_t now_s, int64_t live_until_s)

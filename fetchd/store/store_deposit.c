@@ -7,6 +7,7 @@
 #include "base/kill.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "store/store_handover.h"
 #include "store/store_payload.h"
 #include "store/store_quota.h"
 #include "store/ticket_state.h"
@@ -146,6 +147,8 @@ static enum err put_item(struct change *c, struct deposit_item *it)
         err = change_work_set(c, r, WORK_STUB, t->created_s);
     if (err == ERR_OK)
         err = change_ticket_put(c, r);
+    if (err == ERR_OK)
+        err = change_note_ticket(c, HANDOVER_DEPOSITED, 0, t, t->created_s, buf_span(&c->value));
     k = record_key_time(t->created_s, t->key, sizeof t->key);
     if (err == ERR_OK)
         err = ops->put(c->txn, TABLE_CREATED, record_key_span(&k), span_bytes(t->a, sizeof t->a));

@@ -9,6 +9,7 @@
 
 #include "store/engine.h"
 #include "store/grace.h"
+#include "store/group_sync.h"
 #include "store/records.h"
 #include "store/store.h"
 
@@ -22,6 +23,8 @@ struct store {
     int64_t record_max_bytes, dedupe_s, tombstone_s, disk_floor_percent;
     struct grace *work_grace, *job_grace;
     struct later *later;
+    struct handover *handover; /* NULL: there is none */
+    struct group_sync flush;   /* of both */
     pthread_mutex_t count_mutex;
     struct store_counts counts; /* under count_mutex */
 };
@@ -42,6 +45,7 @@ struct change {
     struct store_counts counts; /* differences, in modular arithmetic */
     struct buf blobs;           /* ids of blobs to remove after the commit */
     struct buf quota;           /* sums for store_quota.c */
+    struct buf notes;           /* entries for the handover journal, added after the commit */
     struct {                    /* for the log, after the commit */
         bool entered;
         uint8_t a[TICKET_A_BYTES];

@@ -7,6 +7,7 @@
 #include "base/kill.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "store/store_handover.h"
 #include "store/store_job.h"
 #include "store/store_policy.h"
 
@@ -430,6 +431,8 @@ static enum err job_delivered(struct change *c, void *arg)
     store_text(j->text, sizeof j->text, w->text);
     err = change_job_put(c, w->r);
     if (err == ERR_OK)
+        err = change_note_job(c, HANDOVER_JOB_DELIVERED, j, w->time_s);
+    if (err == ERR_OK)
         KILL_POINT("job-delivered-commit-before");
     return err;
 }
@@ -465,6 +468,8 @@ static enum err job_refused(struct change *c, void *arg)
     store_text(j->text, sizeof j->text, w->text);
     err = change_job_put(c, w->r);
     if (err == ERR_OK)
+        err = change_note_job(c, HANDOVER_JOB_REFUSED, j, w->time_s);
+    if (err == ERR_OK)
         KILL_POINT("job-refused-commit-before");
     return err;
 }
@@ -496,6 +501,8 @@ static enum err job_end(struct change *c, void *arg)
     if (w->text != NULL && w->text[0] != '\0')
         store_text(j->text, sizeof j->text, w->text);
     err = change_job_put(c, w->r);
+    if (err == ERR_OK)
+        err = change_note_job(c, HANDOVER_JOB_ENDED, j, w->time_s);
     if (err == ERR_OK)
         KILL_POINT("job-end-commit-before");
     return err;

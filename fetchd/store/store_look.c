@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/secret.h"
+#include "store/store_handover.h"
 #include "store/store_word.h"
 #include "store/ticket_state.h"
 
@@ -78,7 +79,7 @@ enum err store_ticket_get(struct store *s, const uint8_t key[TICKET_STORE_KEY_BY
     err = read_ticket(s, key, r);
     /* An end is a final answer: it must not be told before it is durable. */
     if (err == ERR_OK && ticket_state_ended(r->t.state))
-        err = s->engine->ops->flush(s->engine);
+        err = store_flush(s);
     if (err == ERR_OK)
         *out = r->t;
     free(r);

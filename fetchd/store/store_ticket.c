@@ -7,6 +7,7 @@
 
 #include "base/kill.h"
 #include "mail/dsn.h"
+#include "store/store_handover.h"
 #include "store/store_word.h"
 #include "store/ticket_state.h"
 
@@ -95,6 +96,9 @@ static enum err claim(struct change *c, void *arg)
     t->bodies++;
     err = change_ticket_put(c, w->r);
     if (err == ERR_OK)
+        err = change_note_claim(c, t,
+                                w->now_s); /* a renewed one too: nobody knows whether the first is noted */
+    if (err == ERR_OK)
         KILL_POINT("claim-commit-before");
     return err;
 }
@@ -147,6 +151,8 @@ static enum err resume(struct change *c, void *arg)
     t->bodies++;
     err = change_ticket_put(c, w->r);
     if (err == ERR_OK)
+        err = change_note_claim(c, t, w->now_s);
+    if (err == ERR_OK)
         KILL_POINT("resume-commit-before");
     return err;
 }
@@ -179,7 +185,9 @@ static enum err ack(struct change *c, void *arg)
         hash);
     if (err == ERR_OK)
         err = ticket_may_ack(t, memcmp(hash, t->digest_hash, sizeof hash) == 0);
-    if (err != ERR_OK || t->state == TICKET_DELIVERED)
+    if (err == ERR_OK && t->state == TICKET_DELIVERED)
+        return change_note_end(c, t, t->changed_s);
+    if (err != ERR_OK)
         return err;
     err = change_ticket_enter(c, w->r, TICKET_DELIVERED, w->now_s);
     if (err == ERR_OK)
@@ -217,7 +225,9 @@ static enum err nack(struct change *c, void *arg)
     if ((err = word_get(c, w, 0)) != ERR_OK)
         return err;
     err = ticket_may_nack(t, w->token == NULL ? no_token : w->token);
-    if (err != ERR_OK || t->state == TICKET_REFUSED)
+    if (err == ERR_OK && t->state == TICKET_REFUSED)
+        return change_note_end(c, t, t->changed_s);
+    if (err != ERR_OK)
         return err;
     store_text(t->remote_reason, sizeof t->remote_reason, w->reason);
     store_text(t->remote_text, sizeof t->remote_text, w->text);

@@ -8,7 +8,7 @@
 #include "base/kill.h"
 #include "base/log.h"
 #include "mail/dsn.h"
-#include "store/store_internal.h"
+#include "store/store_handover.h"
 #include "store/ticket_state.h"
 
 struct grace_id {
@@ -202,6 +202,9 @@ static enum err work_done(struct change *c, void *arg)
             stub_was_sent(&r->t, o);
     }
     err = change_ticket_put(c, r);
+    if (err == ERR_OK && o->w->kind != WORK_STUB)
+        err =
+            change_note_ticket(c, HANDOVER_TOLD, (uint32_t)o->w->kind, &r->t, o->time_s, span_bytes(NULL, 0));
     if (err == ERR_OK)
         KILL_POINT("work-done-commit-before");
     return err;
@@ -299,10 +302,12 @@ static enum err plain_refused(struct change *c, struct outcome *o)
     r->plain_tries++;
     store_text(r->t.remote_reason, sizeof r->t.remote_reason, o->status);
     store_text(r->t.remote_text, sizeof r->t.remote_text, o->text);
+    if (err == ERR_OK)
+        err = change_note_words(c, HANDOVER_PLAIN_REFUSED, &r->t, o->time_s);
     if (err != ERR_OK)
         return err;
     return ticket_asks(&r->t, DSN_FAILURE) ? change_work_set(c, r, WORK_NOTIFY, o->time_s)
-                                                    : change_ticket_release(c, r);
+                                           : change_ticket_release(c, r);
 }
 
 static enum err work_refused(struct change *c, void *arg)

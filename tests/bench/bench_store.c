@@ -3,7 +3,8 @@
  *
  * `bench_store [DIRECTORY [SECONDS]]`: deposits from 16 threads on Berkeley DB against 16 threads that append
  * the same bytes to a file each and fdatasync; turn by turn, so that a noisy disk is noisy for both. Then the
- * boundary between records and files, and what a claim, an ack and a look-up cost.
+ * boundary between records and files, what a claim, an ack and a look-up cost, and what the handover journal
+ * adds to them.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -29,6 +30,7 @@ struct bench {
     struct site_keys *keys;
     size_t size;
     int64_t record_max_bytes;
+    bool journal;
     _Atomic int64_t end_ms;
     atomic_uint_fast64_t done;
     pthread_barrier_t start;
@@ -49,17 +51,20 @@ static void must(const char *what, enum err err)
 
 static void open_store(struct bench *b, const char *name)
 {
-    char path[300];
+    char path[300], journal[320];
     struct store_options o = {.engine = STORE_BDB,
                               .directory = path,
                               .record_max_bytes = b->record_max_bytes,
                               .cache_bytes = 64 << 20,
                               .dedupe_s = 86400,
-                              .tombstone_s = 30 * 86400};
+                              .tombstone_s = 30 * 86400,
+                              .handover_directory = b->journal ? journal : NULL,
+                              .handover_keep_s = 60 * 86400};
     struct buf why;
 
     buf_init(&why, 1000);
     snprintf(path, sizeof path, "%s/%s", b->directory, name);
+    snprintf(journal, sizeof journal, "%s/handover", path);
     must("open", store_open(&o, b->keys, &b->s, &why));
     buf_free(&why);
 }
@@ -263,6 +268,75 @@ static void bench_words(struct bench *b)
     free(t);
 }
 
+static atomic_uint claimed; /* of the tickets that claim_loop claims */
+static struct ticket *to_claim;
+
+static void *claim_loop(void *arg)
+{
+    struct bench *b = arg;
+    uint8_t digest[32] = {1};
+    struct ticket *got = malloc(sizeof *got);
+    struct store_claimed *out = malloc(sizeof *out);
+    unsigned i;
+
+    if (got == NULL || out == NULL)
+        die("claim", ERR_NOMEM);
+    pthread_barrier_wait(&b->start);
+    while ((i = atomic_fetch_add(&claimed, 1)) < 4000) {
+        const struct ticket *t = &to_claim[i];
+        struct store_claim c = {.sender = t->sender,
+                                .recipient = t->recipient,
+                                .from = t->from,
+                                .now_s = NOW_S,
+                                .lease_s = 300,
+                                .lease_total_s = 3600,
+                                .bodies_max = 50};
+
+        memcpy(c.key, t->key, sizeof c.key);
+        must("claim", store_claim(b->s, &c, out));
+        must("ack", store_ack(b->s, t->key, digest, NOW_S, got));
+        atomic_fetch_add(&b->done, 1);
+    }
+    free(got);
+    free(out);
+    return NULL;
+}
+
+/* Turn by turn, each in a store of its own. */
+static void bench_journal(struct bench *b, int64_t ms)
+{
+    static const unsigned threads[] = {1, 16};
+
+    printf("\nThe handover journal on the same disk, with against without\n%8s %22s %30s\n", "threads",
+           "deposits/s", "claims with ack/s");
+    b->size = 10240;
+    b->record_max_bytes = 65432;
+    if ((to_claim = calloc(4000, sizeof *to_claim)) == NULL)
+        die("journal", ERR_NOMEM);
+    for (size_t i = 0; i < sizeof threads / sizeof *threads; i++) {
+        double deposits[2] = {0, 0}, claims[2] = {0, 0};
+
+        for (int round = 0; round < 2 * ROUNDS; round++) {
+            char name[40];
+            int with = round % 2;
+
+            b->journal = with == 1;
+            snprintf(name, sizeof name, "journal.%zu.%d", i, round);
+            open_store(b, name);
+            deposits[with] += rate(b, deposit_loop, threads[i], ms / ROUNDS) / ROUNDS;
+            for (int k = 0; k < 4000; k++)
+                deposit(b, &to_claim[k]);
+            claimed = 0;
+            claims[with] += rate(b, claim_loop, threads[i], ms) / ROUNDS;
+            store_close(b->s);
+        }
+        printf("%8u %7.0f %7.0f %6.2f %15.0f %7.0f %6.2f\n", threads[i], deposits[1], deposits[0],
+               deposits[1] / deposits[0], claims[1], claims[0], claims[1] / claims[0]);
+    }
+    b->journal = false;
+    free(to_claim);
+}
+
 int main(int argc, char **argv)
 {
     const uint16_t epoch = 1;
@@ -280,6 +354,7 @@ int main(int argc, char **argv)
     bench_deposits(&b, ms);
     bench_boundary(&b, ms / 3);
     bench_words(&b);
+    bench_journal(&b, ms);
     site_keys_free(b.keys);
     free(b.bytes);
     snprintf(command, sizeof command, "rm -rf '%s'", b.directory);

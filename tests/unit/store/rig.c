@@ -49,8 +49,18 @@ void rig_init(struct rig *r, enum store_engine engine)
         snprintf(r->directory, sizeof r->directory, "%.40s/store.XXXXXX", parent == NULL ? "/tmp" : parent);
         assert_non_null(mkdtemp(r->directory));
     }
-    r->options.directory = r->directory;
+    if (engine == STORE_BDB)
+        rig_use(r, r->directory);
     r->keys = rig_keys(1);
+}
+
+void rig_use(struct rig *r, const char *directory)
+{
+    r->options.engine = STORE_BDB;
+    r->options.directory = directory;
+    snprintf(r->handover, sizeof r->handover, "%s/handover", directory);
+    r->options.handover_directory = r->handover;
+    r->options.handover_keep_s = 60 * 86400;
 }
 
 void rig_open(struct rig *r)

@@ -20,6 +20,7 @@ struct rig {
     struct site_keys *keys;
     struct store *s;
     char directory[64]; /* BDB: removed by rig_free */
+    char handover[80];  /* BDB: in it */
     int failed;         /* how often failed() was called */
     /* of the deposits to come */
     const struct quota_limits *limits;
@@ -32,6 +33,8 @@ struct rig {
 
 /* Asserts on any failure, as all functions here. */
 void rig_init(struct rig *r, enum store_engine engine);
+/* Berkeley DB in a directory of the caller's. r was initialised for memory. */
+void rig_use(struct rig *r, const char *directory);
 void rig_open(struct rig *r);
 void rig_close(struct rig *r);
 void rig_free(struct rig *r);

@@ -398,8 +398,7 @@ static int run_script(const char *directory)
 
     buf_init(&why, 1000);
     rig_init(&c.r, STORE_MEMORY);
-    c.r.options.engine = STORE_BDB;
-    c.r.options.directory = directory;
+    rig_use(&c.r, directory);
     if ((err = store_open(&c.r.options, c.r.keys, &c.r.s, &why)) != ERR_OK)
         fail_child(buf_cstr(&why), err);
     for (int i = 0; i < STEPS; i++) {
@@ -769,8 +768,7 @@ static int run_crowd(const char *directory)
 
     buf_init(&why, 1000);
     rig_init(&crowd, STORE_MEMORY);
-    crowd.options.engine = STORE_BDB;
-    crowd.options.directory = directory;
+    rig_use(&crowd, directory);
     if (store_open(&crowd.options, crowd.keys, &crowd.s, &why) != ERR_OK)
         return 3;
     for (int i = 0; i < THREADS; i++) {
