@@ -55,6 +55,7 @@
     X(TOKEN, "token", OK, "sent to a token of the recipient's")                                              \
     X(CORRESPONDENT, "correspondent", OK, "the recipient wrote to this sender")                              \
     X(OPEN, "open", OK, "the mailbox is open")                                                               \
+    X(NO_STUB, "no-stub", NOT_FOUND, "no stub has this reverse-path")                                        \
     X(STRANGER, "stranger", FORBIDDEN, "the recipient does not know this sender")                            \
     X(CHALLENGE, "challenge", FORBIDDEN, "the sender is asked to prove himself")                             \
     /* whole messages */                                                                                     \

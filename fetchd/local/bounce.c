@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admission/reason.h"
 #include "base/clock.h"
 #include "base/kill.h"
 #include "base/log.h"
@@ -20,6 +21,7 @@
 #include "local/api.h"
 #include "mail/address.h"
 #include "mail/dsn.h"
+#include "mail/report.h"
 #include "mta/smtp.h"
 #include "settings/settings.h"
 #include "store/store.h"
@@ -29,6 +31,7 @@
 
 struct bounce {
     bool head_read;
+    bool after_cr; /* the last octet was a CR, which is not written yet */
     struct buf head;
     struct api_deposit request;
     int fd;
@@ -76,7 +79,7 @@ static enum err take_head(struct bounce *b, struct span piece, size_t *used)
     return b->request.envelope.recipient_count == 1 ? ERR_OK : ERR_SYNTAX;
 }
 
-static enum err take_message(const struct env *env, struct bounce *b, struct span piece)
+static enum err write_out(const struct env *env, struct bounce *b, struct span piece)
 {
     b->size += piece.len;
     if (b->size > (uint64_t)env->settings->letter_max_bytes)
@@ -91,22 +94,42 @@ static enum err take_message(const struct env *env, struct bounce *b, struct spa
     return ERR_OK;
 }
 
+/* Postfix's pipe(8) gives LF line ends, other MTAs CRLF: what is passed on has CRLF, and a bare CR becomes a
+ * blank, as Postfix has it. */
+static enum err take_message(const struct env *env, struct bounce *b, struct span piece)
+{
+    char out[2 * 4096 + 1];
+    enum err e = ERR_OK;
+
+    for (size_t i = 0; i < piece.len && !e;) {
+        size_t len = 0;
+        for (size_t n = 0; n < 4096 && i < piece.len; n++, i++) {
+            char c = piece.ptr[i];
+            if (b->after_cr && c != '\n')
+                out[len++] = ' ';
+            if (c == '\n')
+                out[len++] = '\r';
+            if (c != '\r')
+                out[len++] = c;
+            b->after_cr = c == '\r';
+        }
+        e = write_out(env, b, span_bytes(out, len));
+    }
+    return e;
+}
+
 /* ---- what it means */
 
-/* "restante+<tag>@domain" -> A. */
-static enum err find_ticket(const struct env *env, const char *recipient, struct ticket *out)
+/* "restante+<tag>@domain" -> A; false: no stub of ours has this reverse-path. */
+static bool read_tag(const struct env *env, const char *recipient, uint8_t a[TICKET_A_BYTES])
 {
     struct address address;
     struct span user, detail;
-    uint8_t a[TICKET_A_BYTES];
-    enum err e = address_parse(span_of(recipient), &address);
 
-    if (e)
-        return e;
+    if (address_parse(span_of(recipient), &address))
+        return false;
     address_detail(&address, '+', &user, &detail);
-    if (!span_is_nocase(user, "restante") || ticket_tag_parse(env->keys, detail, a))
-        return ERR_NOT_FOUND;
-    return store_ticket_by_a(env->store, a, out);
+    return span_is_nocase(user, "restante") && ticket_tag_parse(env->keys, detail, a) == ERR_OK;
 }
 
 static enum err read_report(const struct bounce *b, struct dsn_report *out)
@@ -183,7 +206,8 @@ static enum err pass_on(const struct env *env, const struct bounce *b, const str
     struct reading reading = {.fd = b->fd};
     struct smtp_envelope envelope = {.sender = b->request.envelope.sender,
                                      .recipient = t->sender,
-                                     .smtputf8 = t->smtputf8,
+                                     .smtputf8 =
+                                         t->smtputf8 || !report_is_ascii(span_of(b->request.envelope.sender)),
                                      .body = "8BITMIME",
                                      .size_bytes = b->size};
 
@@ -193,12 +217,32 @@ static enum err pass_on(const struct env *env, const struct bounce *b, const str
     return result.err;
 }
 
+/* Nobody who was sent a stub wrote this: a bounce of it would meet whoever was forged. */
+static void log_forged(const struct bounce *b)
+{
+    const struct api_envelope *envelope = &b->request.envelope;
+    struct log_line line;
+
+    log_line_begin(&line, envelope->queue_id);
+    log_line_addr(&line, LOG_KEY_FROM, envelope->sender);
+    log_line_addr(&line, LOG_KEY_TO, envelope->recipient[0].address);
+    log_line_num(&line, LOG_KEY_SIZE, (int64_t)b->size);
+    log_line_str(&line, LOG_KEY_REASON, reason_code(REASON_NO_STUB));
+    log_line_status(&line, "dropped", reason_text(REASON_NO_STUB));
+    log_line_end(&line, LOG_LEVEL_WARNING);
+}
+
 static enum err take_care(const struct env *env, const struct bounce *b)
 {
+    uint8_t a[TICKET_A_BYTES];
     struct dsn_report report;
     struct ticket t;
-    enum err e = find_ticket(env, b->request.envelope.recipient[0].address, &t);
 
+    if (!read_tag(env, b->request.envelope.recipient[0].address, a)) {
+        log_forged(b);
+        return ERR_OK;
+    }
+    enum err e = store_ticket_by_a(env->store, a, &t);
     if (e || (e = read_report(b, &report)))
         return e;
     e = report.is_report ? take_report(env, b, &report, &t) : pass_on(env, b, &t);

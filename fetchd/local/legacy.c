@@ -13,6 +13,7 @@
 #include "local/inbound.h"
 #include "seal/crypt.h"
 #include "settings/settings.h"
+#include "ticket/ticket.h"
 
 #define TOKEN_TRIES 3 /* somebody else may use up a token between the look at it and its use */
 
@@ -53,12 +54,12 @@ void legacy_free(struct legacy *l)
 
 /* ---- one recipient */
 
-/* Reports on stubs, and the site's own address. */
-static bool is_ours(const struct address *recipient)
+/* restante@, the address that stubs come back to. */
+static bool is_ours(const struct address *recipient, struct span *tag)
 {
-    struct span user, detail;
+    struct span user;
 
-    address_detail(recipient, '+', &user, &detail);
+    address_detail(recipient, '+', &user, tag);
     return span_is_nocase(user, "restante");
 }
 
@@ -84,11 +85,26 @@ static void admit(struct legacy_word *out, enum reason reason)
     *out = (struct legacy_word){.verdict = VERDICT_ADMIT, .reason = reason};
 }
 
+/* What comes to a stub's reverse-path is a report on it, or an answer. What names no stub is nobody's, and is
+ * refused while its client waits: later it could only be dropped, or bounce to whoever was forged. */
+static void judge_ours(const struct env *env, struct span tag, struct legacy_word *out)
+{
+    uint8_t a[TICKET_A_BYTES];
+
+    if (ticket_tag_parse(env->keys, tag, a) == ERR_OK) {
+        admit(out, REASON_ROLE);
+        return;
+    }
+    *out = (struct legacy_word){.verdict = VERDICT_DENY, .reason = REASON_NO_STUB, .told = true};
+    TEXT_CUT(out->text, reason_text(REASON_NO_STUB));
+}
+
 enum err legacy_judge(const struct env *env, const struct legacy *l, const struct api_recipient *recipient,
                       int64_t deadline_mono_ms, bool again, struct legacy_facts *facts,
                       struct legacy_word *out)
 {
     struct address address;
+    struct span tag;
     struct finding found;
     struct facts *f = &facts->facts;
 
@@ -98,8 +114,8 @@ enum err legacy_judge(const struct env *env, const struct legacy *l, const struc
         admit(out, REASON_NONE);
         return ERR_OK;
     }
-    if (is_ours(&address)) {
-        admit(out, REASON_ROLE);
+    if (is_ours(&address, &tag)) {
+        judge_ours(env, tag, out);
         return ERR_OK;
     }
     f->sender = f->originator = l->sender;

@@ -42,8 +42,8 @@ struct legacy_facts {
 /*
  * Asks admission about one recipient. deadline_mono_ms DNS_CACHED_ONLY: VERDICT_LATER when that does not
  * suffice. again: it was asked before about this message. Recipients outside the enabled domains, and
- * restante@ in them (reports on stubs come there), are admitted unasked. *facts stays for the caller's use.
- * Errors are temporary.
+ * restante+tag@ in them (reports on stubs come there), are admitted unasked; restante@ without the tag of a
+ * stub is denied aloud. *facts stays for the caller's use. Errors are temporary.
  */
 enum err legacy_judge(const struct env *env, const struct legacy *l, const struct api_recipient *recipient,
                       int64_t deadline_mono_ms, bool again, struct legacy_facts *facts,

@@ -5,6 +5,7 @@ that stands for other people's mail servers.
 import contextlib
 import copy
 import email
+import email.policy
 import json
 import re
 import socket
@@ -353,8 +354,11 @@ def dsn(raw):
     equal(message.get_content_type(), "multipart/report", "type of the report")
     status_part = next(part for part in message.walk() if part.get_content_type() in
                        ("message/delivery-status", "message/global-delivery-status"))
-    blocks = [{name.lower(): " ".join(value.split()) for name, value in block.items()}
-              for block in status_part.get_payload()]
+    parts = status_part.get_payload()
+    if status_part.get_content_type() == "message/global-delivery-status":  # which Python takes for any message
+        rest = parts[0].get_payload(decode=True).decode()
+        parts += [email.message_from_string(block, policy=email.policy.SMTPUTF8) for block in rest.split("\n\n")]
+    blocks = [{name.lower(): " ".join(value.split()) for name, value in block.items()} for block in parts]
     return blocks[0], [block for block in blocks[1:] if block]
 
 
