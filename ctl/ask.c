@@ -62,16 +62,42 @@ enum err ask_connect(const struct command *c, const char *socket, struct local_c
     return e;
 }
 
+static const struct table_column candidate_columns[] = {
+    {"TICKET", "id", 0, false},
+    {"STATE", "state", 0, false},
+    {"SIZE", "letter_bytes", 0, false},
+    {"CREATED", "created", 0, false},
+    {"SENDER", "sender", 40, false},
+    {"RECIPIENT", "recipient", 40, false},
+    {"MESSAGE-ID", "message_id", 60, false},
+};
+
 /* What an answer that is none says. */
 static void read_refusal(struct ask *a, int status)
 {
     struct api_reply reply;
 
+    if (rows_parse(buf_span(&a->json), "candidates", &a->rows) == ERR_OK) {
+        a->err = ERR_AMBIGUOUS;
+        return;
+    }
     a->err = status == 403 ? ERR_FORBIDDEN : status == 503 || status == 504 ? ERR_UNAVAILABLE : ERR_SYNTAX;
     if (api_reply_parse(buf_span(&a->json), &reply) == ERR_OK)
         buf_append_str(&a->why, reply.text);
     else
         buf_printf(&a->why, "restante-fetchd answers %d", status);
+}
+
+/* e: whether there is an answer at all. */
+static bool read_answer(struct ask *a, enum err e, int status, const char *name)
+{
+    if ((a->err = e))
+        buf_printf(&a->why, "restante-fetchd does not answer: %s", err_text(a->err));
+    else if (status != 200)
+        read_refusal(a, status);
+    else if ((a->err = rows_parse(buf_span(&a->json), name, &a->rows)))
+        buf_append_str(&a->why, "the answer is not understood");
+    return !a->err;
 }
 
 bool ask_call(struct ask *a, const char *method, struct span body, const char *name)
@@ -81,15 +107,19 @@ bool ask_call(struct ask *a, const char *method, struct span body, const char *n
 
     if (!a->err)
         a->err = ask_connect(a->command, "admin.sock", &client, &a->why);
-    if (!a->err &&
-        (a->err = local_call(client, method, buf_cstr(&a->path), body, NULL, NULL, &status, &a->json)))
-        buf_printf(&a->why, "restante-fetchd does not answer: %s", err_text(a->err));
-    if (!a->err && status != 200)
-        read_refusal(a, status);
-    if (!a->err && (a->err = rows_parse(buf_span(&a->json), name, &a->rows)))
-        buf_append_str(&a->why, "the answer is not understood");
+    if (!a->err) {
+        enum err e = local_call(client, method, buf_cstr(&a->path), body, NULL, NULL, &status, &a->json);
+        read_answer(a, e, status, name);
+    }
     local_client_free(client);
     return !a->err;
+}
+
+struct rows *ask_rows(const struct ask *a, const char *name)
+{
+    struct rows *rows = NULL;
+
+    return rows_parse(buf_span(&a->json), name, &rows) ? NULL : rows;
 }
 
 bool ask_get(struct ask *a, const char *name)
@@ -104,7 +134,7 @@ bool ask_post(struct ask *a, const char *name)
 
 bool ask_is_for_people(struct ask *a)
 {
-    if (!a->err && a->command->json)
+    if ((!a->err || (a->err == ERR_AMBIGUOUS && a->rows)) && a->command->json)
         fwrite(a->json.data, 1, a->json.len, stdout);
     return !a->err && !a->command->json;
 }
@@ -122,6 +152,9 @@ int ask_end(struct ask *a)
 {
     int status = a->err ? ask_failed(a->err, &a->why) : EX_OK;
 
+    if (a->err == ERR_AMBIGUOUS && a->rows && !a->command->json)
+        table_print(stderr, a->rows, candidate_columns,
+                    sizeof candidate_columns / sizeof candidate_columns[0]);
     ask_free(a);
     return status;
 }

@@ -13,7 +13,7 @@
 struct ask {
     const struct command *command;
     struct buf path, json, why;
-    struct rows *rows; /* of the answer */
+    struct rows *rows; /* of the answer; with ERR_AMBIGUOUS the candidates */
     enum err err;
 };
 
@@ -25,6 +25,8 @@ void ask_add(struct ask *a, const char *parameter, const char *value); /* value 
 bool ask_call(struct ask *a, const char *method, struct span body, const char *name);
 bool ask_get(struct ask *a, const char *name);
 bool ask_post(struct ask *a, const char *name);
+/* Another list of the answer; the caller owns it. NULL: it has none. */
+struct rows *ask_rows(const struct ask *a, const char *name);
 /* Prints what went wrong, or the answer as JSON when the user wants that; true: the command prints it for
  * people. */
 bool ask_is_for_people(struct ask *a);

@@ -1,5 +1,5 @@
 /*
- * cmd_store.c - what lies in the store: status, tickets, jobs.
+ * cmd_store.c - what lies in the store: status, lists of tickets and jobs, a job.
  */
 #include "ask.h"
 #include "local/api.h"
@@ -37,11 +37,6 @@ static int command_tickets(const struct command *c)
     return ask_list(c, API_TICKETS_PATH, "tickets", NULL, ticket_columns, COUNT(ticket_columns));
 }
 
-static int command_ticket(const struct command *c)
-{
-    return ask_entry(c, API_TICKETS_PATH, "tickets", "id", "ticket");
-}
-
 static int command_jobs(const struct command *c)
 {
     return ask_list(c, API_JOBS_PATH, "jobs", NULL, job_columns, COUNT(job_columns));
@@ -69,8 +64,6 @@ const struct command_row commands_of_store[] = {
     {"tickets",
      "[--sender ADDRESS] [--recipient ADDRESS] [--state STATE] [--queue-id ID] [--message-id ID] [--limit N]",
      "letters that wait here, or did", 0, 0, ticket_options, true, command_tickets},
-    {"ticket", "ID", "one of them (a prefix of its id, or of what the log calls ticket=)", 1, 1, NULL, true,
-     command_ticket},
     {"jobs", "[--state STATE] [--limit N]", "letters that are called for, or were", 0, 0, job_options, true,
      command_jobs},
     {"job", "ID", "one of them (a prefix of its id, or what the log calls job=)", 1, 1, NULL, true,

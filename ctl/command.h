@@ -26,8 +26,8 @@ struct command_row {
     int (*run)(const struct command *c); /* the exit status */
 };
 /* Families, each ended by a name of NULL. */
-extern const struct command_row commands_of_store[], commands_of_senders[], commands_of_tokens[],
-    commands_of_policy[], commands_of_checks[], commands_of_mta[];
+extern const struct command_row commands_of_store[], commands_of_letters[], commands_of_senders[],
+    commands_of_tokens[], commands_of_policy[], commands_of_checks[], commands_of_mta[];
 
 /* A call as the user typed it. */
 struct command {

@@ -16,10 +16,7 @@
 #include "local/api.h"
 #include "mail/domain_set.h"
 
-/* Postfix cuts a field at about 60,000 bytes for every milter, and in the mail itself; a letter with such a
- * field would not be kept as it was sent. Counted is the whole field as it goes over the wire, final CRLF
- * included. */
-#define MESSAGE_FIELD_MAX 58999
+#define MESSAGE_FIELD_MAX API_LETTER_FIELD_MAX
 #define MESSAGE_ROWS_MAX 16 /* names of fields that fetchd is shown */
 /* The header block is in memory until its end. */
 #define MESSAGE_HEADER_MAX ((size_t)4 * 1024 * 1024)

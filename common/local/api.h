@@ -50,6 +50,10 @@
 #define API_RECEIVED_MAX 60 /* Received fields that a milter shows, from the top */
 #define API_FIELD_CUT                                                                                        \
     4096 /* bytes of a value in what is merely read: List-Id, Precedence, Received, Subject */
+/* Postfix cuts a field at about 60,000 bytes for every milter, and in the mail itself; a letter with such a
+ * field would not be kept as it was sent. Counted is the whole field as it goes over the wire, final CRLF
+ * included. */
+#define API_LETTER_FIELD_MAX 58999
 #define API_FIELD_REPEATS 4 /* of each of these but Received */
 #define API_NOTICE_MAX                                                                                       \
     ((size_t)512 * 1024) /* bytes of a notice: a stub is 4 KiB, and 60 Received fields are bounded */

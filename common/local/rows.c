@@ -1,5 +1,5 @@
 /*
- * rows.c - a JSON object with one member, an array of flat objects.
+ * rows.c - a JSON object whose members are arrays of flat objects.
  */
 #include "local/rows.h"
 
@@ -58,6 +58,16 @@ void rows_free(struct rows *r)
     json_decref(r->list);
     json_decref(r->root);
     free(r);
+}
+
+void rows_list(struct rows *r, const char *name)
+{
+    json_t *list = json_array();
+
+    if (json_object_set(r->root, name, list))
+        r->failed = true;
+    json_decref(r->list);
+    r->list = list;
 }
 
 static void set(struct rows *r, const char *key, json_t *value)

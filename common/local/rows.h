@@ -17,6 +17,8 @@ struct rows;
 enum err rows_create(const char *name, struct rows **out);
 enum err rows_parse(struct span json, const char *name, struct rows **out); /* ERR_SYNTAX, ERR_NOMEM */
 void rows_free(struct rows *r);
+/* Writing: the rows that follow are those of another list in the same answer. */
+void rows_list(struct rows *r, const char *name);
 
 /* Writing. After an error the list is unusable, and rows_format tells: no need to look at each call. Text
  * that is not UTF-8 is shown with \xHH. */

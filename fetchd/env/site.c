@@ -43,6 +43,14 @@ static enum err read_domains(const char *parameter, const struct config_list *li
     return ERR_OK;
 }
 
+/* Domains, or "*" alone for all. */
+static enum err read_domains_or_all(const char *parameter, const struct config_list *list,
+                                    struct site_domains *out, struct buf *why)
+{
+    out->all = list->count == 1 && strcmp(list->item[0], "*") == 0;
+    return out->all ? ERR_OK : read_domains(parameter, list, &out->domain, &out->count, why);
+}
+
 static enum err read_archive(struct site *s, const char *journal, struct buf *why)
 {
     struct address address;
@@ -87,6 +95,10 @@ enum err site_create(const struct settings *settings, struct site **out, struct 
                           why)) ||
         (e = read_domains("confirm_domains", &settings->confirm_domains, &s->confirm_domain,
                           &s->confirm_count, why)) ||
+        (e = read_domains_or_all("retract_forbidden", &settings->retract_forbidden, &s->retract_forbidden,
+                                 why)) ||
+        (e = read_domains_or_all("replace_forbidden", &settings->replace_forbidden, &s->replace_forbidden,
+                                 why)) ||
         (e = read_archive(s, settings->journal, why)) ||
         (e = site_prefixes("submission_networks", &settings->submission_networks, &s->submission,
                            &s->submission_count, why)) ||
@@ -104,6 +116,8 @@ void site_free(struct site *s)
         return;
     free(s->local_domain);
     free(s->confirm_domain);
+    free(s->retract_forbidden.domain);
+    free(s->replace_forbidden.domain);
     free(s->submission);
     free(s->link_host);
     free(s);
@@ -126,6 +140,21 @@ bool site_is_local(const struct site *s, const char *domain)
 bool site_confirms(const struct site *s, const char *domain)
 {
     return has_domain(s->confirm_domain, s->confirm_count, domain);
+}
+
+static bool is_among(const struct site_domains *d, const char *domain)
+{
+    return d->all || has_domain(d->domain, d->count, domain);
+}
+
+bool site_may_retract(const struct site *s, const char *domain)
+{
+    return !is_among(&s->retract_forbidden, domain);
+}
+
+bool site_may_replace(const struct site *s, const char *domain)
+{
+    return !is_among(&s->replace_forbidden, domain);
 }
 
 bool site_may_submit(const struct site *s, const char *client_address)

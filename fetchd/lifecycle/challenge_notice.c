@@ -6,24 +6,20 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/encode.h"
-#include "base/log.h"
 #include "env/site.h"
 #include "lifecycle/letterfile.h"
-#include "lifecycle/notify.h"
 #include "lifecycle/outbox.h"
+#include "lifecycle/sender_message.h"
 #include "mail/address.h"
 #include "mail/encoded_word.h"
 #include "mail/fold.h"
 #include "mail/header.h"
 #include "mail/report.h"
-#include "mta/smtp.h"
 #include "seal/crypt.h"
 #include "settings/settings.h"
 #include "store/policy.h"
 
-#define MESSAGE_MAX 32768 /* bytes */
-#define SUBJECT_MAX 500   /* bytes of the letter's subject */
+#define SUBJECT_MAX 500 /* bytes of the letter's subject */
 
 bool challenge_notice_wanted(const struct ticket *t)
 {
@@ -33,24 +29,16 @@ bool challenge_notice_wanted(const struct ticket *t)
 
 /* ---- the message */
 
-static enum err put_subject(const struct ticket *t, const char *subject, struct buf *out)
+static enum err append_subject(const struct ticket *t, const char *subject, struct buf *out)
 {
-    struct buf value;
-    enum err e;
+    enum err e = buf_append_str(out, "Your letter is not delivered yet");
 
-    buf_init(&value, FOLD_FIELD_MAX);
-    e = buf_append_str(&value, "Your letter is not delivered yet");
-    if (!e && subject && subject[0]) {
-        e = buf_append_str(&value, ": ");
-        if (!e)
-            e = t->smtputf8 || report_is_ascii(span_of(subject))
-                    ? fold_clean(subject, &value)
-                    : encoded_word_append(span_of(subject), &value);
-    }
-    if (!e)
-        e = report_field(out, "Subject", &value);
-    buf_free(&value);
-    return e;
+    if (e || !subject || !subject[0])
+        return e;
+    if ((e = buf_append_str(out, ": ")))
+        return e;
+    return t->smtputf8 || report_is_ascii(span_of(subject)) ? fold_clean(subject, out)
+                                                            : encoded_word_append(span_of(subject), out);
 }
 
 static enum err put_reference(const struct ticket *t, const char *name, struct buf *out)
@@ -72,23 +60,14 @@ static enum err put_header(const struct ticket *t, const char *hostname, const c
                            struct buf *out)
 {
     enum err e;
-    struct buf to;
-    struct address sender;
-    char hex[ENCODE_HEX_LEN(TICKET_A_BYTES) + 1];
+    struct buf value;
 
-    if ((e = address_parse(span_of(t->sender), &sender)))
-        return e;
-    encode_hex(t->a, sizeof t->a, hex);
-    buf_init(&to, FOLD_FIELD_MAX);
-    if (!(e = buf_printf(out, "From: Mail Delivery System <MAILER-DAEMON@%s>\r\n", sender.domain)) &&
-        !(e = put_subject(t, subject, out)) && !(e = fold_clean(t->sender, &to)) &&
-        !(e = fold_field(out, "To", buf_span(&to))) && !(e = report_date(out, "Date", now_s)) &&
-        !(e = buf_printf(out, "Message-ID: <restante-challenge.%s@%s>\r\n", hex, hostname)) &&
-        !(e = put_reference(t, "In-Reply-To", out)) && !(e = put_reference(t, "References", out)))
-        e = buf_append_str(out, "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n"
-                                "Content-Type: text/plain; charset=utf-8\r\n"
-                                "Content-Transfer-Encoding: 8bit\r\n\r\n");
-    buf_free(&to);
+    buf_init(&value, FOLD_FIELD_MAX);
+    if (!(e = append_subject(t, subject, &value)) &&
+        !(e = sender_message_fields(t, t->sender, "challenge", &value, hostname, now_s, out)) &&
+        !(e = put_reference(t, "In-Reply-To", out)))
+        e = put_reference(t, "References", out);
+    buf_free(&value);
     return e;
 }
 
@@ -103,7 +82,7 @@ static enum err put_text(const struct ticket *t, const char *hostname, struct bu
         return e;
     clock_rfc5322(t->created_s, written);
     clock_rfc5322(t->expires_s, end);
-    buf_init(&text, MESSAGE_MAX);
+    buf_init(&text, SENDER_MESSAGE_MAX);
     e = buf_printf(&text,
                    "Your letter was not delivered yet. Its recipient does not know you, and asks\n"
                    "those whom he does not know for a proof that they are no machine.\n"
@@ -127,7 +106,7 @@ static enum err put_text(const struct ticket *t, const char *hostname, struct bu
                        "this message is from your own mail system, %s.\n",
                        t->challenge_url, end, recipient.domain, hostname);
     if (!e)
-        e = report_text(buf_cstr(&text), out);
+        e = sender_message_text(&text, out);
     buf_free(&text);
     return e;
 }
@@ -179,29 +158,13 @@ static enum err spend(const struct env *env, const struct ticket *t)
     return e ? e : store_spend(env->store, what, clock_now_s() + env->settings->challenge_period_s);
 }
 
-static enum err hand_over(const struct env *env, const struct ticket *t, const struct work *work,
-                          const struct buf *message)
-{
-    struct smtp_result result = {.err = ERR_OK};
-    struct outbox_reading reading = {.from = message};
-    struct smtp_envelope envelope = {.sender = "",
-                                     .recipient = t->sender,
-                                     .notify = "NEVER",
-                                     .body = "8BITMIME",
-                                     .smtputf8 = t->smtputf8,
-                                     .size_bytes = message->len};
-
-    smtp_send(env->letters_in, &envelope, outbox_read, &reading, &result);
-    return notify_record(env, t, work, &result);
-}
-
 static enum err send_notice(const struct env *env, const struct ticket *t, const struct work *work)
 {
     struct buf subject, message;
     enum err e = ERR_OK;
 
     buf_init(&subject, SUBJECT_MAX);
-    buf_init(&message, MESSAGE_MAX);
+    buf_init(&message, SENDER_MESSAGE_MAX);
     read_subject(env, t, &subject);
     e = challenge_notice_format(t, env->site->hostname, buf_cstr(&subject), clock_now_s(), &message);
     /* Spent as late as can be, but before it is sent: a crash between here and the MTA's answer tells the
@@ -209,7 +172,7 @@ static enum err send_notice(const struct env *env, const struct ticket *t, const
     if (!e && (e = spend(env, t)) == ERR_EXISTS && work->tries > 0)
         e = ERR_OK;
     if (!e)
-        e = hand_over(env, t, work, &message);
+        e = sender_message_send(env, t, t->sender, work, &message);
     else if (e == ERR_EXISTS)
         e = store_work_done(env->store, work, NULL, clock_now_s());
     buf_free(&message);

@@ -14,6 +14,7 @@
 #include "env/env.h"
 #include "lifecycle/challenge_notice.h"
 #include "lifecycle/notify.h"
+#include "lifecycle/quota_notice.h"
 #include "lifecycle/outbox.h"
 #include "pool/pool.h"
 #include "settings/settings.h"
@@ -70,6 +71,8 @@ static void run_task(void *arg)
         outbox_send_stub(l->env, &task->work);
     else if (task->work.kind == WORK_CHALLENGE)
         challenge_notice_send(l->env, &task->work);
+    else if (task->work.kind == WORK_QUOTA)
+        quota_notice_send(l->env, &task->work);
     else
         notify_send(l->env, &task->work);
     free(task);

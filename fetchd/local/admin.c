@@ -17,29 +17,6 @@
 #include "store/store.h"
 #include "ticket/ticket.h"
 
-#define LIMIT_DEFAULT 1000
-#define LIMIT_MAX 100000
-
-static size_t get_limit(struct question *q)
-{
-    return (size_t)question_number(q, "limit", 0, LIMIT_MAX, LIMIT_DEFAULT);
-}
-
-/* The index of a state's name; -1 when not asked for. */
-static int get_state(struct question *q, int count, const char *(*name)(int))
-{
-    const char *text = question_get(q, "state");
-
-    if (!text)
-        return -1;
-    for (int i = 0; i < count; i++) {
-        if (strcmp(name(i), text) == 0)
-            return i;
-    }
-    question_fail(q, ERR_SYNTAX, "%s is no state", text);
-    return -1;
-}
-
 static const char *ticket_name(int state)
 {
     return ticket_state_name((enum ticket_state)state);
@@ -50,48 +27,7 @@ static const char *job_name(int state)
     return job_state_name((enum job_state)state);
 }
 
-/* ---- rows */
-
-/* What is still to be listed: the store's own limit counts what the asker may not see, too. */
-struct list {
-    struct question *question;
-    size_t left;
-};
-
-static bool add_ticket(void *arg, const struct ticket *t)
-{
-    struct list *list = arg;
-    struct rows *r = list->question->rows;
-
-    if (!access_to_ticket(&list->question->who, t))
-        return true;
-    rows_begin(r);
-    rows_hex(r, "id", t->a, sizeof t->a);
-    rows_text(r, "state", ticket_state_name(t->state));
-    rows_text(r, "owner", t->owner);
-    rows_text(r, "sender", t->sender);
-    rows_text(r, "recipient", t->recipient);
-    rows_text(r, "from", t->from);
-    rows_text(r, "message_id", t->message_id);
-    rows_text(r, "queue_id", t->queue_id);
-    rows_number(r, "letter_bytes", (int64_t)t->letter_bytes);
-    rows_number(r, "version", t->version);
-    rows_time(r, "created", t->created_s);
-    rows_time(r, "changed", t->changed_s);
-    rows_time(r, "expires", t->expires_s);
-    rows_time(r, "stub_sent", t->stub_sent_s);
-    rows_text(r, "stub_queue_id", t->stub_queue_id);
-    rows_number(r, "stub_tries", t->stub_tries);
-    rows_time(r, "handed_over", t->handed_over_s);
-    rows_text(r, "lease_holder", t->lease_holder);
-    rows_time(r, "lease_until", t->lease_until_s);
-    rows_number(r, "lapses", t->lapses);
-    rows_number(r, "bodies", t->bodies);
-    rows_text(r, "notify", t->notify);
-    rows_text(r, "reason", t->remote_reason);
-    rows_text(r, "text", t->remote_text);
-    return --list->left > 0;
-}
+/* ---- jobs */
 
 /* Where it came from, without what opens it. */
 static void add_link_host(struct rows *r, const struct job *j)
@@ -212,24 +148,6 @@ static enum err list_jobs(const struct env *env, struct job_list *list, int stat
     return e;
 }
 
-void admin_tickets(void *env, struct http_exchange *x)
-{
-    struct question q;
-    struct list list = {.question = &q};
-
-    question_open(&q, env, x);
-    struct store_filter filter = {.sender = question_get(&q, "sender"),
-                                  .recipient = question_get(&q, "recipient"),
-                                  .queue_id = question_get(&q, "queue_id"),
-                                  .message_id = question_get(&q, "message_id"),
-                                  .id_prefix = question_get(&q, "id"),
-                                  .state = get_state(&q, TICKET_STATE_COUNT, ticket_name)};
-    list.left = get_limit(&q);
-    if (question_rows(&q, "tickets") && list.left)
-        q.err = store_tickets(q.env->store, &filter, SIZE_MAX, add_ticket, &list);
-    question_close(&q);
-}
-
 void admin_jobs(void *env, struct http_exchange *x)
 {
     struct question q;
@@ -237,12 +155,14 @@ void admin_jobs(void *env, struct http_exchange *x)
 
     question_open(&q, env, x);
     list.id_prefix = question_get(&q, "id");
-    int state = get_state(&q, JOB_STATE_COUNT, job_name);
-    size_t limit = get_limit(&q);
+    int state = question_state(&q, JOB_STATE_COUNT, job_name);
+    size_t limit = question_limit(&q);
     if (question_rows(&q, "jobs"))
         q.err = list_jobs(q.env, &list, state, limit);
     question_close(&q);
 }
+
+/* ---- status */
 
 static void add_status(struct question *q)
 {

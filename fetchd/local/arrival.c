@@ -38,11 +38,11 @@ enum err arrival_head(struct arrival *in, struct span piece, size_t *used, bool 
     return buf_append(&in->head, piece.ptr, len);
 }
 
-enum err arrival_begin(const struct env *env, struct arrival *in)
+enum err arrival_begin(const struct env *env, struct arrival *in, uint32_t version)
 {
     buf_free(&in->head);
     in->head_read = true;
-    enum err e = sealer_create(1, &in->sealer);
+    enum err e = sealer_create(version, &in->sealer);
     if (!e)
         e = letter_scan_create(&in->scan);
     if (!e)

@@ -1,7 +1,7 @@
 /*
  * arrival.h - a letter that arrives over the local API behind a JSON head and '\n', sealed chunk by chunk
- * while it does (constant memory), into a payload of the store. One path for deposits and for messages that
- * are kept.
+ * while it does (constant memory), into a payload of the store. One path for deposits, for replacements
+ * (which come without a head), and for messages that are kept.
  *
  * Belongs to one thread at a time.
  */
@@ -31,8 +31,8 @@ void arrival_free(struct arrival *in); /* what was not taken by the store leaves
 /* Takes bytes for the head from the piece; *used tells how many. *complete: in->head has all of it, the
  * caller reads it and calls arrival_begin. ERR_TOO_LARGE. */
 enum err arrival_head(struct arrival *in, struct span piece, size_t *used, bool *complete);
-/* The head was read: a payload begins. */
-enum err arrival_begin(const struct env *env, struct arrival *in);
+/* The head was read: a payload of this version begins. */
+enum err arrival_begin(const struct env *env, struct arrival *in, uint32_t version);
 /* The letter's next bytes. ERR_TOO_LARGE above letter_max. */
 enum err arrival_letter(const struct env *env, struct arrival *in, struct span piece);
 /* The last chunk and the payload's header: it can be given to the store. reverse_path, facts: NULL when

@@ -4,6 +4,7 @@
  */
 #include "local/deposit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,18 +15,23 @@
 #include "env/env.h"
 #include "env/text.h"
 #include "lifecycle/lifecycle.h"
+#include "lifecycle/limits.h"
 #include "lifecycle/notify.h"
 #include "lifecycle/story.h"
 #include "local/answer.h"
 #include "local/arrival.h"
+#include "local/system_mail.h"
 #include "mail/address.h"
 #include "settings/settings.h"
 #include "store/store.h"
 #include "ticket/ticket.h"
 
+#define WHY_MAX 250 /* bytes: it stands in a struct api_reply */
+
 struct deposit {
     struct arrival in;
     struct api_deposit request;
+    struct buf why; /* figures of the store to its error */
 };
 
 static void deposit_free(void *state)
@@ -36,6 +42,7 @@ static void deposit_free(void *state)
         return;
     arrival_free(&d->in);
     api_deposit_free(&d->request);
+    buf_free(&d->why);
     free(d);
 }
 
@@ -43,8 +50,10 @@ static struct deposit *deposit_new(void)
 {
     struct deposit *d = calloc(1, sizeof *d);
 
-    if (d)
+    if (d) {
         arrival_init(&d->in);
+        buf_init(&d->why, WHY_MAX);
+    }
     return d;
 }
 
@@ -58,7 +67,7 @@ static enum err take_head(const struct env *env, struct deposit *d, struct span 
         return e;
     if ((e = api_deposit_parse(buf_span(&d->in.head), &d->request)))
         return e;
-    return d->request.envelope.recipient_count ? arrival_begin(env, &d->in) : ERR_SYNTAX;
+    return d->request.envelope.recipient_count ? arrival_begin(env, &d->in, 1) : ERR_SYNTAX;
 }
 
 /* ---- the commit */
@@ -81,8 +90,8 @@ static enum err fill_common(const struct env *env, const struct api_envelope *en
     const char *owner = envelope->auth && envelope->auth[0] ? envelope->auth : NULL;
 
     t->created_s = t->changed_s = clock_now_s();
-    t->expires_s = t->created_s +
-                   (facts->retention.asked_s ? facts->retention.asked_s : env->settings->retention_s);
+    t->expires_s =
+        t->created_s + (facts->retention.asked_s ? facts->retention.asked_s : env->settings->retention_s);
     t->smtputf8 = envelope->smtputf8;
     t->bulk = facts->bulk;
     t->body_8bit = envelope->body && span_is_nocase(span_of(envelope->body), "8BITMIME");
@@ -145,9 +154,15 @@ static enum err commit(const struct env *env, struct deposit *d, struct buf *jso
     struct letter_facts facts;
     struct address reverse_path;
     const struct api_envelope *envelope = &d->request.envelope;
-    struct store_deposit s = {.version = 1, .count = envelope->recipient_count};
+    struct quota_limits limits;
+    struct store_deposit s = {.version = 1,
+                              .limits = &limits,
+                              .system_mail = system_mail(envelope),
+                              .why = &d->why,
+                              .count = envelope->recipient_count};
     struct ticket_keys *keys = calloc(s.count, sizeof *keys);
 
+    limits_of(env->settings, &limits);
     s.item = calloc(s.count, sizeof *s.item);
     if (!keys || !s.item) {
         e = ERR_NOMEM;
@@ -194,7 +209,7 @@ out:
     return e;
 }
 
-static void log_refused(const struct deposit *d, enum err e)
+static void log_refused(const struct deposit *d, enum err e, const char *text)
 {
     struct log_line line;
 
@@ -203,7 +218,7 @@ static void log_refused(const struct deposit *d, enum err e)
         log_line_addr(&line, LOG_KEY_FROM, d->request.envelope.sender);
     log_line_num(&line, LOG_KEY_SIZE, (int64_t)d->in.letter_bytes);
     log_line_delay(&line, clock_mono_ms() - d->in.began_mono_ms);
-    log_line_status(&line, err_temporary(e) ? "deferred" : "refused", err_text(e));
+    log_line_status(&line, err_temporary(e) ? "deferred" : "refused", text);
     log_line_end(&line, err_temporary(e) ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO);
 }
 
@@ -238,8 +253,10 @@ void deposit_handle(void *env_, struct http_exchange *x)
         e = d->in.head_read ? commit(env, d, &json) : ERR_SYNTAX;
     if (e) {
         buf_free(&json);
-        log_refused(d, e);
-        answer_error(x, e, NULL);
+        char text[WHY_MAX];
+        snprintf(text, sizeof text, "%s%s%s", err_text(e), d->why.len ? ": " : "", buf_cstr(&d->why));
+        log_refused(d, e, text);
+        answer_error(x, e, text);
         return;
     }
     KILL_POINT("deposit-answer-before");

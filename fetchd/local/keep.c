@@ -66,7 +66,7 @@ static enum err take_head(const struct env *env, struct keeping *k, struct span 
         (e = legacy_read(&k->request, &k->message)))
         return e;
     size_t count = k->request.envelope.recipient_count;
-    return count > 0 && count <= LEGACY_KEPT_MAX ? arrival_begin(env, &k->in) : ERR_SYNTAX;
+    return count > 0 && count <= LEGACY_KEPT_MAX ? arrival_begin(env, &k->in, 1) : ERR_SYNTAX;
 }
 
 /* ---- one recipient */
@@ -204,7 +204,7 @@ static enum err keep_copy(const struct env *env, struct keeping *k, const struct
     ssize_t got = 0;
 
     arrival_init(&copy);
-    enum err e = piece ? arrival_begin(env, &copy) : ERR_NOMEM;
+    enum err e = piece ? arrival_begin(env, &copy, 1) : ERR_NOMEM;
     if (!e)
         e = letterfile_open_kept(env->store, source, &letter);
     while (!e && (got = letterfile_read(letter, piece, PIECE)) > 0)

@@ -97,6 +97,11 @@ enum err letter_scan_feed(struct letter_scan *s, const char *data, size_t len)
     return head < len ? crypt_digest_update(s->body, data + head, len - head) : ERR_OK;
 }
 
+struct span letter_scan_header(const struct letter_scan *s)
+{
+    return buf_span(&s->header);
+}
+
 /* The value unfolded, with no control character that could end a field or confuse a reader; cut to the room.
  */
 static enum err copy_text(struct span value, char *out, size_t room)

@@ -30,6 +30,8 @@ enum err letter_scan_create(struct letter_scan **out);
 void letter_scan_free(struct letter_scan *s);
 /* The letter's next bytes. ERR_NOMEM, ERR_INTERNAL. */
 enum err letter_scan_feed(struct letter_scan *s, const char *data, size_t len);
+/* The header so far, with the empty line behind it if that was there; borrows until the next call. */
+struct span letter_scan_header(const struct letter_scan *s);
 /* Once, at the end. ERR_TOO_LARGE when the header is longer than AUTHOR_HEADER_MAX, ERR_ADDRESS. */
 enum err letter_scan_finish(struct letter_scan *s, const struct address *reverse_path,
                             struct letter_facts *out);

@@ -17,6 +17,8 @@
 
 #define JSON_MAX (256 * 1024 * 1024)
 #define PARAMETER_MAX 4096
+#define LIMIT_DEFAULT 1000
+#define LIMIT_MAX 100000
 #define WHY_MAX 250 /* bytes: it stands in a struct api_reply */
 
 void question_open(struct question *q, const struct env *env, struct http_exchange *x)
@@ -35,17 +37,21 @@ void question_close(struct question *q)
     buf_init(&json, JSON_MAX);
     if (!q->err && !q->rows)
         q->err = ERR_INTERNAL;
-    if (!q->err)
-        q->err = rows_format(q->rows, &json);
+    enum err e = q->err && !q->candidates ? q->err : rows_format(q->rows, &json);
+    if (e) {
+        buf_free(&json);
+        answer_error(q->x, e, q->why.len ? buf_cstr(&q->why) : NULL);
+    } else {
+        answer_json(q->x, err_info(q->err)->http, &json);
+    }
+    question_leave(q);
+}
+
+void question_leave(struct question *q)
+{
     rows_free(q->rows);
     for (size_t i = 0; i < q->count; i++)
         buf_free(&q->text[i]);
-    if (q->err) {
-        buf_free(&json);
-        answer_error(q->x, q->err, q->why.len ? buf_cstr(&q->why) : NULL);
-    } else {
-        answer_json(q->x, 200, &json);
-    }
     buf_free(&q->why);
 }
 
@@ -117,6 +123,25 @@ uint64_t question_number(struct question *q, const char *name, uint64_t min, uin
     return number;
 }
 
+size_t question_limit(struct question *q)
+{
+    return (size_t)question_number(q, "limit", 0, LIMIT_MAX, LIMIT_DEFAULT);
+}
+
+int question_state(struct question *q, int count, const char *(*name)(int))
+{
+    const char *text = question_get(q, "state");
+
+    if (!text)
+        return -1;
+    for (int i = 0; i < count; i++) {
+        if (strcmp(name(i), text) == 0)
+            return i;
+    }
+    question_fail(q, ERR_SYNTAX, "%s is no state", text);
+    return -1;
+}
+
 int64_t question_until(struct question *q, int64_t now_s)
 {
     int64_t until_s = 0;
@@ -184,6 +209,14 @@ void question_log(const struct question *q, const char *mailbox, const char *sen
     log_line_addr(&line, LOG_KEY_TO, mailbox);
     log_line_status(&line, status, detail);
     log_line_end(&line, LOG_LEVEL_INFO);
+}
+
+void question_candidates(struct question *q, struct rows *candidates)
+{
+    question_fail(q, ERR_AMBIGUOUS, NULL);
+    rows_free(q->rows);
+    q->rows = candidates;
+    q->candidates = true;
 }
 
 bool question_rows(struct question *q, const char *name)

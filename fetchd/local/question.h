@@ -23,11 +23,14 @@ struct question {
     enum err err; /* the first mistake */
     struct buf why;
     struct rows *rows; /* the answer; NULL until question_rows */
+    bool candidates;   /* the rows go with ERR_AMBIGUOUS */
 };
 
 void question_open(struct question *q, const struct env *env, struct http_exchange *x);
 /* Answers (q->rows, or the mistake), and frees. The exchange is over then. */
 void question_close(struct question *q);
+/* Frees without an answer: another question of the same exchange will give it. */
+void question_leave(struct question *q);
 /* Notes a mistake, if it is the first; format NULL: the error's own text. */
 void question_fail(struct question *q, enum err e, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -40,6 +43,10 @@ const char *question_get(struct question *q, const char *name);
 const char *question_need(struct question *q, const char *name);
 /* A number in min..max; fallback when absent. */
 uint64_t question_number(struct question *q, const char *name, uint64_t min, uint64_t max, uint64_t fallback);
+/* The parameter `limit`: how many rows at most. */
+size_t question_limit(struct question *q);
+/* The parameter `state`, as the index of its name; -1 when absent. */
+int question_state(struct question *q, int count, const char *(*name)(int));
 /* The parameter `until` (when.h), which must lie ahead; 0 when absent. */
 int64_t question_until(struct question *q, int64_t now_s);
 /* Text of at most max bytes for a record; "" when absent. */
@@ -52,6 +59,9 @@ void question_mailbox(struct question *q, const char *text, char out[ADDRESS_TEX
  * letters that concerned (QUESTION_NO_LETTERS: it is not about letters). */
 void question_log(const struct question *q, const char *mailbox, const char *sender, const char *status,
                   uint32_t letters);
+/* Notes ERR_AMBIGUOUS, and answers with these, a list called "candidates", in the place of the error. Takes
+ * them. */
+void question_candidates(struct question *q, struct rows *candidates);
 /* The list to fill. False when there is a mistake already. */
 bool question_rows(struct question *q, const char *name);
 

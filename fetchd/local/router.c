@@ -6,7 +6,9 @@
 #include "env/env.h"
 #include "local/admin.h"
 #include "local/admin_policy.h"
+#include "local/admin_quota.h"
 #include "local/admin_senders.h"
+#include "local/admin_tickets.h"
 #include "local/admin_tokens.h"
 #include "local/api.h"
 #include "local/bounce.h"
@@ -52,6 +54,8 @@ static const struct {
     /* clang-format off */
     {"GET", API_STATUS_PATH, admin_status, 0, false},
     {"GET", API_TICKETS_PATH, admin_tickets, 0, false},
+    {"GET", API_TICKET_PATH, admin_ticket, 0, false},
+    {"GET", API_QUOTA_PATH, admin_quota, 0, false},
     {"GET", API_JOBS_PATH, admin_jobs, 0, false},
     {"GET", API_ATTEMPTS_PATH, admin_attempts, 0, false},
     {"GET", API_RULES_PATH, admin_rules, 0, false},

@@ -45,6 +45,34 @@ static void rows_come_back_as_written(void **state)
     assert_int_equal(rows_parse(SPAN_LITERAL(""), "tickets", &r), ERR_SYNTAX);
 }
 
+static void an_answer_may_have_several_lists(void **state)
+{
+    struct rows *r;
+    struct buf json;
+
+    (void)state;
+    buf_init(&json, 1000);
+    assert_int_equal(rows_create("ticket", &r), ERR_OK);
+    rows_begin(r);
+    rows_text(r, "id", "1");
+    rows_list(r, "events");
+    rows_begin(r);
+    rows_text(r, "event", "waiting");
+    rows_begin(r);
+    rows_text(r, "event", "leased");
+    assert_int_equal(rows_format(r, &json), ERR_OK);
+    rows_free(r);
+    assert_int_equal(rows_parse(buf_span(&json), "ticket", &r), ERR_OK);
+    assert_int_equal(rows_count(r), 1);
+    assert_string_equal(rows_get_text(r, 0, "id"), "1");
+    rows_free(r);
+    assert_int_equal(rows_parse(buf_span(&json), "events", &r), ERR_OK);
+    assert_int_equal(rows_count(r), 2);
+    assert_string_equal(rows_get_text(r, 1, "event"), "leased");
+    rows_free(r);
+    buf_free(&json);
+}
+
 static void a_row_must_be_begun(void **state)
 {
     struct rows *r;
@@ -92,6 +120,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_come_back_as_written),
+        cmocka_unit_test(an_answer_may_have_several_lists),
         cmocka_unit_test(a_row_must_be_begun),
         cmocka_unit_test(queries_carry_any_text),
     };
