@@ -175,7 +175,7 @@ static enum err take_report(const struct env *env, const struct bounce *b, const
     if (e == ERR_OK) {
         log_bounce(b, t, "bounced", text);
         lifecycle_wake(env->lifecycle);
-    } else if (e == ERR_GONE || e == ERR_LEASED) {
+    } else if (e == ERR_GONE || e == ERR_LEASED || e == ERR_RESTORED) {
         log_bounce(b, t, "ignored",
                    "the stub came back after the letter was handed over or the ticket ended");
         e = ERR_OK;

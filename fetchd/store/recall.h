@@ -28,7 +28,8 @@ struct store_replacement {
     uint64_t letter_bytes;
     uint32_t version; /* that the payload was sealed as, and that its tickets get: greater than any of theirs
                          (a ticket that has it already: ERR_BUSY, somebody else replaced it meanwhile) */
-    const char *from; /* address of From:, normal form: must agree with the ticket's */
+    const char
+        *from; /* address of From:, normal form: must agree with the ticket's; the reverse-path stays */
     const char *from_field; /* for the next stub */
     const char *subject;    /* "" unless stub_subject */
     bool body_8bit, smtputf8;

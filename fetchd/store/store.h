@@ -164,7 +164,7 @@ struct ticket {
     int64_t status_s;     /* when the other side last said held or challenged; 0 since what it said so of was
                              replaced: it is to look again */
     int64_t delay_told_s; /* the sender's warning became due; 0: not yet */
-    int64_t look_s;       /* when its WORK_STUB is due; 0: never. Only in what is read back */
+    int64_t look_s;       /* when its WORK_STUB is due; 0: never. Only in what the store's words give */
     uint32_t event_count; /* all that happened, more than are kept */
     struct {
         uint16_t len; /* of the kept ones, TICKET_EVENT_BYTES each: ticket_event_get */

@@ -18,7 +18,7 @@
 
 struct store {
     struct engine *engine;
-    struct site_keys *keys; /* borrowed until store_close */
+    struct site_keys *keys;       /* borrowed until store_close */
     pthread_mutex_t epochs_mutex; /* one reloads or retires keys at a time (epochs.h) */
     int64_t record_max_bytes, dedupe_s, tombstone_s, disk_floor_percent;
     struct grace *work_grace, *job_grace;

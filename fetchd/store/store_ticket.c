@@ -35,6 +35,7 @@ enum err word_run_by(struct store *s, word_change change, change_body body, stru
         err = w->answer;
     if (out != NULL && w->r->t.version != 0) {
         opened = ticket_record_open(s->keys, w->r);
+        w->r->t.look_s = w->r->stub_due_s;
         if (opened == ERR_OK)
             *out = w->r->t;
         else if (err == ERR_OK)

@@ -19,6 +19,7 @@ struct word {
     const uint8_t *token, *digest;
     enum ticket_state state;
     const char *reason, *text;
+    bool archive_first, hold;
 };
 
 /* The ticket for update, its lease lapsed if it is over. */

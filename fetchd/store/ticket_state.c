@@ -9,6 +9,7 @@
 #include "base/secret.h"
 #include "mail/dsn.h"
 #include "store/codec.h"
+#include "store/recall.h"
 #include "ticket/fields.h"
 
 #define RETRY_AFTER_MIN_S 60
@@ -173,6 +174,19 @@ enum err ticket_may_bounce(const struct ticket *t)
     if (t->handed_over_s != 0)
         return ERR_LEASED;
     return t->perhaps ? ERR_RESTORED : ERR_OK;
+}
+
+enum err ticket_may_recall(const struct ticket *t, bool archive_first)
+{
+    if (t->handed_over_s != 0)
+        return ERR_HANDED_OVER;
+    if (ticket_state_ended(t->state))
+        return ERR_GONE;
+    if (t->hold)
+        return ERR_ON_HOLD;
+    if (t->perhaps)
+        return ERR_RESTORED;
+    return archive_first && !t->archived ? ERR_UNARCHIVED : ERR_OK;
 }
 
 enum err ticket_may_plain(const struct ticket *t)

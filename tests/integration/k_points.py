@@ -116,7 +116,8 @@ PLAN = {("a", "fetchd"): FETCHD_A, ("a", "milter"): MILTER_A, ("b", "fetchd"): F
 _walk = []
 # What owners and the administrator say and what waits for their word: tests/unit/store/test_crash.c dies at each of these.
 STORE_ALONE = {f"{word}-commit-{when}" for when in ("before", "after") for word in (
-    "policy", "spend", "token-use", "attempt-drop", "job-gone", "stub-wait", "delay", "plain", "archived")}
+    "policy", "spend", "token-use", "attempt-drop", "job-gone", "stub-wait", "delay", "plain", "archived", "retract", "replace",
+    "hold")}
 
 
 def walk_of(bed):

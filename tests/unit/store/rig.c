@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "seal/seal.h"
+#include "store/recall.h"
+#include "store/store_internal.h"
 
 static void count_failure(void *arg)
 {
@@ -158,45 +160,64 @@ static void fill_ticket(struct ticket *t, const struct letter *l, size_t i)
     t->expires_s = l->expires_s;
 }
 
-enum err rig_deposit(struct rig *r, const struct letter *l, size_t count, struct posted *out)
+/* A letter, sealed, before a word of the store takes it. */
+struct sealed {
+    struct sealer *sealer; /* has the DEK */
+    struct store_payload *payload;
+    uint8_t digest[32];
+    uint64_t letter_bytes;
+};
+
+static enum err seal(struct rig *r, const struct letter *l, uint32_t version, struct sealed *out)
 {
-    uint8_t header[SEAL_HEADER_BYTES] = {0}, digest[32], body_digest[32];
-    struct store_deposit d = {.version = 1,
-                              .count = count,
-                              .limits = r->limits,
-                              .system_mail = r->system_mail,
-                              .why = r->why};
-    struct sealer *sealer;
+    uint8_t header[SEAL_HEADER_BYTES] = {0};
     struct buf sealed;
     char piece[10000];
     enum err err;
 
     buf_init(&sealed, 1 << 20);
-    assert_err(ERR_OK, sealer_create(1, &sealer));
-    err = store_payload_begin(r->s, sealer_payload_id(sealer), &d.payload);
+    assert_err(ERR_OK, sealer_create(version, &out->sealer));
+    out->payload = NULL;
+    err = store_payload_begin(r->s, sealer_payload_id(out->sealer), &out->payload);
     if (err == ERR_OK)
-        err = store_payload_write(d.payload, header, sizeof header);
+        err = store_payload_write(out->payload, header, sizeof header);
     for (size_t at = 0; at < l->size && err == ERR_OK; at += sizeof piece) {
         size_t len = l->size - at < sizeof piece ? l->size - at : sizeof piece;
 
         fill_letter(l, at, piece, len);
-        assert_err(ERR_OK, sealer_update(sealer, piece, len, &sealed));
+        assert_err(ERR_OK, sealer_update(out->sealer, piece, len, &sealed));
         if (sealed.len > 0)
-            err = store_payload_write(d.payload, sealed.data, sealed.len);
+            err = store_payload_write(out->payload, sealed.data, sealed.len);
         buf_clear(&sealed);
     }
     if (err == ERR_OK) {
-        assert_err(ERR_OK, sealer_finish(sealer, &sealed, header, digest, &d.letter_bytes));
-        err = store_payload_write(d.payload, sealed.data, sealed.len);
+        assert_err(ERR_OK, sealer_finish(out->sealer, &sealed, header, out->digest, &out->letter_bytes));
+        err = store_payload_write(out->payload, sealed.data, sealed.len);
     }
     if (err == ERR_OK)
-        err = store_payload_patch(d.payload, header, sizeof header);
+        err = store_payload_patch(out->payload, header, sizeof header);
+    buf_free(&sealed);
     if (err != ERR_OK) {
-        store_payload_abort(d.payload);
-        goto out;
+        store_payload_abort(out->payload);
+        sealer_free(out->sealer);
     }
-    d.dek = sealer_dek(sealer);
-    d.digest = digest;
+    return err;
+}
+
+enum err rig_deposit(struct rig *r, const struct letter *l, size_t count, struct posted *out)
+{
+    struct sealed sealed;
+    uint8_t body_digest[32];
+    struct store_deposit d = {
+        .version = 1, .count = count, .limits = r->limits, .system_mail = r->system_mail, .why = r->why};
+    enum err err = seal(r, l, 1, &sealed);
+
+    if (err != ERR_OK)
+        return err;
+    d.payload = sealed.payload;
+    d.letter_bytes = sealed.letter_bytes;
+    d.dek = sealer_dek(sealed.sealer);
+    d.digest = sealed.digest;
     memset(body_digest, l->fill, sizeof body_digest);
     d.body_digest = body_digest;
     assert_non_null(d.item = calloc(count, sizeof *d.item));
@@ -211,10 +232,63 @@ enum err rig_deposit(struct rig *r, const struct letter *l, size_t count, struct
         out[i].existing = d.item[i].existing;
     }
     free(d.item);
-out:
-    sealer_free(sealer);
-    buf_free(&sealed);
+    sealer_free(sealed.sealer);
     return err;
+}
+
+enum err rig_replace(struct rig *r, struct posted *p, size_t count, const struct letter *l, uint32_t version,
+                     bool archive_first, int64_t now_s, enum err *outcome)
+{
+    struct sealed sealed;
+    struct store_replacement x = {.letter_bytes = 0,
+                                  .version = version,
+                                  .from = l->from,
+                                  .from_field = "Alice (again) <alice@a.test>",
+                                  .subject = l->subject,
+                                  .limits = r->limits,
+                                  .why = r->why,
+                                  .archive_first = archive_first,
+                                  .count = count};
+    enum err err = seal(r, l, version, &sealed);
+
+    if (err != ERR_OK)
+        return err;
+    x.payload = sealed.payload;
+    x.letter_bytes = sealed.letter_bytes;
+    x.dek = sealer_dek(sealed.sealer);
+    x.digest = sealed.digest;
+    assert_non_null(x.item = calloc(count, sizeof *x.item));
+    for (size_t i = 0; i < count; i++)
+        x.item[i].keys = &p[i].keys;
+    err = store_replace(r->s, &x, now_s);
+    assert_null(x.payload);
+    for (size_t i = 0; i < count; i++) {
+        outcome[i] = x.item[i].outcome;
+        p[i].ticket = x.item[i].ticket.version != 0 ? x.item[i].ticket : p[i].ticket;
+    }
+    free(x.item);
+    sealer_free(sealed.sealer);
+    return err;
+}
+
+static enum err set_perhaps(struct change *c, void *arg)
+{
+    const struct posted *p = arg;
+    struct ticket_record *record = calloc(1, sizeof *record);
+    enum err err;
+
+    assert_non_null(record);
+    err = change_ticket_get(c, p->ticket.key, record);
+    record->t.perhaps = true;
+    if (err == ERR_OK)
+        err = change_ticket_put(c, record);
+    free(record);
+    return err;
+}
+
+void rig_set_perhaps(struct rig *r, struct posted *p)
+{
+    assert_err(ERR_OK, store_change(r->s, set_perhaps, p));
 }
 
 struct posted rig_post(struct rig *r, const struct letter *l)

@@ -71,6 +71,12 @@ struct posted {
 };
 /* Seals and deposits one letter to `count` recipients: the letter's, then r1@b.test, r2@b.test ... */
 enum err rig_deposit(struct rig *r, const struct letter *l, size_t count, struct posted *out);
+/* Puts another letter in the place of `count` tickets of one; outcome[i] is the i-th one's, and p[i].ticket
+ * how it is then, if it is there. */
+enum err rig_replace(struct rig *r, struct posted *p, size_t count, const struct letter *l, uint32_t version,
+                     bool archive_first, int64_t now_s, enum err *outcome);
+/* As if a backup had been restored since the ticket was, perhaps, handed over. */
+void rig_set_perhaps(struct rig *r, struct posted *p);
 /* One recipient, must succeed. */
 struct posted rig_post(struct rig *r, const struct letter *l);
 void letter_digest(const struct letter *l, uint8_t out[32]);

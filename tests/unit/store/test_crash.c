@@ -20,6 +20,7 @@
 
 #include "base/kill.h"
 #include "store/attempt.h"
+#include "store/recall.h"
 
 #define DAY_S 86400
 #define NACKED_S (RIG_NOW_S - 1000) /* before the others end: it alone is purged */
@@ -36,6 +37,8 @@ enum slot {
     REFUSED,
     LATER,
     PLAIN,
+    RETRACTED,
+    REPLACED,
     TICKETS,
     JOB_A = TICKETS,
     JOB_B,
@@ -47,8 +50,9 @@ enum slot {
     KEPT,             /* the same of a row with kept messages */
     SLOTS
 };
-static const char *const slot_id[TICKETS] = {"<small>",   "<large>",   "<nacked>", "<bounced>", "<held>",
-                                             "<expired>", "<refused>", "<later>",  "<plain>"};
+static const char *const slot_id[TICKETS] = {"<small>", "<large>",     "<nacked>",  "<bounced>",
+                                             "<held>",  "<expired>",   "<refused>", "<later>",
+                                             "<plain>", "<retracted>", "<replaced>"};
 
 static const struct letter *slot_letter(int slot)
 {
@@ -60,6 +64,17 @@ static const struct letter *slot_letter(int slot)
     l.fill = (uint8_t)('a' + slot);
     if (slot == EXPIRED)
         l.expires_s = RIG_NOW_S + 100;
+    return &l;
+}
+
+/* What takes its place. */
+static const struct letter *slot_replacement(int slot)
+{
+    static struct letter l;
+
+    l = *slot_letter(slot);
+    l.size = 150000;
+    l.fill = (uint8_t)(l.fill + 1);
     return &l;
 }
 
@@ -75,6 +90,10 @@ enum word {
     ARCHIVE,
     GO_PLAIN,
     PLAIN_SENT,
+    RETRACT,
+    REPLACE,
+    PUT_ON_HOLD,
+    RELEASE,
     CLAIM,
     RESUME,
     ACK,
@@ -121,6 +140,8 @@ static const struct step {
     {REFUSED, DEPOSIT, TICKET_WAITING},
     {LATER, DEPOSIT, TICKET_WAITING},
     {PLAIN, DEPOSIT, TICKET_WAITING},
+    {RETRACTED, DEPOSIT, TICKET_WAITING},
+    {REPLACED, DEPOSIT, TICKET_WAITING},
     {LARGE, DEPOSIT, -1}, /* the same letter again */
     {SMALL, STUB_DONE, -1},
     {LARGE, STUB_DONE, -1},
@@ -133,6 +154,14 @@ static const struct step {
     {PLAIN, ARCHIVE, -1},
     {PLAIN, GO_PLAIN, TICKET_PLAIN},
     {PLAIN, PLAIN_SENT, -1},
+    {RETRACTED, HOLD, TICKET_HELD},
+    {RETRACTED, PUT_ON_HOLD, -1},
+    {RETRACTED, RELEASE, -1},
+    {RETRACTED, RETRACT, TICKET_RETRACTED},
+    {RETRACTED, RETRACT, TICKET_RETRACTED},
+    {RETRACTED, STUB_DONE, -1},
+    {REPLACED, HOLD, TICKET_HELD},
+    {REPLACED, REPLACE, -1},
     {REFUSED, STUB_REFUSED, TICKET_BOUNCED},
     {SMALL, CLAIM, TICKET_LEASED},
     {SMALL, RESUME, TICKET_LEASED},
@@ -287,6 +316,7 @@ static enum err do_step(struct child *c, const struct step *step)
     struct work w;
     uint8_t digest[32];
     uint32_t count;
+    enum err outcome;
     size_t n;
 
     switch (step->word) {
@@ -313,6 +343,13 @@ static enum err do_step(struct child *c, const struct step *step)
         return store_archived(s, key, RIG_NOW_S);
     case GO_PLAIN:
         return store_plain(s, key, "takes no stubs", RIG_NOW_S, &t);
+    case RETRACT:
+        return store_retract(s, key, false, RIG_NOW_S, &t);
+    case REPLACE:
+        return rig_replace(&c->r, &c->posted[slot], 1, slot_replacement(slot), 2, false, RIG_NOW_S, &outcome);
+    case PUT_ON_HOLD:
+    case RELEASE:
+        return store_hold(s, key, step->word == PUT_ON_HOLD, "why", RIG_NOW_S, &t);
     case PLAIN_SENT:
         w = entry(c, slot, WORK_PLAIN);
         return store_work_done(s, &w, "4bPlain", RIG_NOW_S);
@@ -526,6 +563,9 @@ static void check_slot(struct rig *r, int slot, int done)
     is = slot_state(r, slot, &p);
     if (is != state && is != next)
         fail_msg("slot %d is in state %d after %d steps, not in %d or %d", slot, is, done, state, next);
+    for (int i = 0; i < done; i++)
+        if ((int)script[i].slot == slot && script[i].word == REPLACE)
+            assert_int_equal(p.ticket.version, 2);
 }
 
 static size_t work_entries(struct rig *r, struct work *w, size_t max)
@@ -597,6 +637,8 @@ static void carry_on(struct rig *r)
 
         if (state < 0 || ticket_state_ended((enum ticket_state)state))
             continue;
+        if (p.ticket.version == 2)
+            l = slot_replacement(slot);
         q = rig_claim(&p, 1, RIG_NOW_S + 50);
         assert_err(ERR_OK, store_claim(r->s, &q, &claimed));
         rig_check_body(r, &claimed, &p, l);
@@ -604,7 +646,8 @@ static void carry_on(struct rig *r)
         assert_err(ERR_OK, store_ack(r->s, p.ticket.key, digest, RIG_NOW_S + 50, &t));
     }
     end_attempts(r);
-    /* What is left in the outbox are notices and plain letters, with what they are made of. */
+    /* What is left in the outbox are notices and plain letters, with what they are made of, and what tells of
+     * a letter that was taken back. */
     assert_err(ERR_OK, store_count(r->s, &c));
     n = work_entries(r, w, 100);
     assert_int_equal(n, c.work);
@@ -612,8 +655,13 @@ static void carry_on(struct rig *r)
         struct store_body body;
         struct ticket t;
 
-        assert_true(w[i].kind == WORK_NOTIFY || w[i].kind == WORK_PLAIN);
         assert_err(ERR_OK, store_ticket_get(r->s, w[i].key, &t));
+        if (w[i].kind == WORK_STUB) { /* so that who keeps it looks */
+            assert_int_equal(t.state, TICKET_RETRACTED);
+            assert_err(ERR_OK, store_stub_sent(r->s, &w[i], "4b", 0, RIG_NOW_S + 60));
+            continue;
+        }
+        assert_true(w[i].kind == WORK_NOTIFY || w[i].kind == WORK_PLAIN);
         assert_err(ERR_OK, store_body_open(r->s, &t, &body));
         store_body_close(&body);
         assert_err(ERR_OK, store_work_done(r->s, &w[i], "4b", RIG_NOW_S + 60));
