@@ -14,14 +14,17 @@
 #include "env/env.h"
 #include "lifecycle/challenge_notice.h"
 #include "lifecycle/notify.h"
-#include "lifecycle/quota_notice.h"
 #include "lifecycle/outbox.h"
+#include "lifecycle/plain.h"
+#include "lifecycle/quota_notice.h"
 #include "pool/pool.h"
 #include "settings/settings.h"
 #include "store/store.h"
 
 #define BATCH 64         /* entries taken at a time: no more are under way */
 #define BATCH_BUSY 4     /* the same while letters are being deposited: their clients wait, the outbox can */
+#define ASKING_MAX 64    /* entries that wait for DNS besides */
+#define ASKERS 4
 #define BUSY_MS 250      /* after the last of them */
 #define GRACE_S 7200     /* longer than any sending may take: an entry under way is not given out again */
 #define LOOK_MS 1000     /* at least so often: the wall clock may jump */
@@ -32,11 +35,12 @@
 struct lifecycle {
     const struct env *env;
     struct pool *senders;
+    struct pool *askers;
     pthread_t clock;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
     bool woken, stopping;
-    unsigned under_way;
+    unsigned under_way, asking;
     int64_t busy_until_mono_ms;
     int64_t expire_due_s, purge_due_s; /* clock thread alone */
 };
@@ -44,6 +48,8 @@ struct lifecycle {
 struct task {
     struct lifecycle *lifecycle;
     struct work work;
+    bool asked; /* answer is what DNS said */
+    struct discovery_answer answer;
 };
 
 static bool is_stopping(struct lifecycle *l)
@@ -60,22 +66,9 @@ static unsigned room_at_all(const struct lifecycle *l)
     return clock_mono_ms() < l->busy_until_mono_ms ? BATCH_BUSY : BATCH;
 }
 
-static void run_task(void *arg)
+/* One of those under way is done with. */
+static void leave(struct lifecycle *l)
 {
-    struct task *task = arg;
-    struct lifecycle *l = task->lifecycle;
-
-    if (is_stopping(l))
-        ; /* the entry is due again after the next start */
-    else if (task->work.kind == WORK_STUB)
-        outbox_send_stub(l->env, &task->work);
-    else if (task->work.kind == WORK_CHALLENGE)
-        challenge_notice_send(l->env, &task->work);
-    else if (task->work.kind == WORK_QUOTA)
-        quota_notice_send(l->env, &task->work);
-    else
-        notify_send(l->env, &task->work);
-    free(task);
     pthread_mutex_lock(&l->lock);
     if (--l->under_way <= room_at_all(l) / 2) {
         l->woken = true; /* there is room for more */
@@ -84,12 +77,85 @@ static void run_task(void *arg)
     pthread_mutex_unlock(&l->lock);
 }
 
+static void run_task(void *arg);
+
+/* DNS is asked by threads that nobody else waits for, and while it answers the task is none of those under
+ * way: slow name servers of domains that are told again keep no stub from going out for the first time. */
+static void run_asking(void *arg)
+{
+    struct task *task = arg;
+    struct lifecycle *l = task->lifecycle;
+
+    if (!is_stopping(l))
+        outbox_ask(l->env, &task->work, &task->answer);
+    task->asked = true;
+    pthread_mutex_lock(&l->lock);
+    l->asking--;
+    l->under_way++;
+    pthread_mutex_unlock(&l->lock);
+    if (pool_submit(l->senders, run_task, task)) {
+        outbox_come_back(l->env, &task->work);
+        free(task);
+        leave(l);
+    }
+}
+
+/* Takes the task if there is room for it. Under the lock: once it stops, the pool may be gone. */
+static bool start_asking(struct lifecycle *l, struct task *task)
+{
+    pthread_mutex_lock(&l->lock);
+    bool taken = !l->stopping && l->asking < ASKING_MAX && pool_submit(l->askers, run_asking, task) == ERR_OK;
+    l->asking += taken;
+    pthread_mutex_unlock(&l->lock);
+    return taken;
+}
+
+/* False: the task is another thread's now. */
+static bool do_task(struct lifecycle *l, struct task *task)
+{
+    switch (task->work.kind) {
+    case WORK_STUB:
+        if (outbox_look(l->env, &task->work, task->asked ? &task->answer : NULL))
+            break;
+        if (start_asking(l, task))
+            return false;
+        outbox_come_back(l->env, &task->work);
+        break;
+    case WORK_CHALLENGE:
+        challenge_notice_send(l->env, &task->work);
+        break;
+    case WORK_PLAIN:
+        plain_send(l->env, &task->work);
+        break;
+    case WORK_QUOTA:
+        quota_notice_send(l->env, &task->work);
+        break;
+    case WORK_DELAY:
+    case WORK_NOTIFY:
+    default:
+        notify_send(l->env, &task->work);
+        break;
+    }
+    return true;
+}
+
+static void run_task(void *arg)
+{
+    struct task *task = arg;
+    struct lifecycle *l = task->lifecycle;
+
+    /* When it stops, the entry is due again after the next start. */
+    if (is_stopping(l) || do_task(l, task))
+        free(task);
+    leave(l);
+}
+
 static void start_task(struct lifecycle *l, const struct work *work)
 {
     struct task *task = malloc(sizeof *task);
 
     if (task) {
-        *task = (struct task){l, *work};
+        *task = (struct task){.lifecycle = l, .work = *work};
         pthread_mutex_lock(&l->lock);
         l->under_way++;
         pthread_mutex_unlock(&l->lock);
@@ -206,12 +272,14 @@ enum err lifecycle_create(const struct env *env, struct lifecycle **out)
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&l->changed, &attr);
     pthread_condattr_destroy(&attr);
-    e = pool_create("outbox", (unsigned)env->settings->injections_max, BATCH, &l->senders);
-    if (!e && pthread_create(&l->clock, NULL, run_clock, l)) {
-        pool_free(l->senders);
+    e = pool_create("outbox", (unsigned)env->settings->injections_max, BATCH + ASKING_MAX, &l->senders);
+    if (!e)
+        e = pool_create("renotify", ASKERS, ASKING_MAX, &l->askers);
+    if (!e && pthread_create(&l->clock, NULL, run_clock, l))
         e = ERR_NOMEM;
-    }
     if (e) {
+        pool_free(l->askers);
+        pool_free(l->senders);
         pthread_cond_destroy(&l->changed);
         pthread_mutex_destroy(&l->lock);
         free(l);
@@ -249,6 +317,7 @@ void lifecycle_free(struct lifecycle *l)
     pthread_cond_signal(&l->changed);
     pthread_mutex_unlock(&l->lock);
     pthread_join(l->clock, NULL);
+    pool_free(l->askers); /* what it still has goes to the senders */
     pool_free(l->senders);
     pthread_cond_destroy(&l->changed);
     pthread_mutex_destroy(&l->lock);

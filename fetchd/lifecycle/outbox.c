@@ -6,32 +6,38 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/encode.h"
-#include "base/kill.h"
+#include "base/log.h"
 #include "base/secret.h"
-#include "env/site.h"
-#include "env/text.h"
+#include "lifecycle/announce.h"
+#include "lifecycle/lifecycle.h"
+#include "lifecycle/renotify.h"
 #include "lifecycle/story.h"
-#include "mail/address.h"
-#include "mail/dsn.h"
-#include "mail/stub.h"
 #include "mta/smtp.h"
-#include "ticket/ticket.h"
+#include "settings/settings.h"
 
-#define STUB_MESSAGE_MAX 65536 /* bytes */
+#define DNS_BUDGET_MS 10000 /* nobody waits */
+#define ASK_AGAIN_S 900     /* a domain of which nothing is known now */
+#define COME_BACK_S 60
+
+/* Up to a quarter more, at random. */
+static int64_t jittered(int64_t wait_s)
+{
+    uint32_t dice = 0;
+
+    if (secret_random(&dice, sizeof dice) == ERR_OK)
+        wait_s += wait_s * (int64_t)(dice % 256) / 1024;
+    return wait_s;
+}
 
 int64_t outbox_next_try(const struct env *env, uint32_t tries, int64_t now_s)
 {
     int64_t wait = env->settings->outbox_retry_min_s;
-    uint32_t dice = 0;
 
     while (tries-- > 0 && wait < env->settings->outbox_retry_max_s)
         wait *= 2;
     if (wait > env->settings->outbox_retry_max_s)
         wait = env->settings->outbox_retry_max_s;
-    if (secret_random(&dice, sizeof dice) == ERR_OK)
-        wait += wait * (int64_t)(dice % 256) / 1024;
-    return now_s + wait;
+    return now_s + jittered(wait);
 }
 
 void outbox_put_off(const struct env *env, const struct work *work, enum err why, const char *what)
@@ -57,133 +63,7 @@ ssize_t outbox_read(void *arg, void *out, size_t max)
     return (ssize_t)len;
 }
 
-/* ---- the message */
-
-static enum err fill_stub(const struct env *env, const struct ticket *t, struct stub *out)
-{
-    enum err e;
-    struct ticket_keys keys;
-    struct ticket_url url = {.port = env->site->link_port};
-
-    *out = (struct stub){.size_bytes = t->letter_bytes, .expires_s = t->expires_s};
-    if ((e = ticket_derive(env->keys, t->a, &keys)))
-        return e;
-    memcpy(url.a, keys.a, sizeof url.a);
-    memcpy(url.b, keys.b, sizeof url.b);
-    memcpy(out->ka, keys.ka, sizeof out->ka);
-    memcpy(out->kd, keys.kd, sizeof out->kd);
-    ticket_wipe(&keys);
-    if ((e = TEXT_SET(url.host, env->site->link_host)) || (e = ticket_url_format(&url, out->url)) ||
-        (e = address_parse(span_of(t->sender), &out->from)) ||
-        (e = address_parse(span_of(t->recipient), &out->to)))
-        stub_wipe(out);
-    return e;
-}
-
-/* A Message-ID of its own, the same for each sending of this stub. */
-static void stub_message_id(const struct ticket *t, const char *domain, char *out, size_t room)
-{
-    char hex[ENCODE_HEX_LEN(TICKET_A_BYTES) + 1];
-
-    encode_hex(t->a, sizeof t->a, hex);
-    snprintf(out, room, "restante-stub.%s.%u@%s", hex, t->version, domain);
-}
-
-static enum err format_message(const struct env *env, const struct ticket *t, struct buf *out)
-{
-    struct stub stub;
-    char message_id[ADDRESS_DOMAIN_MAX + 80];
-    enum err e = fill_stub(env, t, &stub);
-
-    if (e)
-        return e;
-    stub_message_id(t, stub.from.domain, message_id, sizeof message_id);
-    struct stub_message m = {.stub = &stub,
-                             .from_field = t->from_field,
-                             .message_id = message_id,
-                             .subject = t->subject[0] ? t->subject : NULL,
-                             .list_id = t->list_id,
-                             .bulk = t->bulk,
-                             .date_s = clock_now_s(),
-                             .smtputf8 = t->smtputf8};
-    e = stub_message_format(&m, out);
-    stub_wipe(&stub);
-    return e;
-}
-
-/* ---- the envelope */
-
-struct stub_envelope {
-    char sender[ADDRESS_TEXT_MAX];
-    char orcpt[STORE_PARAM_MAX];
-};
-
-static enum err reverse_path(const struct env *env, const struct ticket *t, char out[ADDRESS_TEXT_MAX])
-{
-    char tag[TICKET_TAG_LEN + 1];
-    struct address sender;
-    enum err e = address_parse(span_of(t->sender), &sender);
-
-    if (!e && !(e = ticket_tag_format(env->keys, t->a, tag)))
-        snprintf(out, ADDRESS_TEXT_MAX, "restante+%s@%s", tag, sender.domain);
-    return e;
-}
-
-static bool is_ascii(struct span s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if ((unsigned char)s.ptr[i] >= 0x80)
-            return false;
-    }
-    return true;
-}
-
-/* The ORCPT that the sender gave, else the recipient (RFC 3461 4.2), so that bounces can be told apart. */
-static enum err original_recipient(const struct ticket *t, char out[STORE_PARAM_MAX])
-{
-    struct buf text;
-
-    if (t->orcpt[0])
-        return text_set(out, STORE_PARAM_MAX, t->orcpt);
-    if (!is_ascii(span_of(t->recipient)))
-        return ERR_OK; /* its utf-8 form (RFC 6533) is no xtext; without one the MTA takes the recipient */
-    buf_init(&text, STORE_PARAM_MAX - 1);
-    enum err e = buf_append_str(&text, "rfc822;");
-    if (!e)
-        e = dsn_xtext_encode(span_of(t->recipient), &text);
-    if (!e)
-        e = text_set(out, STORE_PARAM_MAX, buf_cstr(&text));
-    buf_free(&text);
-    return e == ERR_TOO_LARGE ? ERR_OK : e;
-}
-
-/* ---- sending */
-
-static enum err hand_over(const struct env *env, const struct ticket *t, const struct buf *message,
-                          struct smtp_result *result)
-{
-    enum err e;
-    struct stub_envelope own = {.orcpt = ""};
-    struct outbox_reading reading = {.from = message};
-
-    if ((e = reverse_path(env, t, own.sender)) || (e = original_recipient(t, own.orcpt)))
-        return e;
-    bool ascii = is_ascii(buf_span(message));
-    bool ascii_envelope = is_ascii(span_of(t->recipient)) && is_ascii(span_of(own.orcpt));
-    struct smtp_envelope envelope = {.sender = own.sender,
-                                     .recipient = t->recipient,
-                                     .notify = "FAILURE",
-                                     .orcpt = own.orcpt[0] ? own.orcpt : NULL,
-                                     .ret = t->ret[0] ? t->ret : NULL,
-                                     .envid = t->envid[0] ? t->envid : NULL,
-                                     .body = ascii ? NULL : "8BITMIME",
-                                     .smtputf8 = t->smtputf8 && (!ascii || !ascii_envelope),
-                                     .size_bytes = message->len};
-    KILL_POINT("stub-send-before");
-    smtp_send(env->stubs_out, &envelope, outbox_read, &reading, result);
-    KILL_POINT("stub-send-after");
-    return ERR_OK;
-}
+/* ---- the stub */
 
 static void log_stub(const struct ticket *t, const struct work *work, const struct smtp_result *result,
                      const char *status, const char *text)
@@ -200,15 +80,15 @@ static void log_stub(const struct ticket *t, const struct work *work, const stru
 }
 
 static enum err record(const struct env *env, const struct ticket *t, const struct work *work,
-                       const struct smtp_result *result)
+                       const struct renotify *look, const struct smtp_result *result)
 {
-    int64_t now_s = clock_now_s();
+    int64_t now_s = clock_now_s(), next_s;
     char text[STORE_TEXT_MAX];
 
     smtp_result_text(result, text, sizeof text);
     if (result->err == ERR_OK) {
         log_stub(t, work, result, "stub-sent", text);
-        return store_work_done(env->store, work, result->queue_id, now_s);
+        return store_stub_sent(env->store, work, result->queue_id, look->next_s, now_s);
     }
     if (result->err == ERR_SMTP_PERMANENT) {
         log_stub(t, work, result, "stub-refused", text);
@@ -216,31 +96,181 @@ static enum err record(const struct env *env, const struct ticket *t, const stru
                                   now_s);
     }
     log_stub(t, work, result, "stub-deferred", text);
-    return store_work_later(env->store, work, outbox_next_try(env, work->tries, now_s), text);
+    next_s = outbox_next_try(env, work->tries, now_s);
+    if (look->next_s > now_s && look->next_s < next_s)
+        next_s = look->next_s; /* the sender's warning is not put off with it */
+    return store_work_later(env->store, work, next_s, text);
 }
 
-static enum err send_stub(const struct env *env, const struct ticket *t, const struct work *work)
+static enum err send_stub(const struct env *env, const struct ticket *t, const struct work *work,
+                          const struct renotify *look)
 {
-    struct buf message;
     struct smtp_result result = {.err = ERR_OK};
+    enum err e = announce_send(env, t, &result);
 
-    buf_init_secret(&message, STUB_MESSAGE_MAX); /* it carries the keys */
-    enum err e = format_message(env, t, &message);
-    if (!e)
-        e = hand_over(env, t, &message, &result);
-    buf_free(&message);
-    return e ? e : record(env, t, work, &result);
+    return e ? e : record(env, t, work, look, &result);
 }
 
-void outbox_send_stub(const struct env *env, const struct work *work)
+/* ---- telling again */
+
+static void log_way(const struct ticket *t, const char *status, const char *why)
+{
+    struct log_line line;
+
+    story_begin(&line, NULL, t);
+    log_line_str(&line, LOG_KEY_STATE, ticket_state_name(t->state));
+    log_line_delay(&line, (clock_now_s() - t->created_s) * 1000);
+    log_line_status(&line, status, why);
+    log_line_end(&line, LOG_LEVEL_INFO);
+}
+
+/* The letter will go by plain SMTP: first the ticket is closed to claims, durably, so that it cannot be
+ * collected as well. Dies fetchd between that and the letter's sending, WORK_PLAIN is due after its start. */
+static enum err go_plain(const struct env *env, const struct ticket *t, const struct work *work,
+                         const struct renotify *look, const char *why)
+{
+    struct ticket closed;
+    enum err e = store_plain(env->store, t->key, why, clock_now_s(), &closed);
+
+    if (e == ERR_OK)
+        log_way(&closed, "plain-due", why);
+    else if (e != ERR_HANDED_OVER && e != ERR_GONE && e != ERR_RESTORED)
+        return e;
+    /* Called for at this very moment, or ended: nothing is to be done, or its end has said so. */
+    e = store_stub_wait(env->store, work, look->next_s);
+    lifecycle_wake(env->lifecycle);
+    return e;
+}
+
+static enum err tell_again(const struct env *env, const struct ticket *t, const struct work *work,
+                           const struct renotify *look, const struct discovery_answer *answer)
+{
+    struct address recipient;
+    enum err e = address_parse(span_of(t->recipient), &recipient);
+
+    if (e)
+        return e;
+    enum route route = routes_find(env->routes, &recipient);
+    switch (renotify_way(t, route, answer)) {
+    case RENOTIFY_STUB:
+        return send_stub(env, t, work, look);
+    case RENOTIFY_PLAIN:
+        return go_plain(env, t, work, look,
+                        route == ROUTE_PLAIN ? "the table of domains says plain"
+                                             : "the recipient's domain no longer takes stubs");
+    case RENOTIFY_LATER:
+        break;
+    }
+    if (answer->remembered || answer->word == DISCOVERY_UNKNOWN) {
+        log_way(t, "stub-deferred", "DNS failed: whether the recipient's domain still takes stubs is unknown");
+        return store_stub_wait(env->store, work, clock_now_s() + jittered(ASK_AGAIN_S));
+    }
+    log_way(t, "stub-deferred", "the recipient's domain no longer takes stubs, and the letter may not go plain");
+    return store_stub_wait(env->store, work, look->next_s);
+}
+
+/* ---- a look */
+
+static enum err domain_of(const struct ticket *t, char out[ADDRESS_DOMAIN_MAX + 1])
+{
+    struct address recipient;
+    enum err e = address_parse(span_of(t->recipient), &recipient);
+
+    if (!e)
+        snprintf(out, ADDRESS_DOMAIN_MAX + 1, "%s", recipient.domain);
+    return e;
+}
+
+static void ask(const struct env *env, const char *domain, struct discovery_answer *out)
+{
+    discovery_ask(env, &domain, 1, clock_mono_ms() + DNS_BUDGET_MS, out);
+}
+
+void outbox_ask(const struct env *env, const struct work *work, struct discovery_answer *out)
 {
     struct ticket t;
+    char domain[ADDRESS_DOMAIN_MAX + 1];
+
+    *out = (struct discovery_answer){.word = DISCOVERY_UNKNOWN};
+    if (store_ticket_get(env->store, work->key, &t) == ERR_OK && domain_of(&t, domain) == ERR_OK)
+        ask(env, domain, out);
+}
+
+void outbox_come_back(const struct env *env, const struct work *work)
+{
+    enum err e = store_stub_wait(env->store, work, clock_now_s() + jittered(COME_BACK_S));
+
+    if (e)
+        log_error("an entry of the outbox stays as it was: %s", err_text(e));
+}
+
+/* What is known without waiting, or was asked for; false: neither. */
+static bool find_answer(const struct env *env, const struct ticket *t, const struct discovery_answer *given,
+                        struct discovery_answer *out)
+{
+    char domain[ADDRESS_DOMAIN_MAX + 1];
+    const char *name = domain;
+
+    *out = (struct discovery_answer){.word = DISCOVERY_UNKNOWN};
+    if (given)
+        *out = *given;
+    else if (domain_of(t, domain) == ERR_OK) {
+        if (discovery_waits(env, &name, 1))
+            return false;
+        ask(env, domain, out);
+    }
+    return true;
+}
+
+static enum err act_on(const struct env *env, const struct ticket *t, const struct work *work,
+                       const struct renotify *look, const struct discovery_answer *answer)
+{
+    switch (look->act) {
+    case RENOTIFY_STOP:
+        return store_stub_wait(env->store, work, 0);
+    case RENOTIFY_WAIT:
+        return store_stub_wait(env->store, work, look->next_s);
+    case RENOTIFY_FIRST:
+    case RENOTIFY_RECALL:
+        return send_stub(env, t, work, look);
+    case RENOTIFY_AGAIN:
+        break;
+    }
+    return tell_again(env, t, work, look, answer);
+}
+
+static enum err warn(const struct env *env, const struct ticket *t)
+{
+    enum err e = store_delay_due(env->store, t->key, clock_now_s());
+
+    lifecycle_wake(env->lifecycle);
+    return e == ERR_GONE || e == ERR_LEASED || e == ERR_NOT_FOUND ? ERR_OK : e;
+}
+
+bool outbox_look(const struct env *env, const struct work *work, const struct discovery_answer *given)
+{
+    struct ticket t;
+    struct renotify look;
+    struct discovery_answer answer = {.word = DISCOVERY_UNKNOWN};
+    const struct renotify_rules rules = {.schedule_s = env->settings->renotify_s,
+                                         .count = env->settings->renotify_count,
+                                         .held_fresh_s = env->settings->held_fresh_s,
+                                         .delay_warning_s = env->settings->delay_warning_s,
+                                         .lease_total_s = env->settings->lease_total_s};
     enum err e = store_ticket_get(env->store, work->key, &t);
 
-    if (e == ERR_NOT_FOUND || (!e && ticket_state_ended(t.state)))
-        e = store_work_done(env->store, work, NULL, clock_now_s()); /* its life went on without this stub */
-    else if (!e)
-        e = send_stub(env, &t, work);
+    if (e == ERR_NOT_FOUND) {
+        e = store_stub_wait(env->store, work, 0);
+    } else if (!e) {
+        renotify_look(&t, &rules, clock_now_s(), &look);
+        if (look.act == RENOTIFY_AGAIN && !find_answer(env, &t, given, &answer))
+            return false;
+        if (look.warn)
+            e = warn(env, &t);
+        if (!e)
+            e = act_on(env, &t, work, &look, &answer);
+    }
     if (e)
         outbox_put_off(env, work, e, "a stub");
+    return true;
 }

@@ -1,7 +1,8 @@
 /*
- * outbox.h - one entry of the outbox, done: the stub goes to our MTA. Each step that matters is durable
- * before the next thing depends on it; an unclear outcome sends the stub again, which harms nobody (a
- * repeated stub delivers nothing twice).
+ * outbox.h - one look at a ticket of the outbox (what it means, renotify.h says): its stub goes to our MTA,
+ * for the first time or again; its sender's warning becomes due; it is closed to claims and its letter due to
+ * go plain; or nothing, for now. Each step that matters is durable before the next thing depends on it; an
+ * unclear outcome sends the stub again, which harms nobody (a repeated stub delivers nothing twice).
  */
 #ifndef LIFECYCLE_OUTBOX_H
 #define LIFECYCLE_OUTBOX_H
@@ -9,10 +10,17 @@
 #include <sys/types.h>
 
 #include "env/env.h"
+#include "mail/address.h"
+#include "route/discovery.h"
 #include "store/store.h"
 
-/* WORK_STUB. Blocks; records what came of it in the store. */
-void outbox_send_stub(const struct env *env, const struct work *work);
+/* WORK_STUB. Blocks for the MTA, never for DNS; records what came of it in the store. answer: what
+ * outbox_ask found, or NULL. False: that is needed first, nothing was done. */
+bool outbox_look(const struct env *env, const struct work *work, const struct discovery_answer *answer);
+/* Whether the recipient's domain takes stubs. Blocks for DNS. */
+void outbox_ask(const struct env *env, const struct work *work, struct discovery_answer *out);
+/* The entry was not looked at: again in a minute or two. */
+void outbox_come_back(const struct env *env, const struct work *work);
 /* When to try again: doubles from outbox_retry_min to outbox_retry_max, with up to a quarter more at random.
  */
 int64_t outbox_next_try(const struct env *env, uint32_t tries, int64_t now_s);
