@@ -21,9 +21,9 @@
 #include "settings/settings.h"
 #include "store/store.h"
 
-#define BATCH 64         /* entries taken at a time: no more are under way */
-#define BATCH_BUSY 4     /* the same while letters are being deposited: their clients wait, the outbox can */
-#define ASKING_MAX 64    /* entries that wait for DNS besides */
+#define BATCH 64      /* entries taken at a time: no more are under way */
+#define BATCH_BUSY 4  /* the same while letters are being deposited: their clients wait, the outbox can */
+#define ASKING_MAX 64 /* entries that wait for DNS besides */
 #define ASKERS 4
 #define BUSY_MS 250      /* after the last of them */
 #define GRACE_S 7200     /* longer than any sending may take: an entry under way is not given out again */

@@ -99,6 +99,10 @@ static enum err explain(const struct ticket *t, const struct notify_words *words
     }
     if (!e && t->remote_text[0])
         e = buf_printf(out, "Reason: %s\n", t->remote_text);
+    if (!e && words->action == DSN_DELAYED) {
+        clock_rfc5322(t->expires_s, when);
+        e = buf_printf(out, "Waits until: %s\n", when);
+    }
     return e;
 }
 
@@ -153,8 +157,8 @@ static enum err compose(const struct env *env, const struct ticket *t, const str
     buf_init(&explanation, NOTICE_MAX);
     encode_hex(t->a, sizeof t->a, hex);
     /* The same for each try: whoever gets the notification twice after a crash can tell. */
-    snprintf(message_id, sizeof message_id, "restante-notice.%s.%s@%s", hex, ticket_state_name(t->state),
-             env->site->hostname);
+    snprintf(message_id, sizeof message_id, "restante-notice.%s.%s@%s", hex,
+             words->action == DSN_DELAYED ? "delayed" : ticket_state_name(t->state), env->site->hostname);
     if (most >= NOTIFY_HEADER && (e = open_letter(env, t, &n->letter)))
         goto out;
     bool full = most == NOTIFY_LETTER && n->letter && words->action == DSN_FAILED &&
@@ -170,7 +174,8 @@ static enum err compose(const struct env *env, const struct ticket *t, const str
     dsn.message_id = message_id;
     dsn.final_recipient = t->recipient;
     dsn.status = words->action == DSN_FAILED ? status_of(t, status, words->status) : words->status;
-    dsn.diagnostic = words->action == DSN_FAILED && t->remote_text[0] ? t->remote_text : NULL;
+    bool said = words->action == DSN_FAILED || words->action == DSN_DELAYED;
+    dsn.diagnostic = said && t->remote_text[0] ? t->remote_text : NULL;
     dsn.explanation = buf_cstr(&explanation);
     dsn.original_message_id = t->message_id[0] ? t->message_id : NULL;
     dsn.subject = words->subject;

@@ -35,10 +35,6 @@ static const struct notify_words words_of[TICKET_STATE_COUNT] = {
                         "Your letter was not delivered: the announcement that it lies ready for the "
                         "recipient came back.",
                         NULL},
-    [TICKET_EXPIRED] = {DSN_FAILED, "5.4.7",
-                        "Your letter was not delivered: the recipient's mail system did not call for it in "
-                        "time.",
-                        NULL},
     /* It was handed over, so it may well have arrived: never "not delivered". */
     [TICKET_UNCONFIRMED] = {DSN_RELAYED, "2.0.0",
                             "Your letter was collected by the recipient's mail system, which did not confirm "
@@ -51,13 +47,100 @@ static const struct notify_words words_of[TICKET_STATE_COUNT] = {
                       NULL},
 };
 
+/* How far a letter got that was not confirmed, as far as this side knows. What the other side's rule is, and
+ * whether anybody there has seen that the letter waits, it does not say. */
+enum standing { NEVER_CALLED_FOR, HELD_AS_STRANGER, CHALLENGED, UNREACHABLE, COLLECTED, STANDING_COUNT };
+
+static const struct {
+    const char *status; /* of the warning (RFC 3463) */
+    const char *waits, *expired;
+} words_at[STANDING_COUNT] = {
+    [NEVER_CALLED_FOR] =
+        {"4.4.0",
+         "Your letter was not delivered yet. It lies ready at this site; the recipient's "
+         "mail system was told so, and has not called for it.\n"
+         "You need not do anything: it is told again from time to time.",
+         "Your letter was not delivered: it lay ready at this site, and the recipient's mail "
+         "system, which was told so again and again, never called for it."},
+    [HELD_AS_STRANGER] = {"4.7.0",
+                          "Your letter was not delivered yet. The recipient's mail system does not know you "
+                          "as somebody who writes to this recipient, and lets the letter wait until it is "
+                          "wanted.\n"
+                          "You need not do anything, unless you can reach the recipient in another way.",
+                          "Your letter was not delivered: the recipient's mail system did not know you as "
+                          "somebody who writes to this recipient, and let the letter wait; nobody there "
+                          "asked for it in time."},
+    [CHALLENGED] = {"4.7.0",
+                    "Your letter was not delivered yet. The recipient's mail system does not know you, and "
+                    "asks for a proof that you are no machine. A message of its own has told you where to "
+                    "give it.",
+                    "Your letter was not delivered: the recipient's mail system did not know you, and asked "
+                    "for a proof that you are no machine, which it did not get in time."},
+    [UNREACHABLE] = {"4.4.1",
+                     "Your letter was not delivered yet: the recipient's mail system could not be told so "
+                     "far that it lies ready.\n"
+                     "You need not do anything: this is tried again.",
+                     "Your letter was not delivered: the recipient's mail system could not be told that it "
+                     "lay ready."},
+    [COLLECTED] = {"4.4.2",
+                   "Your letter was collected by the recipient's mail system, which has not confirmed yet "
+                   "that it arrived. It may well have.\n"
+                   "You need not do anything: it is asked again.",
+                   NULL},
+};
+
+/* The last state that it was in alive. */
+static enum ticket_state last_living(const struct ticket *t)
+{
+    struct ticket_event event;
+    enum ticket_state last = t->state;
+
+    if (!ticket_state_ended(t->state))
+        return t->state;
+    for (size_t i = 0; ticket_event_get(t, i, &event); i++) {
+        if (event.what < TICKET_STATE_COUNT && !ticket_state_ended((enum ticket_state)event.what))
+            last = (enum ticket_state)event.what;
+    }
+    return last;
+}
+
+static enum standing standing_of(const struct ticket *t)
+{
+    if (t->handed_over_s != 0)
+        return COLLECTED;
+    switch (last_living(t)) {
+    case TICKET_HELD:
+        return HELD_AS_STRANGER;
+    case TICKET_CHALLENGED:
+        return CHALLENGED;
+    default:
+        return t->stub_sent_s == 0 ? UNREACHABLE : NEVER_CALLED_FOR;
+    }
+}
+
 bool notify_decide(const struct ticket *t, struct notify_words *out)
 {
     bool tell = t->state == TICKET_PLAIN ? ticket_asks(t, DSN_FAILURE) : ticket_wants_notice(t, t->state);
 
-    if (tell)
-        *out = words_of[t->state];
-    return tell;
+    if (!tell)
+        return false;
+    *out = words_of[t->state];
+    if (t->state == TICKET_EXPIRED)
+        *out = (struct notify_words){DSN_FAILED, "5.4.7", words_at[standing_of(t)].expired, NULL};
+    else if (t->state == TICKET_UNCONFIRMED && t->handed_over_s == 0)
+        out->explanation =
+            "Your letter lay ready for the recipient's mail system, and was perhaps collected: "
+            "this site's store was restored from a backup since, so that it cannot tell.";
+    return true;
+}
+
+bool notify_decide_delay(const struct ticket *t, struct notify_words *out)
+{
+    if (ticket_state_ended(t->state) || t->state == TICKET_LEASED || !ticket_asks(t, DSN_DELAY))
+        return false;
+    enum standing standing = standing_of(t);
+    *out = (struct notify_words){DSN_DELAYED, words_at[standing].status, words_at[standing].waits, NULL};
+    return true;
 }
 
 /* ---- sending */
@@ -149,7 +232,9 @@ void notify_send(const struct env *env, const struct work *work)
     struct notify_words words;
     enum err e = store_ticket_get(env->store, work->key, &t);
 
-    if (e == ERR_NOT_FOUND || (!e && !notify_decide(&t, &words)))
+    bool tell =
+        !e && (work->kind == WORK_DELAY ? notify_decide_delay(&t, &words) : notify_decide(&t, &words));
+    if (e == ERR_NOT_FOUND || (!e && !tell))
         e = store_work_done(env->store, work, NULL, clock_now_s());
     else if (!e)
         e = send_notification(env, &t, work, &words);

@@ -162,10 +162,12 @@ static enum err tell_again(const struct env *env, const struct ticket *t, const 
         break;
     }
     if (answer->remembered || answer->word == DISCOVERY_UNKNOWN) {
-        log_way(t, "stub-deferred", "DNS failed: whether the recipient's domain still takes stubs is unknown");
+        log_way(t, "stub-deferred",
+                "DNS failed: whether the recipient's domain still takes stubs is unknown");
         return store_stub_wait(env->store, work, clock_now_s() + jittered(ASK_AGAIN_S));
     }
-    log_way(t, "stub-deferred", "the recipient's domain no longer takes stubs, and the letter may not go plain");
+    log_way(t, "stub-deferred",
+            "the recipient's domain no longer takes stubs, and the letter may not go plain");
     return store_stub_wait(env->store, work, look->next_s);
 }
 

@@ -7,8 +7,8 @@
  * Each time is put off by up to a tenth of the intervals beside it, by the ticket's own random identifier, so
  * that letters of one moment are not told of at one moment, and the same question gets the same answer.
  *
- * What was missed (fetchd or the MTA was away, the wall clock jumped) is made up for by one stub, not by many;
- * times that lie in the future because the clock was wrong count as now. Thread-safe.
+ * What was missed (fetchd or the MTA was away, the wall clock jumped) is made up for by one stub, not by
+ * many; times that lie in the future because the clock was wrong count as now. Thread-safe.
  */
 #ifndef LIFECYCLE_RENOTIFY_H
 #define LIFECYCLE_RENOTIFY_H
@@ -21,7 +21,7 @@
 #include "route/routes.h"
 #include "store/store.h"
 
-struct renotify_rules { /* all in seconds */
+struct renotify_rules {        /* all in seconds */
     const int64_t *schedule_s; /* ascending, from 1; borrowed */
     size_t count;
     int64_t held_fresh_s;

@@ -169,21 +169,27 @@ static int close_house(void **state)
     return 0;
 }
 
-/* The whole notification, read in small pieces. */
-static void read_notification(struct house *h, struct buf *out)
+/* The whole notification, read in small pieces; closes it. */
+static void read_all(struct notification *n, struct buf *out)
 {
-    struct notification *n;
-    struct notify_words words;
     char piece[7];
     ssize_t got;
 
-    assert_true(notify_decide(&h->ticket, &words));
-    assert_int_equal(notification_open(&h->env, &h->ticket, &words, NOTIFY_LETTER, &n), ERR_OK);
     buf_init(out, 1 << 20);
     while ((got = notification_read(n, piece, sizeof piece)) > 0)
         assert_int_equal(buf_append(out, piece, (size_t)got), ERR_OK);
     assert_int_equal(got, 0);
     notification_close(n);
+}
+
+static void read_notification(struct house *h, struct buf *out)
+{
+    struct notification *n;
+    struct notify_words words;
+
+    assert_true(notify_decide(&h->ticket, &words));
+    assert_int_equal(notification_open(&h->env, &h->ticket, &words, NOTIFY_LETTER, &n), ERR_OK);
+    read_all(n, out);
 }
 
 static void has(const struct buf *text, const char *part)
@@ -248,13 +254,118 @@ static void an_expired_ticket_says_that_nobody_called(void **state)
     size_t count = 0;
 
     deposit(h, "", "");
+    struct work work = {.kind = WORK_STUB};
+    memcpy(work.key, h->ticket.key, sizeof work.key);
+    assert_int_equal(store_stub_sent(h->env.store, &work, "4bXyz", NOW + 3600, NOW + 1), ERR_OK);
     assert_int_equal(store_expire(h->env.store, NOW + 2000, 10, &count), ERR_OK);
     assert_int_equal(count, 1);
     assert_int_equal(store_ticket_get(h->env.store, h->ticket.key, &h->ticket), ERR_OK);
     assert_int_equal(h->ticket.state, TICKET_EXPIRED);
     read_notification(h, &text);
     has(&text, "Status: 5.4.7\r\n");
-    has(&text, "did not call for it in time");
+    has(&text, "never called for it");
+    has(&text, "Last-Attempt-Date: ");
+    buf_free(&text);
+}
+
+static void how_far_it_got_is_told_as_far_as_it_is_known(void **state)
+{
+    static const struct {
+        const char *name;
+        unsigned events[4]; /* 0 is TICKET_WAITING, which is true of all at first */
+        bool sent, handed_over;
+        const char *status, *waits, *expired;
+    } cases[] = {
+        {"nobody called", {0}, true, false, "4.4.0", "has not called for it", "never called for it"},
+        {"held", {TICKET_HELD}, true, false, "4.7.0", "until it is wanted", "nobody there asked for it"},
+        {"challenged", {TICKET_HELD, TICKET_CHALLENGED}, true, false, "4.7.0", "no machine", "no machine"},
+        {"no longer challenged",
+         {TICKET_CHALLENGED, TICKET_HELD},
+         true,
+         false,
+         "4.7.0",
+         "until it is wanted",
+         "nobody there asked for it"},
+        {"never told", {0}, false, false, "4.4.1", "could not be told", "could not be told"},
+        {"collected", {TICKET_LEASED, TICKET_LAPSED}, true, true, "4.4.2", "It may well have", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct ticket t = {.sender = "alice@a.test", .stub_sent_s = cases[i].sent ? NOW : 0};
+        struct notify_words words;
+        t.handed_over_s = cases[i].handed_over ? NOW : 0;
+        ticket_event_add(&t, TICKET_WAITING, NOW);
+        for (size_t k = 0; k < 4 && cases[i].events[k]; k++) {
+            ticket_event_add(&t, cases[i].events[k], NOW);
+            t.state = (enum ticket_state)cases[i].events[k];
+        }
+        ticket_event_add(&t, TICKET_EVENT_DELAY_TOLD, NOW);
+        assert_true(notify_decide_delay(&t, &words));
+        assert_int_equal(words.action, DSN_DELAYED);
+        if (strcmp(words.status, cases[i].status) != 0 || !strstr(words.explanation, cases[i].waits))
+            fail_msg("%s: %s %s", cases[i].name, words.status, words.explanation);
+        if (!cases[i].expired)
+            continue;
+        t.state = TICKET_EXPIRED;
+        ticket_event_add(&t, TICKET_EXPIRED, NOW);
+        assert_true(notify_decide(&t, &words));
+        assert_string_equal(words.status, "5.4.7");
+        if (!strstr(words.explanation, cases[i].expired))
+            fail_msg("%s: %s", cases[i].name, words.explanation);
+        assert_false(notify_decide_delay(&t, &words));
+    }
+}
+
+static void a_warning_is_told_once_it_is_wanted(void **state)
+{
+    static const struct {
+        const char *notify;
+        enum ticket_state state;
+        bool tell;
+    } cases[] = {
+        {"", TICKET_WAITING, true},
+        {"DELAY", TICKET_HELD, true},
+        {"FAILURE,DELAY", TICKET_LAPSED, true},
+        {"NEVER", TICKET_WAITING, false},
+        {"SUCCESS", TICKET_WAITING, false},
+        {"FAILURE", TICKET_CHALLENGED, false},
+        {"", TICKET_LEASED, false},
+        {"", TICKET_DELIVERED, false},
+        {"", TICKET_PLAIN, false},
+        {"DELAY", TICKET_RETRACTED, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct ticket t = {.sender = "alice@a.test", .state = cases[i].state, .stub_sent_s = NOW};
+        struct notify_words words;
+        strcpy(t.notify, cases[i].notify);
+        if (notify_decide_delay(&t, &words) != cases[i].tell)
+            fail_msg("%s %s", cases[i].notify, ticket_state_name(t.state));
+    }
+}
+
+static void a_warning_says_until_when_and_returns_the_header(void **state)
+{
+    struct house *h = *state;
+    struct notification *n;
+    struct notify_words words;
+    struct buf text;
+
+    deposit(h, "FULL", "");
+    strcpy(h->ticket.remote_text, "451 4.3.0 later");
+    assert_true(notify_decide_delay(&h->ticket, &words));
+    assert_int_equal(notification_open(&h->env, &h->ticket, &words, NOTIFY_LETTER, &n), ERR_OK);
+    read_all(n, &text);
+    has(&text, "Action: delayed\r\n");
+    has(&text, "Status: 4.4.1\r\n");
+    has(&text, "Will-Retry-Until: Fri, 15 Jan 2027 08:16:40 +0000\r\n");
+    has(&text, "Waits until: Fri, 15 Jan 2027 08:16:40 +0000\r\n");
+    has(&text, "451 4.3.0 later");
+    has(&text, ".delayed@mx.a.test>");
+    has(&text, "Subject: one\r\n two\r\n");
+    hasnt(&text, "the body");
     buf_free(&text);
 }
 
@@ -302,6 +413,10 @@ int main(void)
                                         close_house),
         cmocka_unit_test_setup_teardown(ret_full_returns_the_letter, open_house, close_house),
         cmocka_unit_test_setup_teardown(an_expired_ticket_says_that_nobody_called, open_house, close_house),
+        cmocka_unit_test(how_far_it_got_is_told_as_far_as_it_is_known),
+        cmocka_unit_test(a_warning_is_told_once_it_is_wanted),
+        cmocka_unit_test_setup_teardown(a_warning_says_until_when_and_returns_the_header, open_house,
+                                        close_house),
         cmocka_unit_test(a_damaged_letter_keeps_nobody_from_being_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,8 +63,8 @@ static void what_a_look_means(void **state)
          7 * D, 8 * D},
         {"after the last: again and again", TICKET_WAITING, 15 * D, 7 * D, 1, -1, -1, RENOTIFY_AGAIN, false,
          21 * D, 22 * D},
-        {"sent a moment before its time", TICKET_WAITING, 4 * H + H / 2, 4 * H - 60, 1, -1, -1,
-         RENOTIFY_WAIT, false, 1 * D, 1 * D + 2 * H},
+        {"sent a moment before its time", TICKET_WAITING, 4 * H + H / 2, 4 * H - 60, 1, -1, -1, RENOTIFY_WAIT,
+         false, 1 * D, 1 * D + 2 * H},
         {"held lately", TICKET_HELD, 4 * H + H / 2, 0, 1, 10, -1, RENOTIFY_WAIT, false, 7 * D + 10,
          7 * D + 10},
         {"held lately, and not warned", TICKET_HELD, 2 * H, 0, -1, 10, -1, RENOTIFY_WAIT, false, 4 * H,
@@ -101,8 +101,8 @@ static void what_a_look_means(void **state)
          5 * H},
         {"the clock went back a day before it was deposited", TICKET_WAITING, -1 * D, -1 * D, -1, -1, -1,
          RENOTIFY_WAIT, false, 1 * H, 1 * H + H / 10},
-        {"the same, and its first stub is due", TICKET_WAITING, -1 * D, -1, -1, -1, -1, RENOTIFY_FIRST,
-         false, 1 * H, 1 * H + H / 10},
+        {"the same, and its first stub is due", TICKET_WAITING, -1 * D, -1, -1, -1, -1, RENOTIFY_FIRST, false,
+         1 * H, 1 * H + H / 10},
     };
 
     (void)state;
@@ -123,9 +123,9 @@ static void what_a_look_means(void **state)
         renotify_look(&t, &rules, now_s, &got);
         if (got.act != cases[i].act || got.warn != cases[i].warn)
             fail_msg("%s: act %d, warn %d", cases[i].name, got.act, got.warn);
-        if (cases[i].next_min_s == -1 ? got.next_s != 0
-                                      : got.next_s < T0 + cases[i].next_min_s ||
-                                            got.next_s > T0 + cases[i].next_max_s)
+        if (cases[i].next_min_s == -1
+                ? got.next_s != 0
+                : got.next_s < T0 + cases[i].next_min_s || got.next_s > T0 + cases[i].next_max_s)
             fail_msg("%s: next after %lld s", cases[i].name, (long long)(got.next_s - T0));
     }
 }
