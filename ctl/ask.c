@@ -110,6 +110,7 @@ bool ask_call(struct ask *a, const char *method, struct span body, const char *n
     if (!a->err) {
         enum err e = local_call(client, method, buf_cstr(&a->path), body, NULL, NULL, &status, &a->json);
         read_answer(a, e, status, name);
+        a->status = e ? 0 : status;
     }
     local_client_free(client);
     return !a->err;

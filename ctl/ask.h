@@ -14,6 +14,7 @@ struct ask {
     const struct command *command;
     struct buf path, json, why;
     struct rows *rows; /* of the answer; with ERR_AMBIGUOUS the candidates */
+    int status;        /* of HTTP; 0: nobody answered */
     enum err err;
 };
 

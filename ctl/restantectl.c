@@ -17,7 +17,7 @@
 
 static const struct command_row *const families[] = {
     commands_of_store,  commands_of_letters, commands_of_senders, commands_of_policy,
-    commands_of_tokens, commands_of_checks,  commands_of_mta};
+    commands_of_tokens, commands_of_checks,  commands_of_keys,    commands_of_mta};
 
 /* ---- usage */
 

@@ -26,6 +26,7 @@
 #include "env/site.h"
 #include "http/server.h"
 #include "lifecycle/lifecycle.h"
+#include "local/admin_keys.h"
 #include "local/gate.h"
 #include "local/router.h"
 #include "route/routes.h"
@@ -398,6 +399,9 @@ void house_reload(struct house *h)
         log_error("the old table of domains stays: %s", buf_cstr(&why));
     else
         log_info("table of domains read again");
+    buf_clear(&why);
+    if (admin_keys_reload(&h->env, &why))
+        log_error("the old site keys stay: %s", buf_cstr(&why));
     buf_clear(&why);
     if (http_tls_reload(h->server, &why))
         log_error("the old certificate stays: %s", buf_cstr(&why));

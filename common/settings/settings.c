@@ -55,7 +55,11 @@ const struct config_row settings_rows[] = {
      "and have room for the letters of the retention time.", F},
     {"site_keys_file", CONFIG_TEXT, AT(site_keys_file), CONFIG_DIRECTORY "/site.keys", 1, PATH_BYTES, NONE,
      "The site keys, readable by restante-fetchd alone. Without them neither the store nor a backup of it opens any letter; "
-     "keep a copy in another place than the backups of the store.", F},
+     "keep a copy in another place than the backups of the store. credential:NAME takes them from the credential NAME that "
+     "systemd gives restante-fetchd (LoadCredential=).", F | C},
+    {"site_key_lifetime", CONFIG_DURATION, AT(site_key_lifetime_s), "30d", 0, 3650 * DAY, NONE,
+     "The age at which restantectl key rotate --due, which a timer runs every day, puts a new site key in the place of the "
+     "current one. 0: never.", C},
     {"user", CONFIG_TEXT, AT(user), "restante", 0, 32, NONE,
      "The user to whom restante-fetchd changes when it was started as root. Empty: it stays root. Started by anybody else, it "
      "stays who it is.", F},
@@ -406,6 +410,18 @@ static enum err check_absolute(const struct check *c, const char *name, const ch
                                              : complain(c, name, "\"%.60s\" is not an absolute path", path);
 }
 
+static enum err check_site_keys(const struct check *c, const char *path)
+{
+    static const char credential[] = "credential:";
+    const char *name = path + sizeof credential - 1;
+
+    if (strncmp(path, credential, sizeof credential - 1) != 0)
+        return check_absolute(c, "site_keys_file", path);
+    return name[0] != '\0' && name[0] != '.' && strchr(name, '/') == NULL
+               ? ERR_OK
+               : complain(c, "site_keys_file", "\"%.60s\": expected credential:NAME", path);
+}
+
 static enum err check(const struct check *c, const struct settings *s)
 {
     const struct {
@@ -423,7 +439,6 @@ static enum err check(const struct check *c, const struct settings *s)
     } paths[] = {{"domains_file", s->domains_file},
                  {"local_socket_directory", s->local_socket_directory},
                  {"data_directory", s->data_directory},
-                 {"site_keys_file", s->site_keys_file},
                  {"tls_certificate_file", s->tls_certificate_file},
                  {"tls_key_file", s->tls_key_file},
                  {"tls_ca_file", s->tls_ca_file},
@@ -452,6 +467,8 @@ static enum err check(const struct check *c, const struct settings *s)
         e = check_names(c, names[i].name, names[i].list);
     for (size_t i = 0; e == ERR_OK && i < sizeof paths / sizeof paths[0]; i++)
         e = check_absolute(c, paths[i].name, paths[i].path);
+    if (e == ERR_OK)
+        e = check_site_keys(c, s->site_keys_file);
     for (size_t i = 0; e == ERR_OK && i < sizeof orders / sizeof orders[0]; i++)
         e = check_order(c, orders[i].low_name, orders[i].low, orders[i].high_name, orders[i].high);
     for (size_t i = 0; e == ERR_OK && i < s->listen_https.count; i++)

@@ -352,6 +352,24 @@ static enum err put_in_place(const char *path, const struct stat *st, struct spa
     return sync_folder(path);
 }
 
+/* Nobody may find dropped keys on the disk: what the name no longer leads to is written over. Best effort:
+ * file systems that write elsewhere keep them a while. A file that has another name (a copy by link) is not
+ * ours to destroy. */
+static void destroy_old(int fd, off_t size)
+{
+    static const char zero[4096];
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) != 0 || st.st_nlink != 0)
+        return;
+    for (off_t at = 0; at < size; at += (off_t)sizeof zero) {
+        size_t len = size - at < (off_t)sizeof zero ? (size_t)(size - at) : sizeof zero;
+        if (pwrite(fd, zero, len, at) < 0)
+            return;
+    }
+    (void)fsync(fd);
+}
+
 static enum err check_edit(const char *path, const struct keyfile_edit *edit, const struct site_keys *old,
                            struct buf *why)
 {
@@ -376,7 +394,7 @@ enum err keyfile_edit(const char *path, const struct keyfile_edit *edit, struct 
     struct buf text, edited;
     struct stat st;
     char *real = NULL;
-    int fd = -1;
+    int fd = -1, old_fd = -1;
     enum err e;
 
     buf_init_secret(&text, FILE_MAX_BYTES);
@@ -395,8 +413,13 @@ enum err keyfile_edit(const char *path, const struct keyfile_edit *edit, struct 
         (e = check_edit(real, edit, old, why)) != ERR_OK ||
         (e = edit_text(edit, buf_span(&text), &edited)) != ERR_OK)
         goto out;
-    e = put_in_place(real, &st, buf_span(&edited), why);
+    if (edit->drop_count > 0)
+        old_fd = open(real, O_WRONLY | O_CLOEXEC); /* root may, whatever its mode */
+    if ((e = put_in_place(real, &st, buf_span(&edited), why)) == ERR_OK)
+        destroy_old(old_fd, st.st_size);
 out:
+    if (old_fd >= 0)
+        close(old_fd);
     if (fd >= 0)
         close(fd);
     site_keys_free(old);

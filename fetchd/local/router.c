@@ -5,6 +5,7 @@
 
 #include "env/env.h"
 #include "local/admin.h"
+#include "local/admin_keys.h"
 #include "local/admin_policy.h"
 #include "local/admin_quota.h"
 #include "local/admin_senders.h"
@@ -49,7 +50,7 @@ static const struct {
     const char *method, *path;
     http_handler handler;
     size_t body_max;
-    bool waits; /* on DNS, or on the MTA */
+    bool waits; /* on DNS, on the MTA, or on a look through the store */
 } admin_calls[] = {
     /* clang-format off */
     {"GET", API_STATUS_PATH, admin_status, 0, false},
@@ -68,6 +69,8 @@ static const struct {
     {"POST", API_TOKENS_PATH, admin_token_add, 0, false},
     {"POST", API_REVOKE_PATH, admin_revoke, 0, false},
     {"POST", API_EXPLAIN_PATH, explain_handle, API_HEAD_MAX, true},
+    {"GET", API_KEYS_PATH, admin_keys_show, 0, true},
+    {"POST", API_KEYS_PATH, admin_keys_change, 0, true},
     {"GET", API_COMPLAIN_PATH, complain_show, 0, true},
     {"POST", API_COMPLAIN_PATH, complain_send, 0, true},
     /* clang-format on */

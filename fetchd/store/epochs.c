@@ -235,6 +235,16 @@ static enum err look(struct store *s, struct use *u)
     return err;
 }
 
+/* When the next key came; 0: none has. The list is ascending. */
+static int64_t superseded_s(const struct store *s, const struct store_epoch *list, size_t count,
+                            uint16_t epoch)
+{
+    for (size_t i = 0; i < count; i++)
+        if (list[i].epoch > epoch && site_keys_has(s->keys, list[i].epoch))
+            return list[i].since_s;
+    return 0;
+}
+
 enum err store_epochs(struct store *s, struct store_epoch **out, size_t *count)
 {
     struct use *u = calloc(1, sizeof *u);
@@ -249,9 +259,12 @@ enum err store_epochs(struct store *s, struct store_epoch **out, size_t *count)
     current = site_keys_current(s->keys);
     err = rows_read(s, &list, &n);
     pthread_mutex_unlock(&s->epochs_mutex);
-    for (size_t i = 0; i < n; i++)
-        if (list[i].retired_s == 0 && list[i].epoch != current)
-            want(u, list[i].epoch);
+    for (size_t i = 0; i < n; i++) {
+        if (list[i].retired_s != 0 || list[i].epoch == current)
+            continue;
+        want(u, list[i].epoch);
+        list[i].superseded_s = superseded_s(s, list, n, list[i].epoch);
+    }
     if (err == ERR_OK)
         err = look(s, u);
     for (size_t i = 0; i < n; i++) {
@@ -492,16 +505,6 @@ enum err store_reseal(struct store *s, size_t *count)
     return err;
 }
 
-/* When the next key came; INT64_MAX: none has. */
-static int64_t superseded_s(const struct store *s, const struct store_epoch *list, size_t count,
-                            uint16_t epoch)
-{
-    for (size_t i = 0; i < count; i++)
-        if (list[i].epoch > epoch && site_keys_has(s->keys, list[i].epoch))
-            return list[i].since_s;
-    return INT64_MAX;
-}
-
 /* Whether a key may go; with the mutex. */
 static enum err check_retire(struct store *s, struct store_epoch *row, int64_t quiet_s, int64_t now_s,
                              struct buf *why)
@@ -515,7 +518,7 @@ static enum err check_retire(struct store *s, struct store_epoch *row, int64_t q
         return err;
     int64_t since_s = superseded_s(s, list, count, row->epoch);
     free(list);
-    if (since_s == INT64_MAX) {
+    if (since_s == 0) {
         buf_printf(why, "epoch %u is the current one", row->epoch);
         return ERR_FORBIDDEN;
     }

@@ -14,10 +14,11 @@
 struct store_epoch {
     uint16_t epoch;
     uint8_t fingerprint[SITEKEY_FINGERPRINT_BYTES];
-    int64_t since_s;   /* when the store met it */
-    int64_t retired_s; /* 0: it is not */
-    bool current;      /* what is new is made with it */
-    bool used;         /* current, or something that was made with it is still there */
+    int64_t since_s;      /* when the store met it */
+    int64_t superseded_s; /* when the next key came; 0: none has, or it is retired */
+    int64_t retired_s;    /* 0: it is not */
+    bool current;         /* what is new is made with it */
+    bool used;            /* current, or something that was made with it is still there */
 };
 /* All that were ever met, ascending. Reads through the store, page by page, until it knows what is used: the
  * caller's thread is busy for a while. The caller frees *out. */
