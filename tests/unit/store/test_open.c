@@ -19,6 +19,8 @@
 #include "base/encode.h"
 #include "store/codec.h"
 #include "store/engine.h"
+#include "store/quota.h"
+#include "store/recall.h"
 #include "store/records.h"
 
 /* Tries to open; *text gets the reason. */
@@ -555,6 +557,12 @@ static void claim_letters(struct rig *r)
     }
 }
 
+static bool take_ticket(void *arg, const struct ticket *t)
+{
+    *(struct ticket *)arg = *t;
+    return false;
+}
+
 static bool take_job(void *arg, const struct job *j)
 {
     *(struct job *)arg = *j;
@@ -665,8 +673,71 @@ static void a_store_of_records_2_opens(struct rig *r)
     assert_err(ERR_EXISTS, store_spend(r->s, what, RIG_NOW_S));
 }
 
+static struct ticket life_ticket(struct rig *r, const char *message_id)
+{
+    struct store_filter f = {.message_id = message_id, .state = -1};
+    struct ticket t;
+
+    memset(&t, 0, sizeof t);
+    assert_err(ERR_OK, store_tickets(r->s, &f, 1, take_ticket, &t));
+    assert_string_equal(t.message_id, message_id);
+    return t;
+}
+
+static void a_store_of_records_3_opens(struct rig *r)
+{
+    const struct letter *new = LETTER(.message_id = "<replaced@a.test>", .size = 80000, .fill = 'n');
+    struct store_claimed c;
+    struct store_claim q;
+    struct store_counts n;
+    struct quota_use use;
+    struct ticket_event e;
+    struct posted p;
+    struct ticket t;
+    size_t count;
+
+    open_fixture(r, 3);
+    assert_err(ERR_OK, store_count(r->s, &n));
+    assert_int_equal(n.tickets[TICKET_WAITING], 4);
+    assert_int_equal(n.tickets[TICKET_HELD], 1);
+    assert_int_equal(n.tickets[TICKET_RETRACTED], 1);
+    assert_int_equal(n.tickets[TICKET_PLAIN], 1);
+    assert_int_equal(n.work, 10); /* seven stubs, a challenge, a warning, a plain letter */
+    claim_letters(r);
+
+    t = life_ticket(r, "<hold@a.test>");
+    assert_true(t.hold);
+    assert_true(t.archived);
+    assert_string_equal(t.hold_note, "case 17");
+    assert_int_equal(t.state, TICKET_HELD);
+    assert_int_equal(t.status_s, RIG_NOW_S + 2);
+    assert_int_equal(t.delay_told_s, RIG_NOW_S + 3);
+    assert_int_equal(t.event_count, 4);
+    assert_true(ticket_event_get(&t, 3, &e));
+    assert_int_equal(e.what, TICKET_EVENT_HOLD);
+    assert_int_equal(e.at_s, RIG_NOW_S + 5);
+    t = life_ticket(r, "<perhaps@a.test>");
+    assert_true(t.perhaps);
+    t = life_ticket(r, "<retracted@a.test>");
+    assert_int_equal(t.look_s, RIG_NOW_S + 6);
+    t = life_ticket(r, "<plain@a.test>");
+    assert_string_equal(t.remote_text, "takes no stubs");
+
+    p.ticket = life_ticket(r, "<replaced@a.test>");
+    assert_int_equal(p.ticket.version, 2);
+    assert_err(ERR_OK, ticket_derive(r->keys, p.ticket.a, &p.keys));
+    q = rig_claim(&p, 1, RIG_NOW_S);
+    assert_err(ERR_OK, store_claim(r->s, &q, &c));
+    rig_check_body(r, &c, &p, new);
+    assert_err(ERR_OK, store_quota(r->s, "alice@a.test", &use));
+    assert_int_equal(use.letters, 7);
+    assert_err(ERR_OK, store_expire(r->s, RIG_NOW_S + 8 * 86400, 20, &count));
+    assert_int_equal(life_ticket(r, "<hold@a.test>").state, TICKET_HELD);
+    assert_int_equal(life_ticket(r, "<perhaps@a.test>").state, TICKET_UNCONFIRMED);
+}
+
 /* Writes what a fixture holds: `test_store_open make-fixture DIRECTORY`, then
- * `tar -czf store-2.tar.gz -C DIRECTORY db payload`. To be done once for each version of records, by the
+ * `tar -czf store-3.tar.gz -C DIRECTORY db payload`. To be done once for each version of records, by the
  * build that introduces it, and never again. */
 static void make_attempts(struct rig *r)
 {
@@ -721,6 +792,29 @@ static void make_admission(struct rig *r)
     assert_err(ERR_OK, store_domain_seen(r->s, "a.test", RIG_NOW_S, &first_s));
 }
 
+static void make_life(struct rig *r)
+{
+    struct posted hold = rig_post(r, LETTER(.message_id = "<hold@a.test>")),
+                  replaced = rig_post(r, LETTER(.message_id = "<replaced@a.test>")),
+                  perhaps = rig_post(r, LETTER(.message_id = "<perhaps@a.test>")),
+                  plain = rig_post(r, LETTER(.message_id = "<plain@a.test>")),
+                  retracted = rig_post(r, LETTER(.message_id = "<retracted@a.test>"));
+    enum err outcome;
+    struct ticket t;
+
+    assert_err(ERR_OK, store_status(r->s, hold.ticket.key, TICKET_HELD, "", RIG_NOW_S + 2, &t));
+    assert_err(ERR_OK, store_delay_due(r->s, hold.ticket.key, RIG_NOW_S + 3));
+    assert_err(ERR_OK, store_archived(r->s, hold.ticket.key, RIG_NOW_S + 4));
+    assert_err(ERR_OK, store_hold(r->s, hold.ticket.key, true, "case 17", RIG_NOW_S + 5, &t));
+    assert_err(ERR_OK, rig_replace(r, &replaced, 1,
+                                   LETTER(.message_id = "<replaced@a.test>", .size = 80000, .fill = 'n'), 2,
+                                   false, RIG_NOW_S, &outcome));
+    rig_set_perhaps(r, &perhaps);
+    assert_err(ERR_OK, store_plain(r->s, plain.ticket.key, "takes no stubs", RIG_NOW_S, &t));
+    assert_err(ERR_OK, store_status(r->s, retracted.ticket.key, TICKET_HELD, "", RIG_NOW_S + 2, &t));
+    assert_err(ERR_OK, store_retract(r->s, retracted.ticket.key, false, RIG_NOW_S + 6, &t));
+}
+
 static int make_fixture(const char *directory)
 {
     struct job j = {.url = "https://a.test/restante/1/x/y",
@@ -750,6 +844,7 @@ static int make_fixture(const char *directory)
         store_domain_put(r.s, "b.test", &(struct store_domain){true, RIG_NOW_S}) != ERR_OK)
         return 1;
     make_admission(&r);
+    make_life(&r);
     rig_free(&r);
     return 0;
 }
@@ -779,6 +874,7 @@ int main(int argc, char **argv)
         CASE(below_the_floor_nothing_is_deposited),
         CASE(a_store_of_records_1_opens),
         CASE(a_store_of_records_2_opens),
+        CASE(a_store_of_records_3_opens),
         CASE(a_full_disk_is_survived), /* last: it leaves for a mount namespace of its own */
     };
 
