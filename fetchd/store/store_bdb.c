@@ -465,6 +465,13 @@ static enum err refuse_foreign_config(const char *home, struct buf *why)
     return ERR_CONFIG;
 }
 
+/* Pages of the cache come from here, and are written with whatever lies in their free part: letters and keys
+ * that were in that memory before must not. */
+static void *zeroed(size_t size)
+{
+    return calloc(1, size);
+}
+
 static enum err open_env(struct bdb *b, const char *home, int64_t cache_bytes, struct buf *why)
 {
     u_int32_t flags = DB_CREATE | DB_INIT_MPOOL | DB_INIT_LOCK | DB_INIT_LOG | DB_INIT_TXN | DB_RECOVER |
@@ -472,7 +479,7 @@ static enum err open_env(struct bdb *b, const char *home, int64_t cache_bytes, s
     DB_ENV *env;
     int rc;
 
-    if ((rc = db_env_create(&b->env, 0)) != 0) {
+    if ((rc = db_env_set_func_malloc(zeroed)) != 0 || (rc = db_env_create(&b->env, 0)) != 0) {
         buf_printf(why, "Berkeley DB: %s", db_strerror(rc));
         return bdb_err(b, "create", rc);
     }

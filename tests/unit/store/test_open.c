@@ -116,6 +116,56 @@ static void a_lost_site_key_is_refused(struct rig *r)
     site_keys_free(later);
 }
 
+#define HEAP_BLOCKS 3000
+#define HEAP_WORD "a letter was here. "
+
+static bool file_has(const char *path, const char *word)
+{
+    size_t len = strlen(word), size;
+    char *bytes;
+    struct stat st;
+    FILE *f = fopen(path, "r");
+
+    assert_non_null(f);
+    assert_int_equal(fstat(fileno(f), &st), 0);
+    assert_non_null(bytes = malloc((size_t)st.st_size + 1));
+    size = fread(bytes, 1, (size_t)st.st_size, f);
+    bool has = memmem(bytes, size, word, len) != NULL;
+    free(bytes);
+    fclose(f);
+    return has;
+}
+
+static int look_for_word(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)ftw;
+    return type == FTW_F && file_has(path, HEAP_WORD);
+}
+
+/* The database's pages lie in ordinary memory, where letters were: what is free in them goes to the disk too.
+ */
+static void what_was_in_memory_does_not_get_into_the_files(struct rig *r)
+{
+    static char *block[HEAP_BLOCKS];
+
+    rig_close(r);
+    for (size_t i = 0; i < HEAP_BLOCKS; i++) {
+        size_t size = 4000 + i % 16 * 32;
+        assert_non_null(block[i] = malloc(size));
+        for (size_t at = 0; at + sizeof HEAP_WORD <= size; at += sizeof HEAP_WORD - 1)
+            memcpy(block[i] + at, HEAP_WORD, sizeof HEAP_WORD - 1);
+    }
+    for (size_t i = 0; i + 1 < HEAP_BLOCKS; i++) /* the last keeps the heap from shrinking */
+        free(block[i]);
+    rig_open(r);
+    rig_post(r, LETTER());
+    rig_close(r);
+    free(block[HEAP_BLOCKS - 1]);
+    assert_int_equal(nftw(r->directory, look_for_word, 16, FTW_PHYS), 0);
+    rig_open(r);
+}
+
 static void a_second_opener_is_refused(struct rig *r)
 {
     char why[200];
@@ -859,6 +909,7 @@ int main(int argc, char **argv)
         CASE(it_is_all_there_when_opened_again),
         CASE(another_site_key_is_refused),
         CASE(a_lost_site_key_is_refused),
+        CASE(what_was_in_memory_does_not_get_into_the_files),
         CASE(a_second_opener_is_refused),
         CASE(a_foreign_db_config_is_refused),
         CASE(another_format_is_refused),
