@@ -40,6 +40,12 @@ bool job_state_ended(enum job_state s)
     return (unsigned)s < JOB_STATE_COUNT && state_row[s].ended;
 }
 
+bool job_state_may(enum job_state from, enum job_state to)
+{
+    return (unsigned)from < JOB_STATE_COUNT && (unsigned)to < JOB_STATE_COUNT &&
+           (state_row[from].next & 1U << to) != 0;
+}
+
 /* ---- records ------------------------------------------------------------------------------------------- */
 
 enum err change_job_get(struct change *c, const uint8_t id[JOB_ID_BYTES], struct job_record *r)
@@ -152,7 +158,7 @@ enum err change_job_enter(struct change *c, struct job_record *r, enum job_state
     struct record_key timer, due;
     enum err err;
 
-    if ((state_row[r->j.state].next & 1U << to) == 0) {
+    if (!job_state_may(r->j.state, to)) {
         log_error("store: a job may not go from %s to %s", job_state_name(r->j.state), job_state_name(to));
         return ERR_INTERNAL;
     }

@@ -7,6 +7,8 @@
 #include "store/attempt.h"
 #include "store/store_internal.h"
 
+/* Whether a job in `from` may enter `to`: the table of allowed transitions. */
+bool job_state_may(enum job_state from, enum job_state to);
 /* What makes a stub or message the same; its head is the job's id. */
 enum err job_same_hash(const struct job *j, uint8_t out[CRYPT_SHA256_BYTES]);
 
