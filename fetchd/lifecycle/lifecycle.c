@@ -1,6 +1,6 @@
 /*
- * lifecycle.c - the clock thread: what is due goes to the sending threads, what is past its time is ended or
- * purged.
+ * lifecycle.c - the clock thread: what is due goes to the sending threads. (What is past its time is the
+ * sweeper's.)
  */
 #include "lifecycle/lifecycle.h"
 
@@ -17,6 +17,7 @@
 #include "lifecycle/outbox.h"
 #include "lifecycle/plain.h"
 #include "lifecycle/quota_notice.h"
+#include "lifecycle/sweeper.h"
 #include "pool/pool.h"
 #include "settings/settings.h"
 #include "store/store.h"
@@ -25,24 +26,21 @@
 #define BATCH_BUSY 4  /* the same while letters are being deposited: their clients wait, the outbox can */
 #define ASKING_MAX 64 /* entries that wait for DNS besides */
 #define ASKERS 4
-#define BUSY_MS 250      /* after the last of them */
-#define GRACE_S 7200     /* longer than any sending may take: an entry under way is not given out again */
-#define LOOK_MS 1000     /* at least so often: the wall clock may jump */
-#define EXPIRE_S 10      /* between looks for tickets past their time */
-#define PURGE_S 600      /* between looks for tombstones */
-#define CALENDAR_MAX 200 /* tickets in one transaction */
+#define BUSY_MS 250  /* after the last of them */
+#define GRACE_S 7200 /* longer than any sending may take: an entry under way is not given out again */
+#define LOOK_MS 1000 /* at least so often: the wall clock may jump */
 
 struct lifecycle {
     const struct env *env;
     struct pool *senders;
     struct pool *askers;
+    struct sweeper *sweeper;
     pthread_t clock;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
     bool woken, stopping;
     unsigned under_way, asking;
     int64_t busy_until_mono_ms;
-    int64_t expire_due_s, purge_due_s; /* clock thread alone */
 };
 
 struct task {
@@ -192,34 +190,6 @@ static bool empty_outbox(struct lifecycle *l)
     return count == room;
 }
 
-static void look_at_calendar(struct lifecycle *l)
-{
-    int64_t now_s = clock_now_s();
-    size_t count;
-    enum err e = ERR_OK;
-
-    if (now_s >= l->expire_due_s) {
-        do {
-            count = 0;
-            e = store_expire(l->env->store, now_s, CALENDAR_MAX, &count);
-            if (count)
-                log_info("%zu tickets are past their time", count);
-        } while (!e && count == CALENDAR_MAX);
-        l->expire_due_s = now_s + EXPIRE_S;
-    }
-    if (!e && now_s >= l->purge_due_s) {
-        do {
-            count = 0;
-            e = store_purge(l->env->store, now_s, CALENDAR_MAX, &count);
-            if (count)
-                log_debug("%zu tombstones purged", count);
-        } while (!e && count == CALENDAR_MAX);
-        l->purge_due_s = now_s + PURGE_S;
-    }
-    if (e)
-        log_error("the calendar cannot be read: %s", err_text(e));
-}
-
 static void deadline_in(int64_t ms, struct timespec *out)
 {
     clock_gettime(CLOCK_MONOTONIC, out);
@@ -251,11 +221,15 @@ static void *run_clock(void *arg)
     struct lifecycle *l = arg;
 
     do {
-        look_at_calendar(l);
         while (empty_outbox(l))
             ;
     } while (wait_a_while(l));
     return NULL;
+}
+
+static void wake_for_ended(void *arg)
+{
+    lifecycle_wake(arg);
 }
 
 enum err lifecycle_create(const struct env *env, struct lifecycle **out)
@@ -275,9 +249,12 @@ enum err lifecycle_create(const struct env *env, struct lifecycle **out)
     e = pool_create("outbox", (unsigned)env->settings->injections_max, BATCH + ASKING_MAX, &l->senders);
     if (!e)
         e = pool_create("renotify", ASKERS, ASKING_MAX, &l->askers);
+    if (!e)
+        e = sweeper_create(env->store, wake_for_ended, l, &l->sweeper);
     if (!e && pthread_create(&l->clock, NULL, run_clock, l))
         e = ERR_NOMEM;
     if (e) {
+        sweeper_free(l->sweeper);
         pool_free(l->askers);
         pool_free(l->senders);
         pthread_cond_destroy(&l->changed);
@@ -317,6 +294,7 @@ void lifecycle_free(struct lifecycle *l)
     pthread_cond_signal(&l->changed);
     pthread_mutex_unlock(&l->lock);
     pthread_join(l->clock, NULL);
+    sweeper_free(l->sweeper);
     pool_free(l->askers); /* what it still has goes to the senders */
     pool_free(l->senders);
     pthread_cond_destroy(&l->changed);

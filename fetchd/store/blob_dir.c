@@ -29,6 +29,10 @@ struct engine_blob {
     int fd;
 };
 
+struct engine_blob_walk {
+    DIR *dir;
+};
+
 enum err blob_dir_open(const char *path, struct blob_dir **out)
 {
     struct blob_dir *d = calloc(1, sizeof *d);
@@ -183,37 +187,49 @@ enum err blob_dir_remove(struct blob_dir *d, const uint8_t id[ENGINE_BLOB_ID_BYT
     char name[NAME_LEN + 1];
 
     encode_hex(id, ENGINE_BLOB_ID_BYTES, name);
-    /* No fsync: a name that comes back after a power cut is swept at the next start. */
+    /* No fsync: a name that comes back after a power cut is swept some time. */
     if (unlinkat(d->fd, name, 0) == 0)
         return ERR_OK;
     return errno == ENOENT ? ERR_NOT_FOUND : disk_err("unlink");
 }
 
-enum err blob_dir_each(struct blob_dir *d,
-                       enum err (*each)(void *arg, const uint8_t id[ENGINE_BLOB_ID_BYTES]), void *arg)
+enum err blob_dir_walk_begin(struct blob_dir *d, struct engine_blob_walk **out)
 {
-    int fd = openat(d->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    const struct dirent *entry;
-    enum err err = ERR_OK;
+    struct engine_blob_walk *w = calloc(1, sizeof *w);
+    int fd = w == NULL ? -1 : openat(d->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    if (dir == NULL) {
-        err = disk_err("opendir");
+    if (w == NULL)
+        return ERR_NOMEM;
+    if (fd < 0 || (w->dir = fdopendir(fd)) == NULL) {
+        enum err err = disk_err("opendir");
+
         if (fd >= 0)
             close(fd);
+        free(w);
         return err;
     }
-    while (err == ERR_OK && (errno = 0, entry = readdir(dir)) != NULL) {
-        uint8_t id[ENGINE_BLOB_ID_BYTES];
+    *out = w;
+    return ERR_OK;
+}
 
+enum err blob_dir_walk_next(struct engine_blob_walk *w, uint8_t id[ENGINE_BLOB_ID_BYTES])
+{
+    const struct dirent *entry;
+
+    while (errno = 0, (entry = readdir(w->dir)) != NULL)
         /* Whatever has another name is not ours to judge. */
-        if (strlen(entry->d_name) == NAME_LEN && decode_hex(span_of(entry->d_name), id, sizeof id) == ERR_OK)
-            err = each(arg, id);
-    }
-    if (err == ERR_OK && errno != 0)
-        err = disk_err("readdir");
-    closedir(dir);
-    return err;
+        if (strlen(entry->d_name) == NAME_LEN &&
+            decode_hex(span_of(entry->d_name), id, ENGINE_BLOB_ID_BYTES) == ERR_OK)
+            return ERR_OK;
+    return errno == 0 ? ERR_NOT_FOUND : disk_err("readdir");
+}
+
+void blob_dir_walk_end(struct engine_blob_walk *w)
+{
+    if (w == NULL)
+        return;
+    closedir(w->dir);
+    free(w);
 }
 
 enum err blob_dir_space(struct blob_dir *d, uint64_t *free_bytes, uint64_t *total_bytes)

@@ -23,8 +23,9 @@ void blob_dir_abort(struct engine_blob *b);
 enum err blob_dir_open_blob(struct blob_dir *d, const uint8_t id[ENGINE_BLOB_ID_BYTES], int *fd,
                             uint64_t *size);
 enum err blob_dir_remove(struct blob_dir *d, const uint8_t id[ENGINE_BLOB_ID_BYTES]);
-enum err blob_dir_each(struct blob_dir *d,
-                       enum err (*each)(void *arg, const uint8_t id[ENGINE_BLOB_ID_BYTES]), void *arg);
+enum err blob_dir_walk_begin(struct blob_dir *d, struct engine_blob_walk **out);
+enum err blob_dir_walk_next(struct engine_blob_walk *w, uint8_t id[ENGINE_BLOB_ID_BYTES]);
+void blob_dir_walk_end(struct engine_blob_walk *w);
 enum err blob_dir_space(struct blob_dir *d, uint64_t *free_bytes, uint64_t *total_bytes);
 
 #endif

@@ -59,6 +59,7 @@ bool engine_table_secret(enum engine_table t);
 struct engine;
 struct engine_txn;
 struct engine_blob; /* one being written; belongs to one thread at a time */
+struct engine_blob_walk;
 
 /* Rows of a scan, in order, one after another in one buffer. Born with engine_rows_init. */
 struct engine_rows {
@@ -77,6 +78,8 @@ struct engine_ops {
     void (*close)(struct engine *e);
 
     enum err (*begin)(struct engine *e, struct engine_txn **out);
+    /* The same for one who gives way: where he would have to wait for another, he gets ERR_BUSY at once. */
+    enum err (*begin_yielding)(struct engine *e, struct engine_txn **out);
     /* Appends the value to *out (cleared first). update: the record will be written in this transaction;
      * nobody else may read it for update until the end. ERR_NOT_FOUND. */
     enum err (*get)(struct engine_txn *t, enum engine_table table, struct span key, bool update,
@@ -105,15 +108,23 @@ struct engine_ops {
     /* Exactly len bytes from offset of what was written so far. */
     enum err (*blob_read)(struct engine_blob *b, uint64_t offset, void *out, size_t len);
     /* Takes b: durable under its id when it returns. A record that names it is to be committed next; a blob
-     * that no record names is an orphan, removed at the next start. */
+     * that no record names is an orphan, to be found by a walk and removed. */
     enum err (*blob_keep)(struct engine_blob *b, const uint8_t id[ENGINE_BLOB_ID_BYTES]);
     void (*blob_abort)(struct engine_blob *b); /* takes b, leaves nothing; NULL is fine */
     /* A descriptor of its own (the caller closes it) on the kept bytes. ERR_NOT_FOUND. */
     enum err (*blob_open)(struct engine *e, const uint8_t id[ENGINE_BLOB_ID_BYTES], int *fd, uint64_t *size);
     enum err (*blob_remove)(struct engine *e, const uint8_t id[ENGINE_BLOB_ID_BYTES]); /* ERR_NOT_FOUND */
-    /* Calls back for every kept blob until it returns an error, which is then the result. */
-    enum err (*blob_each)(struct engine *e,
-                          enum err (*each)(void *arg, const uint8_t id[ENGINE_BLOB_ID_BYTES]), void *arg);
+    /* The ids of all kept blobs, in any order, one by one; what comes and goes meanwhile may be among them or
+     * not. A walk belongs to one thread, which may take its time. ERR_NOT_FOUND behind the last. */
+    enum err (*blob_walk_begin)(struct engine *e, struct engine_blob_walk **out);
+    enum err (*blob_walk_next)(struct engine_blob_walk *w, uint8_t id[ENGINE_BLOB_ID_BYTES]);
+    void (*blob_walk_end)(struct engine_blob_walk *w); /* NULL is fine */
+
+    /* Gives back to the file system what a table does not use any more, a part at a time: *at is empty at
+     * first, then what the last call left there, and empty again when all was looked at. Other transactions
+     * go on meanwhile. Rows of secret tables stay where they are: moved ones would leave copies of their
+     * bytes. *pages: how many pages were given back, added. */
+    enum err (*compact)(struct engine *e, enum engine_table table, struct buf *at, uint64_t *pages);
 
     /* What unprivileged programs may still use, and all; 0 and 0 when it means nothing. */
     enum err (*space)(struct engine *e, uint64_t *free_bytes, uint64_t *total_bytes);

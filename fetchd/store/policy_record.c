@@ -48,6 +48,7 @@ static const struct codec_field token_field[] = {
 
 static const struct codec_field seen_field[] = {
     CODEC_FIELD(CODEC_S64, 1, struct seen_record, first_s),
+    CODEC_FIELD(CODEC_S64, 2, struct seen_record, last_s),
 };
 
 static const struct codec_field spent_field[] = {
@@ -63,7 +64,7 @@ static const struct codec codec_of[TABLE_COUNT] = {
     [TABLE_ENTRY] = CODEC(1, entry_field),
     [TABLE_CORRESPONDENT] = CODEC(1, correspondent_field),
     [TABLE_TOKEN] = CODEC(1, token_field),
-    [TABLE_SEEN] = CODEC(1, seen_field),
+    [TABLE_SEEN] = CODEC(2, seen_field),
     [TABLE_SPENT] = CODEC(1, spent_field),
 };
 

@@ -26,6 +26,7 @@ struct correspondent_record { /* CORRESPONDENT */
 };
 struct seen_record { /* SEEN */
     int64_t first_s;
+    int64_t last_s; /* roughly; records of earlier formats have none */
 };
 struct spent_record {  /* SPENT */
     int64_t expires_s; /* its entry in TIMER too */

@@ -25,14 +25,14 @@
 #include "store/store_count.h"
 #include "store/store_handover.h"
 #include "store/store_internal.h"
-#include "store/store_job.h"
-#include "store/store_policy.h"
 #include "store/store_quota.h"
 
 #define CHANGE_TRIES_MAX 200
+#define YIELDING_TRIES_MAX 3
 #define CHANGE_PAUSE_MAX_US 4000
 #define WALK_PAGE 256
 #define BLOBS_MAX 1000               /* that one change gives up */
+#define STATES_MAX 65536             /* that tickets enter in one change */
 #define NOTES_MAX ((size_t)32 << 20) /* bytes, of one change: each recipient of a deposit is one */
 
 /* ---- opening ------------------------------------------------------------------------------------------- */
@@ -57,7 +57,7 @@ enum err store_open_on(const struct store_options *o, struct site_keys *keys, st
     pthread_mutex_init(&s->epochs_mutex, NULL);
     group_sync_init(&s->flush);
     if ((err = grace_create(&s->work_grace)) != ERR_OK || (err = grace_create(&s->job_grace)) != ERR_OK ||
-        (err = later_create(s, &s->later)) != ERR_OK)
+        (err = grace_create(&s->keeping)) != ERR_OK || (err = later_create(s, &s->later)) != ERR_OK)
         goto out;
     err = store_check(s, why);
     if (err == ERR_OK)
@@ -92,6 +92,7 @@ void store_close(struct store *s)
     s->engine->ops->close(s->engine);
     grace_free(s->work_grace);
     grace_free(s->job_grace);
+    grace_free(s->keeping);
     pthread_mutex_destroy(&s->count_mutex);
     pthread_mutex_destroy(&s->epochs_mutex);
     group_sync_free(&s->flush);
@@ -130,18 +131,28 @@ static void counts_add(struct store *s, const struct store_counts *d)
     pthread_mutex_unlock(&s->count_mutex);
 }
 
-static void log_state(const struct change *c)
+static void log_states(const struct change *c)
 {
-    char id[ENCODE_HEX_LEN(TICKET_A_BYTES) + 1];
+    for (size_t at = 0; at < c->states.len; at += sizeof(struct state_change)) {
+        char id[ENCODE_HEX_LEN(TICKET_A_BYTES) + 1];
+        struct state_change state;
 
-    if (!c->state.entered)
-        return;
-    encode_hex(c->state.a, sizeof c->state.a, id);
-    log_debug("ticket %s: %s -> %s", id, ticket_state_name(c->state.from), ticket_state_name(c->state.to));
+        memcpy(&state, c->states.data + at, sizeof state);
+        encode_hex(state.a, sizeof state.a, id);
+        log_debug("ticket %s: %s -> %s", id, ticket_state_name(state.from), ticket_state_name(state.to));
+    }
 }
 
-static enum err run_change(struct store *s, change_body body, void *arg, bool flush)
+enum manner {
+    FLUSHED,  /* and what it rests on is durable when it ends */
+    LAZY,     /* may be lost in a crash */
+    YIELDING, /* the same, and whoever else is there goes first: ERR_BUSY after a few tries */
+};
+
+static enum err run_change(struct store *s, change_body body, void *arg, enum manner manner)
 {
+    unsigned tries_max = manner == YIELDING ? YIELDING_TRIES_MAX : CHANGE_TRIES_MAX;
+    bool flush = manner == FLUSHED;
     const struct engine_ops *ops = s->engine->ops;
     struct change c;
     enum err err = ERR_BUSY, flushed;
@@ -151,16 +162,18 @@ static enum err run_change(struct store *s, change_body body, void *arg, bool fl
     buf_init(&c.blobs, BLOBS_MAX * ENGINE_BLOB_ID_BYTES);
     change_quota_init(&c);
     buf_init(&c.notes, NOTES_MAX);
-    for (unsigned tries = 0; tries < CHANGE_TRIES_MAX && err == ERR_BUSY; tries++) {
+    buf_init(&c.states, STATES_MAX * sizeof(struct state_change));
+    for (unsigned tries = 0; tries < tries_max && err == ERR_BUSY; tries++) {
         if (tries > 0)
             pause_after_collision(tries);
         c.s = s;
         buf_clear(&c.blobs);
         buf_clear(&c.quota);
         buf_clear(&c.notes);
-        c.state.entered = false;
+        buf_clear(&c.states);
         memset(&c.counts, 0, sizeof c.counts);
-        if ((err = ops->begin(s->engine, &c.txn)) != ERR_OK)
+        err = (manner == YIELDING ? ops->begin_yielding : ops->begin)(s->engine, &c.txn);
+        if (err != ERR_OK)
             continue;
         err = body(&c, arg);
         if (err == ERR_OK)
@@ -176,14 +189,14 @@ static enum err run_change(struct store *s, change_body body, void *arg, bool fl
     }
     buf_free(&c.value);
     buf_free(&c.quota);
-    if (err == ERR_BUSY) {
+    if (err == ERR_BUSY && manner != YIELDING) {
         log_warning("store: a change collided %u times and was given up", CHANGE_TRIES_MAX);
         err = ERR_STORE;
         goto out;
     }
     if (committed) {
         counts_add(s, &c.counts);
-        log_state(&c);
+        log_states(&c);
         if (c.notes.len > 0)
             handover_add(s->handover, buf_span(&c.notes));
     }
@@ -201,6 +214,7 @@ static enum err run_change(struct store *s, change_body body, void *arg, bool fl
         ops->blob_remove(s->engine, (const uint8_t *)c.blobs.data + at);
     }
 out:
+    buf_free(&c.states);
     buf_free(&c.notes);
     buf_free(&c.blobs);
     return err;
@@ -208,12 +222,17 @@ out:
 
 enum err store_change(struct store *s, change_body body, void *arg)
 {
-    return run_change(s, body, arg, true);
+    return run_change(s, body, arg, FLUSHED);
 }
 
 enum err store_change_lazy(struct store *s, change_body body, void *arg)
 {
-    return run_change(s, body, arg, false);
+    return run_change(s, body, arg, LAZY);
+}
+
+enum err store_change_yielding(struct store *s, change_body body, void *arg)
+{
+    return run_change(s, body, arg, YIELDING);
 }
 
 void store_when_durable(struct store *s, struct store_later *l)
@@ -351,106 +370,6 @@ enum err store_domain_put(struct store *s, const char *domain, const struct stor
     if (domain[0] == '\0' || strlen(domain) > ENGINE_KEY_MAX)
         return ERR_SYNTAX;
     return store_change_lazy(s, domain_put, &(struct domain_put){domain, d});
-}
-
-struct purge {
-    uint8_t id[TICKET_STORE_KEY_BYTES];
-    int64_t timer_s;
-    struct ticket_record *r;
-};
-
-static enum err purge_ticket(struct change *c, void *arg)
-{
-    struct purge *p = arg;
-    enum err err;
-
-    memset(p->r, 0, sizeof *p->r);
-    err = change_ticket_get(c, p->id, p->r);
-    /* Somebody may have been faster. */
-    if (err == ERR_NOT_FOUND || (err == ERR_OK && p->r->timer_s != p->timer_s))
-        return ERR_NOT_FOUND;
-    if (err == ERR_OK)
-        err = change_ticket_purge(c, p->r);
-    if (err == ERR_OK)
-        KILL_POINT("purge-commit-before");
-    return err;
-}
-
-static enum err purge_job(struct change *c, void *arg)
-{
-    struct purge *p = arg;
-
-    enum err err = change_job_purge(c, p->id, p->timer_s);
-    if (err == ERR_OK)
-        KILL_POINT("purge-commit-before");
-    return err;
-}
-
-static enum err purge_spent(struct change *c, void *arg)
-{
-    struct purge *p = arg;
-
-    return change_spent_purge(c, p->id, p->timer_s);
-}
-
-static enum err purge_correspondent(struct change *c, void *arg)
-{
-    struct purge *p = arg;
-
-    return change_correspondent_purge(c, p->id, p->timer_s);
-}
-
-static const struct purge_row {
-    enum timer_kind kind;
-    size_t id_len;
-    change_body purge;
-} purge_row[] = {
-    {TIMER_PURGE_TICKET, TICKET_STORE_KEY_BYTES, purge_ticket},
-    {TIMER_PURGE_JOB, 16, purge_job},
-    {TIMER_PURGE_SPENT, SPENT_KEY_BYTES, purge_spent},
-    {TIMER_PURGE_CORRESPONDENT, SPENT_KEY_BYTES, purge_correspondent},
-};
-
-static enum err purge_kind(struct store *s, const struct purge_row *row, int64_t now_s, size_t max,
-                           size_t *count)
-{
-    struct purge p = {.r = calloc(1, sizeof *p.r)};
-    struct walk w;
-    struct span key, value;
-    enum err err = ERR_OK;
-
-    if (p.r == NULL)
-        return ERR_NOMEM;
-    walk_init(&w, s, TABLE_TIMER, record_key_timer(row->kind, 0, NULL, 0),
-              record_key_timer(row->kind, now_s + 1, NULL, 0), false);
-    while (*count < max && (err = walk_next(&w, &key, &value)) == ERR_OK) {
-        if (!record_key_timer_parse(key, row->id_len, &p.timer_s, p.id)) {
-            err = ERR_STORE;
-            break;
-        }
-        /* A crash in between only leaves it to be purged again. */
-        err = store_change_lazy(s, row->purge, &p);
-        if (err == ERR_OK)
-            ++*count;
-        else if (err != ERR_NOT_FOUND)
-            break;
-    }
-    walk_free(&w);
-    free(p.r);
-    return err == ERR_NOT_FOUND ? ERR_OK : err;
-}
-
-enum err store_purge(struct store *s, int64_t now_s, size_t max, size_t *count)
-{
-    size_t n = 0;
-    enum err err = ERR_OK;
-
-    for (size_t i = 0; i < sizeof purge_row / sizeof *purge_row && err == ERR_OK; i++)
-        err = purge_kind(s, &purge_row[i], now_s, max, &n);
-    if (err == ERR_OK)
-        err = store_attempts_purge(s, now_s, max, &n);
-    *count = n;
-    return err;
 }
 
 enum err store_count(struct store *s, struct store_counts *out)

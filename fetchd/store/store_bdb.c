@@ -53,6 +53,8 @@
 #define CHECKPOINT_KB (32 * 1024)
 #define CHECKPOINT_S 30
 #define VALUE_GUESS_BYTES 4096
+#define COMPACT_ROWS 8192 /* at a time */
+#define COMPACT_WAIT_US 2000
 #define MESSAGES_A_MINUTE 10
 #define FILE_MODE 0600
 #define DIRECTORY_MODE 0700
@@ -153,7 +155,7 @@ static DBT dbt_of(struct span s)
     return d;
 }
 
-static enum err bdb_begin(struct engine *e, struct engine_txn **out)
+static enum err begin(struct engine *e, u_int32_t flags, struct engine_txn **out)
 {
     struct bdb *b = (struct bdb *)e;
     struct engine_txn *t = calloc(1, sizeof *t);
@@ -162,12 +164,22 @@ static enum err bdb_begin(struct engine *e, struct engine_txn **out)
     if (t == NULL)
         return ERR_NOMEM;
     t->b = b;
-    err = bdb_err(b, "begin", b->env->txn_begin(b->env, NULL, &t->txn, DB_TXN_NOSYNC));
+    err = bdb_err(b, "begin", b->env->txn_begin(b->env, NULL, &t->txn, DB_TXN_NOSYNC | flags));
     if (err == ERR_OK)
         *out = t;
     else
         free(t);
     return err;
+}
+
+static enum err bdb_begin(struct engine *e, struct engine_txn **out)
+{
+    return begin(e, 0, out);
+}
+
+static enum err bdb_begin_yielding(struct engine *e, struct engine_txn **out)
+{
+    return begin(e, DB_TXN_NOWAIT, out);
 }
 
 static enum err get(struct bdb *b, DB_TXN *txn, enum engine_table table, struct span key, u_int32_t flags,
@@ -356,15 +368,70 @@ static enum err bdb_blob_remove(struct engine *e, const uint8_t id[ENGINE_BLOB_I
     return blob_dir_remove(((struct bdb *)e)->blobs, id);
 }
 
-static enum err bdb_blob_each(struct engine *e,
-                              enum err (*each)(void *arg, const uint8_t id[ENGINE_BLOB_ID_BYTES]), void *arg)
+static enum err bdb_blob_walk_begin(struct engine *e, struct engine_blob_walk **out)
 {
-    return blob_dir_each(((struct bdb *)e)->blobs, each, arg);
+    return blob_dir_walk_begin(((struct bdb *)e)->blobs, out);
 }
 
 static enum err bdb_space(struct engine *e, uint64_t *free_bytes, uint64_t *total_bytes)
 {
     return blob_dir_space(((struct bdb *)e)->blobs, free_bytes, total_bytes);
+}
+
+/* ---- compaction ---------------------------------------------------------------------------------------- */
+
+/* The key of the row some thousands behind `at`; empty when there is none. */
+static enum err find_stop(struct bdb *b, DB *db, struct span at, struct buf *stop)
+{
+    DBT key = dbt_of(at), nothing;
+    DBC *cursor;
+    int rc = db->cursor(db, NULL, &cursor, 0), closed;
+    enum err err = ERR_OK;
+
+    if (rc != 0)
+        return bdb_err(b, "cursor", rc);
+    memset(&nothing, 0, sizeof nothing);
+    nothing.flags = DB_DBT_PARTIAL;
+    rc = cursor->get(cursor, &key, &nothing, at.len > 0 ? DB_SET_RANGE : DB_FIRST);
+    for (int i = 0; rc == 0 && i < COMPACT_ROWS; i++)
+        rc = cursor->get(cursor, &key, &nothing, DB_NEXT);
+    if (rc == 0)
+        err = buf_append(stop, key.data, key.size);
+    closed = cursor->close(cursor);
+    if (err == ERR_OK && rc != DB_NOTFOUND)
+        err = bdb_err(b, "compact", rc);
+    return err == ERR_OK ? bdb_err(b, "compact", closed) : err;
+}
+
+/* Rows move to fewer and lower pages, and the free ones at the file's end are cut off. Berkeley DB does it in
+ * transactions of its own, of a few pages each. At the beginning of each call it sorts the list of free
+ * pages, which takes it 10 us a page, and who needs another page of this table waits as long: so a call is
+ * not to be too small. */
+static enum err bdb_compact(struct engine *e, enum engine_table table, struct buf *at, uint64_t *pages)
+{
+    struct bdb *b = (struct bdb *)e;
+    DB *db = b->table[table];
+    DB_COMPACT c = {.compact_timeout = COMPACT_WAIT_US};
+    struct buf stop;
+    DBT from, until;
+    enum err err = ERR_OK;
+
+    buf_init(&stop, ENGINE_KEY_MAX);
+    if (!engine_table_secret(table))
+        err = find_stop(b, db, buf_span(at), &stop);
+    if (err == ERR_OK && !engine_table_secret(table)) {
+        from = dbt_of(buf_span(at));
+        until = dbt_of(buf_span(&stop));
+        err = bdb_err(b, "compact",
+                      db->compact(db, NULL, at->len > 0 ? &from : NULL, stop.len > 0 ? &until : NULL, &c,
+                                  DB_FREE_SPACE, NULL));
+        *pages += c.compact_pages_truncated;
+    }
+    buf_clear(at);
+    if (err == ERR_OK)
+        err = buf_append_span(at, buf_span(&stop));
+    buf_free(&stop);
+    return err;
 }
 
 /* ---- checkpoints --------------------------------------------------------------------------------------- */
@@ -546,6 +613,7 @@ static void bdb_close(struct engine *e)
 static const struct engine_ops bdb_ops = {
     .close = bdb_close,
     .begin = bdb_begin,
+    .begin_yielding = bdb_begin_yielding,
     .get = bdb_get,
     .put = bdb_put,
     .del = bdb_del,
@@ -561,7 +629,10 @@ static const struct engine_ops bdb_ops = {
     .blob_abort = blob_dir_abort,
     .blob_open = bdb_blob_open,
     .blob_remove = bdb_blob_remove,
-    .blob_each = bdb_blob_each,
+    .blob_walk_begin = bdb_blob_walk_begin,
+    .blob_walk_next = blob_dir_walk_next,
+    .blob_walk_end = blob_dir_walk_end,
+    .compact = bdb_compact,
     .space = bdb_space,
 };
 

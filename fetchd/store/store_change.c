@@ -190,6 +190,26 @@ static enum err take_back_work(struct change *c, struct ticket_record *r, enum t
     return err;
 }
 
+/* From where it was before this change to where it is after it. */
+static enum err note_state(struct change *c, const struct ticket *t, enum ticket_state to)
+{
+    struct state_change state = {.from = t->state, .to = to};
+    char *last;
+
+    if (c->states.len > 0) {
+        last = c->states.data + c->states.len - sizeof state;
+        memcpy(&state, last, sizeof state);
+        if (memcmp(state.a, t->a, sizeof state.a) == 0) {
+            state.to = to;
+            memcpy(last, &state, sizeof state);
+            return ERR_OK;
+        }
+        state = (struct state_change){.from = t->state, .to = to};
+    }
+    memcpy(state.a, t->a, sizeof state.a);
+    return buf_append(&c->states, &state, sizeof state);
+}
+
 enum err change_ticket_enter(struct change *c, struct ticket_record *r, enum ticket_state to, int64_t now_s)
 {
     enum err err = ERR_OK;
@@ -212,12 +232,8 @@ enum err change_ticket_enter(struct change *c, struct ticket_record *r, enum tic
         return err;
     c->counts.tickets[r->t.state]--;
     c->counts.tickets[to]++;
-    if (!c->state.entered) {
-        c->state.from = r->t.state;
-        memcpy(c->state.a, r->t.a, sizeof c->state.a);
-    }
-    c->state.entered = true;
-    c->state.to = to;
+    if ((err = note_state(c, &r->t, to)) != ERR_OK)
+        return err;
     r->t.state = to;
     r->t.changed_s = now_s;
     ticket_event_add(&r->t, to, now_s);

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/encode.h"
 #include "base/kill.h"
 #include "base/log.h"
 #include "store/policy_record.h"
@@ -220,27 +219,6 @@ static enum err begin_counting(struct change *c, void *arg)
     return err == ERR_OK ? put_number(c, SPAN_LITERAL(FORMAT_KEY), FORMAT_VERSION) : err;
 }
 
-/* ---- blobs --------------------------------------------------------------------------------------------- */
-
-static enum err sweep_blob(void *arg, const uint8_t id[ENGINE_BLOB_ID_BYTES])
-{
-    struct check *k = arg;
-    struct buf value;
-    enum err err;
-
-    buf_init(&value, STORE_VALUE_MAX);
-    err = store_read(k->s, TABLE_PAYLOAD, span_bytes(id, ENGINE_BLOB_ID_BYTES), &value);
-    buf_free(&value);
-    if (err == ERR_NOT_FOUND) {
-        char hex[ENCODE_HEX_LEN(ENGINE_BLOB_ID_BYTES) + 1];
-
-        encode_hex(id, ENGINE_BLOB_ID_BYTES, hex);
-        log_info("store: payload file %s belongs to no payload and is removed", hex);
-        err = k->s->engine->ops->blob_remove(k->s->engine, id);
-    }
-    return err;
-}
-
 enum err store_check(struct store *s, struct buf *why)
 {
     struct check *k = calloc(1, sizeof *k);
@@ -257,11 +235,8 @@ enum err store_check(struct store *s, struct buf *why)
         goto out;
     if (k->format < FORMAT_VERSION && (err = store_change(s, begin_counting, k)) != ERR_OK)
         goto out;
-    if ((err = store_counts_read(s, &s->counts)) != ERR_OK) {
+    if ((err = store_counts_read(s, &s->counts)) != ERR_OK)
         buf_append_str(why, "the store's counts are missing or damaged");
-        goto out;
-    }
-    err = s->engine->ops->blob_each(s->engine, sweep_blob, k);
 out:
     if (err != ERR_OK && why->len == 0)
         buf_append_str(why, err_text(err));

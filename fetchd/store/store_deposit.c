@@ -142,7 +142,7 @@ static enum err put_item(struct change *c, struct deposit_item *it)
             err =
                 ops->put(c->txn, TABLE_DEDUPE, span_bytes(r->dedupe, sizeof r->dedupe), buf_span(&c->value));
     }
-    r->stub_due_s = 0;
+    r->stub_due_s = r->quota_due_s = 0;
     if (err == ERR_OK)
         err = change_work_set(c, r, WORK_STUB, t->created_s);
     if (err == ERR_OK)
@@ -161,12 +161,25 @@ static enum err put_item(struct change *c, struct deposit_item *it)
     return err;
 }
 
+/* The owner hears once that he has used most of it, by the first of the new tickets. */
+static enum err warn_of_quota(struct change *c, struct deposit *x)
+{
+    struct deposit_item *it = x->item;
+    enum err err;
+
+    while (it->existing)
+        it++;
+    err = change_work_set(c, it->r, WORK_QUOTA, it->r->t.created_s);
+    return err == ERR_OK ? change_ticket_put(c, it->r) : err;
+}
+
 static enum err deposit(struct change *c, void *arg)
 {
     struct deposit *x = arg;
     struct quota_ask ask = {.limits = x->d->limits,
                             .system_mail = x->d->system_mail,
                             .why = x->d->why,
+                            .tells = !x->d->system_mail,
                             .now_s = x->d->item[0].ticket.created_s};
     enum err err = ERR_OK;
 
@@ -183,6 +196,8 @@ static enum err deposit(struct change *c, void *arg)
         err = change_payload_put(c, x->d->payload, &x->payload);
     if (err == ERR_OK)
         err = change_quota_settle(c, &ask);
+    if (err == ERR_OK && ask.warn)
+        err = warn_of_quota(c, x);
     /* A crash here leaves nothing but, perhaps, a blob for the sweep: the sender was told nothing yet. */
     if (err == ERR_OK)
         KILL_POINT("deposit-commit-before");

@@ -22,6 +22,7 @@ struct store {
     pthread_mutex_t epochs_mutex; /* one reloads or retires keys at a time (epochs.h) */
     int64_t record_max_bytes, dedupe_s, tombstone_s, disk_floor_percent;
     struct grace *work_grace, *job_grace;
+    struct grace *keeping; /* payloads that are on their way from a file to a record: no orphans */
     struct later *later;
     struct handover *handover; /* NULL: there is none */
     struct group_sync flush;   /* of both */
@@ -33,7 +34,7 @@ struct store {
  * the engine of the options. */
 enum err store_open_on(const struct store_options *o, struct site_keys *keys, struct engine *engine,
                        struct store **out, struct buf *why);
-/* The opening's checks: format, site keys; then counts and sweeps. */
+/* The opening's checks: format, site keys; then the counts. */
 enum err store_check(struct store *s, struct buf *why);
 /* Its part about site keys: those that the store was opened with against those that it knows (epochs.c). */
 enum err epochs_check(struct store *s, struct buf *why);
@@ -46,11 +47,11 @@ struct change {
     struct buf blobs;           /* ids of blobs to remove after the commit */
     struct buf quota;           /* sums for store_quota.c */
     struct buf notes;           /* entries for the handover journal, added after the commit */
-    struct {                    /* for the log, after the commit */
-        bool entered;
-        uint8_t a[TICKET_A_BYTES];
-        enum ticket_state from, to;
-    } state;
+    struct buf states;          /* struct state_change, for the log */
+};
+struct state_change {
+    uint8_t a[TICKET_A_BYTES];
+    enum ticket_state from, to;
 };
 /*
  * Runs body in a transaction and commits it when the result is ERR_OK, else aborts and gives that result.
@@ -63,6 +64,9 @@ enum err store_change(struct store *s, change_body body, void *arg);
 /* The same without the flush (but with it when blobs go), for what may be lost in a crash, or is flushed
  * later. */
 enum err store_change_lazy(struct store *s, change_body body, void *arg);
+/* The same for what can wait, of many records at once: where it collides it gives way, and gives up with
+ * ERR_BUSY. */
+enum err store_change_yielding(struct store *s, change_body body, void *arg);
 
 /* Copies with truncation, NUL-terminated; NULL reads as "". */
 void store_text(char *out, size_t size, const char *text);
@@ -97,6 +101,10 @@ enum err change_payload_get(struct change *c, const uint8_t id[SEAL_PAYLOAD_ID_B
 enum err change_payload_release(struct change *c, const uint8_t id[SEAL_PAYLOAD_ID_BYTES]);
 /* The ticket's own reference, and what the payload knew of the archive goes into r->t.archived. */
 enum err change_ticket_release(struct change *c, struct ticket_record *r);
+/* Ends a ticket whose time is up, or sets its timer anew when it may not end yet (*r: what it is then).
+ * ERR_NOT_FOUND: its time is not up (any more), nothing was changed. r: for its record. */
+enum err change_ticket_expire(struct change *c, const uint8_t key[TICKET_STORE_KEY_BYTES], int64_t now_s,
+                              struct ticket_record *r);
 /* Everything of an ended ticket. */
 enum err change_ticket_purge(struct change *c, struct ticket_record *r);
 enum err change_job_purge(struct change *c, const uint8_t id[16], int64_t timer_s);

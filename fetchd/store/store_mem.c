@@ -56,6 +56,11 @@ struct engine_blob {
     int fd;
 };
 
+struct engine_blob_walk {
+    struct buf ids;
+    size_t at;
+};
+
 /* ---- skip list ----------------------------------------------------------------------------------------- */
 
 static int compare(const struct node *n, struct span key)
@@ -177,6 +182,11 @@ static enum err mem_begin(struct engine *e, struct engine_txn **out)
     pthread_mutex_lock(&m->mutex);
     *out = t;
     return ERR_OK;
+}
+
+static enum err mem_begin_yielding(struct engine *e, struct engine_txn **out)
+{
+    return mem_begin(e, out); /* who waits for the one lock has none himself */
 }
 
 static struct node *find(struct engine_txn *t, enum engine_table table, struct span key)
@@ -445,19 +455,52 @@ static enum err mem_blob_remove(struct engine *e, const uint8_t id[ENGINE_BLOB_I
     return ERR_OK;
 }
 
-static enum err mem_blob_each(struct engine *e,
-                              enum err (*each)(void *arg, const uint8_t id[ENGINE_BLOB_ID_BYTES]), void *arg)
+static void mem_blob_walk_end(struct engine_blob_walk *w)
+{
+    if (w == NULL)
+        return;
+    buf_free(&w->ids);
+    free(w);
+}
+
+/* The ids as they are when it begins. */
+static enum err mem_blob_walk_begin(struct engine *e, struct engine_blob_walk **out)
 {
     struct mem *m = (struct mem *)e;
-    struct blob *next;
+    struct engine_blob_walk *w = calloc(1, sizeof *w);
     enum err err = ERR_OK;
 
-    /* Called at opening, alone; each may remove the blob it is given. */
-    for (struct blob *b = m->blobs; b != NULL && err == ERR_OK; b = next) {
-        next = b->next;
-        err = each(arg, b->id);
-    }
+    if (w == NULL)
+        return ERR_NOMEM;
+    buf_init(&w->ids, SIZE_MAX);
+    pthread_mutex_lock(&m->mutex);
+    for (const struct blob *b = m->blobs; b != NULL && err == ERR_OK; b = b->next)
+        err = buf_append(&w->ids, b->id, sizeof b->id);
+    pthread_mutex_unlock(&m->mutex);
+    if (err == ERR_OK)
+        *out = w;
+    else
+        mem_blob_walk_end(w);
     return err;
+}
+
+static enum err mem_blob_walk_next(struct engine_blob_walk *w, uint8_t id[ENGINE_BLOB_ID_BYTES])
+{
+    if (w->at == w->ids.len)
+        return ERR_NOT_FOUND;
+    memcpy(id, w->ids.data + w->at, ENGINE_BLOB_ID_BYTES);
+    w->at += ENGINE_BLOB_ID_BYTES;
+    return ERR_OK;
+}
+
+/* Memory is given back as rows go. */
+static enum err mem_compact(struct engine *e, enum engine_table table, struct buf *at, uint64_t *pages)
+{
+    (void)e;
+    (void)table;
+    (void)pages;
+    buf_clear(at);
+    return ERR_OK;
 }
 
 static enum err mem_space(struct engine *e, uint64_t *free_bytes, uint64_t *total_bytes)
@@ -490,6 +533,7 @@ static void mem_close(struct engine *e)
 static const struct engine_ops mem_ops = {
     .close = mem_close,
     .begin = mem_begin,
+    .begin_yielding = mem_begin_yielding,
     .get = mem_get,
     .put = mem_put,
     .del = mem_del,
@@ -505,7 +549,10 @@ static const struct engine_ops mem_ops = {
     .blob_abort = mem_blob_abort,
     .blob_open = mem_blob_open,
     .blob_remove = mem_blob_remove,
-    .blob_each = mem_blob_each,
+    .blob_walk_begin = mem_blob_walk_begin,
+    .blob_walk_next = mem_blob_walk_next,
+    .blob_walk_end = mem_blob_walk_end,
+    .compact = mem_compact,
     .space = mem_space,
 };
 

@@ -90,6 +90,8 @@ void store_payload_abort(struct store_payload *p)
         return;
     if (p->blob != NULL)
         p->s->engine->ops->blob_abort(p->blob);
+    if (p->keeping)
+        grace_give_back(p->s->keeping, span_bytes(p->id, sizeof p->id));
     buf_free(&p->bytes);
     free(p);
 }
@@ -216,9 +218,13 @@ enum err store_payload_record(const struct store_payload *p, const uint8_t dek[S
 enum err store_payload_keep(struct store_payload *p)
 {
     struct engine_blob *blob = p->blob;
+    int64_t held_until_s;
 
     if (blob == NULL)
         return ERR_OK;
+    p->keeping = grace_take(p->s->keeping, span_bytes(p->id, sizeof p->id), 0, INT64_MAX, &held_until_s);
+    if (!p->keeping)
+        return ERR_NOMEM;
     p->blob = NULL;
     return p->s->engine->ops->blob_keep(blob, p->id);
 }

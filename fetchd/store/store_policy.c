@@ -16,6 +16,7 @@
 #include "store/store_policy.h"
 
 #define USE_REMEMBERED_S 86400
+#define SEEN_AGAIN_S (30 * 86400) /* so exactly it is known when a domain was seen last */
 
 /* ---- records ------------------------------------------------------------------------------------------- */
 
@@ -589,11 +590,40 @@ enum err store_token_used(struct store *s, const char *mailbox, const char *toke
     return err == ERR_OK && r.expires_s < now_s ? ERR_NOT_FOUND : err;
 }
 
+bool policy_row_over(enum engine_table table, struct span value, int64_t before_s)
+{
+    union {
+        struct entry entry;
+        struct token token;
+        struct seen_record seen;
+        struct store_domain domain;
+    } r;
+    enum err err;
+
+    memset(&r, 0, sizeof r);
+    err = table == TABLE_DOMAIN ? domain_record_decode(value, &r.domain)
+                                : policy_record_decode(table, value, &r);
+    if (err != ERR_OK)
+        return false;
+    switch (table) {
+    case TABLE_ENTRY:
+        return over(r.entry.until_s, before_s);
+    case TABLE_TOKEN: /* a revoked one stays, so that it is never made again */
+        return !r.token.revoked && over(r.token.until_s, before_s);
+    case TABLE_DOMAIN:
+        return r.domain.asked_s < before_s;
+    case TABLE_SEEN:
+        return (r.seen.last_s > r.seen.first_s ? r.seen.last_s : r.seen.first_s) < before_s;
+    default:
+        return false;
+    }
+}
+
 /* ---- domains seen -------------------------------------------------------------------------------------- */
 
 struct seen_word {
     const char *domain;
-    int64_t first_s;
+    int64_t now_s, first_s;
 };
 
 static enum err domain_seen(struct change *c, void *arg)
@@ -602,20 +632,26 @@ static enum err domain_seen(struct change *c, void *arg)
     struct seen_record r = {.first_s = 0};
     enum err err = change_get(c, TABLE_SEEN, span_of(w->domain), &r);
 
-    if (err == ERR_OK)
-        w->first_s = r.first_s;
-    if (err != ERR_NOT_FOUND)
+    if (err != ERR_OK && err != ERR_NOT_FOUND)
         return err;
-    r.first_s = w->first_s;
+    if (err == ERR_NOT_FOUND)
+        r.first_s = w->now_s;
+    r.last_s = w->now_s;
+    w->first_s = r.first_s;
     return change_put(c, TABLE_SEEN, span_of(w->domain), &r);
+}
+
+static enum err read_seen(struct store *s, const char *organisation, struct seen_record *r)
+{
+    memset(r, 0, sizeof *r);
+    return strlen(organisation) > ENGINE_KEY_MAX ? ERR_NOT_FOUND
+                                                 : read_record(s, TABLE_SEEN, span_of(organisation), r);
 }
 
 enum err store_domain_first_seen(struct store *s, const char *organisation, int64_t *first_s)
 {
-    struct seen_record r = {.first_s = 0};
-    enum err err = strlen(organisation) > ENGINE_KEY_MAX
-                       ? ERR_NOT_FOUND
-                       : read_record(s, TABLE_SEEN, span_of(organisation), &r);
+    struct seen_record r;
+    enum err err = read_seen(s, organisation, &r);
 
     if (err == ERR_OK)
         *first_s = r.first_s;
@@ -624,10 +660,15 @@ enum err store_domain_first_seen(struct store *s, const char *organisation, int6
 
 enum err store_domain_seen(struct store *s, const char *organisation, int64_t now_s, int64_t *first_s)
 {
-    struct seen_word w = {.domain = organisation, .first_s = now_s};
-    enum err err = store_domain_first_seen(s, organisation, first_s);
+    struct seen_word w = {.domain = organisation, .now_s = now_s};
+    struct seen_record r;
+    enum err err = read_seen(s, organisation, &r);
 
-    if (err != ERR_NOT_FOUND)
+    if (err == ERR_OK && now_s - r.last_s < SEEN_AGAIN_S) {
+        *first_s = r.first_s;
+        return ERR_OK; /* the rule: nothing is written */
+    }
+    if (err != ERR_OK && err != ERR_NOT_FOUND)
         return err;
     if (organisation[0] == '\0' || strlen(organisation) > ENGINE_KEY_MAX)
         return ERR_SYNTAX;

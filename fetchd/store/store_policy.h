@@ -15,4 +15,7 @@ enum err change_token_use(struct change *c, const char *mailbox, const char *tok
 enum err change_spent_purge(struct change *c, const uint8_t id[SPENT_KEY_BYTES], int64_t timer_s);
 enum err change_correspondent_purge(struct change *c, const uint8_t id[SPENT_KEY_BYTES], int64_t timer_s);
 
+/* Whether a row of ENTRY, TOKEN, DOMAIN or SEEN is over since before this time. */
+bool policy_row_over(enum engine_table table, struct span value, int64_t before_s);
+
 #endif

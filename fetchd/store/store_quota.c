@@ -148,13 +148,14 @@ static enum err judge(struct quota_use *u, const struct quota_change *q, struct 
     }
     if (!mostly_used(u->letters, letters_max) && !mostly_used(u->bytes, bytes_max))
         u->warned_s = 0;
-    if (u->warned_s == 0 && (mostly_used(sum(u->letters, q->letters), letters_max) ||
-                             mostly_used(sum(u->bytes, q->bytes), bytes_max))) {
+    if (u->warned_s == 0 && ask->tells &&
+        (mostly_used(sum(u->letters, q->letters), letters_max) ||
+         mostly_used(sum(u->bytes, q->bytes), bytes_max))) {
         u->warned_s = ask->now_s;
         if (q->domain) /* nobody in particular is to be told by a letter */
             log_warning("store: letters of %s use %d %% of its quota", u->name, QUOTA_WARN_PERCENT);
         else
-            ask->warn = !ask->system_mail;
+            ask->warn = true;
     }
     return ERR_OK;
 }

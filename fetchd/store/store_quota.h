@@ -21,7 +21,8 @@ struct quota_ask {
     bool system_mail;
     struct buf *why; /* NULL, or gets the sentence with ERR_QUOTA */
     int64_t now_s;
-    bool warn; /* out: the owner is to be told */
+    bool tells; /* the owner can be told that he has used much by now */
+    bool warn;  /* out: he is to be */
 };
 /* Writes the sums. ERR_QUOTA when somebody who gets more in this change has more than he may then: the change
  * is to be given up. ask NULL: nothing is asked. */

@@ -339,65 +339,29 @@ static int64_t look_again_s(const struct ticket_record *r, int64_t now_s)
     return r->t.hold ? now_s + HOLD_LOOK_S : r->t.expires_s;
 }
 
-static enum err expire(struct change *c, void *arg)
+enum err change_ticket_expire(struct change *c, const uint8_t key[TICKET_STORE_KEY_BYTES], int64_t now_s,
+                              struct ticket_record *r)
 {
-    struct word *w = arg;
-    struct ticket_record *r = w->r;
     bool ended = false;
     enum err err;
 
     /* A body may be on its way until the lease's hard end, whatever lease_until_s says: the pull is let
      * finish, or the sender would hear "not confirmed" of a letter that is being delivered. */
     memset(r, 0, sizeof *r);
-    w->answer = ERR_OK;
-    if ((err = change_ticket_get(c, w->key, r)) != ERR_OK)
+    if ((err = change_ticket_get(c, key, r)) != ERR_OK)
         return err;
-    if ((err = change_ticket_settle(c, r, w->now_s, r->lease_hard_s)) != ERR_OK)
+    /* Somebody was faster, or it lives for longer by now: nothing is changed. */
+    if (ticket_state_ended(r->t.state) || r->timer_s > now_s)
+        return ERR_NOT_FOUND;
+    if ((err = change_ticket_settle(c, r, now_s, r->lease_hard_s)) != ERR_OK)
         return err;
-    if (ticket_state_ended(r->t.state) || r->timer_s > w->now_s)
-        return ERR_NOT_FOUND; /* somebody was faster */
-    err = change_ticket_end_overdue(c, r, w->now_s, &ended);
-    if (err == ERR_OK && !ended) {
-        w->answer = ERR_LEASED;
-        err = change_ticket_timer(c, r, look_again_s(r, w->now_s));
-    }
+    err = change_ticket_end_overdue(c, r, now_s, &ended);
+    if (err == ERR_OK && !ended)
+        err = change_ticket_timer(c, r, look_again_s(r, now_s));
     if (err == ERR_OK)
         err = change_ticket_put(c, r);
     if (err == ERR_OK)
         KILL_POINT("expire-commit-before");
-    return err;
-}
-
-enum err store_expire(struct store *s, int64_t now_s, size_t max, size_t *count)
-{
-    uint8_t id[TICKET_STORE_KEY_BYTES];
-    struct word w = {.key = id, .now_s = now_s};
-    struct walk walk;
-    struct span key, value;
-    int64_t timer_s;
-    size_t n = 0;
-    enum err err = ERR_OK;
-
-    /* "past expires_s": at that very second it still lives. */
-    walk_init(&walk, s, TABLE_TIMER, record_key_timer(TIMER_EXPIRE, 0, NULL, 0),
-              record_key_timer(TIMER_EXPIRE, now_s, NULL, 0), false);
-    while (n < max && (err = walk_next(&walk, &key, &value)) == ERR_OK) {
-        if (!record_key_timer_parse(key, sizeof id, &timer_s, id)) {
-            err = ERR_STORE;
-            break;
-        }
-        err = word_run(s, expire, &w, NULL);
-        KILL_POINT("expire-commit-after");
-        if (err == ERR_OK)
-            n++;
-        else if (err != ERR_NOT_FOUND && err != ERR_LEASED && err != ERR_STORE)
-            break; /* ERR_STORE: a damaged record must not keep the others alive for ever */
-    }
-    walk_free(&walk);
-    if (err == ERR_NOT_FOUND || err == ERR_LEASED)
-        err = ERR_OK;
-    if (err == ERR_OK)
-        *count = n;
     return err;
 }
 

@@ -352,6 +352,20 @@ void rig_check_body(struct rig *r, const struct store_claimed *c, const struct p
     store_body_close(&body);
 }
 
+struct store_swept rig_sweep(struct rig *r, int64_t now_s)
+{
+    struct store_swept done = {.expired = 0};
+    struct store_sweeper *w;
+    int64_t next_s = now_s;
+
+    assert_err(ERR_OK, store_sweeper_create(r->s, &w));
+    for (int steps = 0; next_s <= now_s && steps < 10000; steps++)
+        assert_err(ERR_OK, store_sweep(w, now_s, &done, &next_s));
+    assert_true(next_s > now_s);
+    store_sweeper_free(w);
+    return done;
+}
+
 enum ticket_state rig_state(struct rig *r, const struct posted *p)
 {
     struct ticket t;

@@ -14,6 +14,7 @@
 #include "store/attempt.h"
 #include "store/quota.h"
 #include "store/store.h"
+#include "store/sweep.h"
 
 struct rig {
     struct store_options options;
@@ -88,6 +89,8 @@ enum err rig_durable(struct rig *r);
 /* Opens the stored payload with the wrap and compares it with the letter. */
 void rig_check_body(struct rig *r, const struct store_claimed *c, const struct posted *p,
                     const struct letter *l);
+/* A new sweeper's steps until there is nothing more to do. */
+struct store_swept rig_sweep(struct rig *r, int64_t now_s);
 enum ticket_state rig_state(struct rig *r, const struct posted *p);
 
 /* Keeps a message of `size` times the byte `fill`, as store_attempt_keep does; *out: its job. */

@@ -671,6 +671,7 @@ static void carry_on(struct rig *r)
     assert_int_equal(c.payloads, 0);
     assert_int_equal(c.payload_bytes, 0);
     assert_err(ERR_OK, store_quotas(r->s, 1, no_quota, NULL));
+    rig_sweep(r, RIG_NOW_S);
     assert_int_equal(rig_file_count(r->directory, "payload"), 0);
     for (int i = 0; i < 2; i++) {
         struct job j;

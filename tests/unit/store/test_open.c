@@ -362,23 +362,6 @@ static void sealed_fields_are_bound_to_their_place(struct rig *r)
     assert_err(ERR_STORE, store_ticket_get(r->s, q.ticket.key, &ticket));
 }
 
-static void orphaned_payload_files_are_swept(struct rig *r)
-{
-    struct posted p = rig_post(r, LETTER(.size = 99999));
-    char path[200];
-    int fd;
-
-    rig_close(r);
-    snprintf(path, sizeof path, "%s/payload/00112233445566778899aabbccddeeff", r->directory);
-    assert_true((fd = open(path, O_CREAT | O_WRONLY, 0600)) >= 0);
-    close(fd);
-    snprintf(path, sizeof path, "%s/payload/lost+found", r->directory); /* not ours to judge */
-    assert_int_equal(mkdir(path, 0700), 0);
-    rig_open(r);
-    assert_int_equal(rig_file_count(r->directory, "payload"), 2);
-    assert_int_equal(rig_state(r, &p), TICKET_WAITING);
-}
-
 static void a_lost_or_cut_payload_file_is_an_error(struct rig *r)
 {
     struct posted p = rig_post(r, LETTER(.size = 99999));
@@ -918,7 +901,6 @@ int main(int argc, char **argv)
         CASE(counts_are_what_the_records_say),
         CASE(damaged_records_harm_only_themselves),
         CASE(sealed_fields_are_bound_to_their_place),
-        CASE(orphaned_payload_files_are_swept),
         CASE(a_lost_or_cut_payload_file_is_an_error),
         CASE(nobody_else_may_read_anything),
         CASE(secrets_are_not_on_disk_or_destroyed),
