@@ -116,6 +116,29 @@ bool ask_call(struct ask *a, const char *method, struct span body, const char *n
     return !a->err;
 }
 
+bool ask_upload(struct ask *a, ask_read read, void *arg, const char *name)
+{
+    char piece[65536];
+    int status = 0;
+    ssize_t got = 0;
+    struct local_client *client = NULL;
+    struct local_upload *u = NULL;
+
+    if (!a->err)
+        a->err = ask_connect(a->command, "admin.sock", &client, &a->why);
+    enum err e = a->err ? a->err : local_upload_begin(client, buf_cstr(&a->path), &u);
+    while (!e && (got = read(a, arg, piece, sizeof piece)) > 0)
+        e = local_upload_write(u, piece, (size_t)got, NULL, NULL);
+    if (u && (e || got < 0))
+        local_upload_abort(u); /* fetchd keeps nothing of it */
+    else if (u)
+        e = local_upload_finish(u, NULL, NULL, &status, &a->json);
+    if (!a->err)
+        read_answer(a, e, status, name);
+    local_client_free(client);
+    return !a->err;
+}
+
 struct rows *ask_rows(const struct ask *a, const char *name)
 {
     struct rows *rows = NULL;

@@ -4,6 +4,8 @@
 #ifndef CTL_ASK_H
 #define CTL_ASK_H
 
+#include <sys/types.h>
+
 #include "base/buf.h"
 #include "command.h"
 #include "local/client.h"
@@ -26,6 +28,10 @@ void ask_add(struct ask *a, const char *parameter, const char *value); /* value 
 bool ask_call(struct ask *a, const char *method, struct span body, const char *name);
 bool ask_get(struct ask *a, const char *name);
 bool ask_post(struct ask *a, const char *name);
+/* The same with a body that is streamed: piece by piece out of read(arg), which gives how many bytes, 0 at
+ * the end, or -1 (with a->err and a->why set by it, nothing was done). */
+typedef ssize_t (*ask_read)(struct ask *a, void *arg, char *out, size_t max);
+bool ask_upload(struct ask *a, ask_read read, void *arg, const char *name);
 /* Another list of the answer; the caller owns it. NULL: it has none. */
 struct rows *ask_rows(const struct ask *a, const char *name);
 /* Prints what went wrong, or the answer as JSON when the user wants that; true: the command prints it for

@@ -8,6 +8,7 @@
 #include "local/admin_keys.h"
 #include "local/admin_policy.h"
 #include "local/admin_quota.h"
+#include "local/admin_recall.h"
 #include "local/admin_senders.h"
 #include "local/admin_tickets.h"
 #include "local/admin_tokens.h"
@@ -19,6 +20,7 @@
 #include "local/keep.h"
 #include "local/notice.h"
 #include "local/planner.h"
+#include "local/replace.h"
 
 #define STREAM_PIECE 65536u /* bytes to gather before a handler is called again */
 
@@ -56,6 +58,8 @@ static const struct {
     {"GET", API_STATUS_PATH, admin_status, 0, false},
     {"GET", API_TICKETS_PATH, admin_tickets, 0, false},
     {"GET", API_TICKET_PATH, admin_ticket, 0, false},
+    {"POST", API_RETRACT_PATH, admin_retract, 0, false},
+    {"POST", API_HOLD_PATH, admin_hold, 0, false},
     {"GET", API_QUOTA_PATH, admin_quota, 0, false},
     {"GET", API_JOBS_PATH, admin_jobs, 0, false},
     {"GET", API_ATTEMPTS_PATH, admin_attempts, 0, false},
@@ -80,6 +84,10 @@ void local_admin_router(void *env_, struct http_exchange *x)
 {
     const struct env *env = env_;
 
+    if (is(x, "POST", API_REPLACE_PATH)) {
+        http_stream(x, STREAM_PIECE, replace_handle);
+        return;
+    }
     for (size_t i = 0; i < sizeof admin_calls / sizeof admin_calls[0]; i++) {
         if (!is(x, admin_calls[i].method, admin_calls[i].path))
             continue;

@@ -8,12 +8,13 @@ from harness import check, wait_for
 from restante import jobs
 
 
-def ctl(site, *arguments, user=None):
-    """restantectl as root, or as another user of the system; the CompletedProcess, whatever came of it."""
+def ctl(site, *arguments, user=None, input=None):
+    """restantectl as root, or as another user of the system; the CompletedProcess, whatever came of it. input: its standard
+    input, bytes."""
     if user is None:
-        return site.daemons.restantectl(*arguments, check=False)
+        return site.daemons.restantectl(*arguments, check=False, input=input)
     argv = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", *site.daemons.restantectl_argv(), *arguments]
-    return netns.execute(site.ns, argv, check=False)
+    return netns.execute(site.ns, argv, check=False, input=input)
 
 
 def said(done):
@@ -33,9 +34,9 @@ def rows(site, *arguments, user=None):
     return next(iter(found.values()))
 
 
-def refused(site, *arguments, user=None, status=1):
+def refused(site, *arguments, user=None, status=1, input=None):
     """It must fail with this exit status and a sentence on standard error, which is returned."""
-    done = ctl(site, *arguments, user=user)
+    done = ctl(site, *arguments, user=user, input=input)
     check(done.returncode == status and not done.stdout.strip() and done.stderr.strip(),
           f"restantectl {' '.join(arguments)}: {done.returncode}: {said(done)}")
     return done.stderr.decode()
