@@ -40,6 +40,7 @@ void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
     X(HOST, "host")                                                                                          \
     X(DOMAIN, "domain")                                                                                      \
     X(RELAY, "relay")                                                                                        \
+    X(JOURNAL, "journal")                                                                                    \
     X(ATTEMPTS, "attempts")                                                                                  \
     X(NEXT, "next")                                                                                          \
     X(STATE, "state")                                                                                        \

@@ -12,6 +12,7 @@
 #include "base/encode.h"
 #include "base/kill.h"
 #include "base/secret.h"
+#include "env/site.h"
 #include "mail/dsn.h"
 #include "public/public.h"
 #include "public/visit.h"
@@ -165,6 +166,7 @@ static void claim_init(const struct visit *v, struct store_claim *c)
         .lease_s = s->lease_s,
         .lease_total_s = s->lease_total_s,
         .bodies_max = (uint32_t)s->lease_bodies_max,
+        .archive_first = v->env->site->archive[0] != '\0',
         .live_until_s = leases_live_until(v->env->public->leases, v->key, v->now_s),
     };
     memcpy(c->key, v->key, sizeof c->key);

@@ -240,6 +240,7 @@ struct store_claim {
     int64_t now_s;
     int64_t lease_s, lease_total_s;
     uint32_t bodies_max;
+    bool archive_first;   /* nothing is handed over that the archive has no copy of */
     int64_t live_until_s; /* the serving side knows that a body of the running lease is or was under way until
                              then */
 };
@@ -250,7 +251,8 @@ struct store_claimed {
     int64_t retry_after_s; /* with ERR_LEASED: doubles with each lapse */
 };
 /* DURABLE: waiting | held | challenged | lapsed -> leased. ERR_NOT_FOUND, ERR_GONE (*out has the ticket),
- * ERR_LEASED (retry_after_s set), ERR_CLAIM_MISMATCH, ERR_TOO_MANY_BODIES. */
+ * ERR_LEASED (retry_after_s set), ERR_CLAIM_MISMATCH, ERR_TOO_MANY_BODIES, ERR_UNARCHIVED (a look at the
+ * ticket, WORK_STUB, is due at once). */
 enum err store_claim(struct store *s, const struct store_claim *c, struct store_claimed *out);
 /* Its first half. */
 enum err store_claim_begin(struct store *s, const struct store_claim *c, struct store_claimed *out);
@@ -324,8 +326,10 @@ enum err store_delay_due(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYT
  * a WORK_PLAIN is due at once and keeps the payload. ERR_HANDED_OVER, ERR_GONE, ERR_RESTORED: no change. */
 enum err store_plain(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], const char *why,
                      int64_t now_s, struct ticket *out);
-/* DURABLE: `archived` of the ticket and of all that share its payload. ERR_GONE for an ended one. */
-enum err store_archived(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], int64_t now_s);
+/* DURABLE: `archived` of the ticket and of all that share this payload, of which the archive has a copy.
+ * ERR_GONE, no change: it ended, or has another letter by now. */
+enum err store_archived(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES],
+                        const uint8_t payload_id[SEAL_PAYLOAD_ID_BYTES], int64_t now_s);
 /* DURABLE: the MTA refused for good. WORK_STUB: ticket -> bounced, a notification becomes due. WORK_PLAIN: a
  * notification of the failure becomes due. Any other: ERR_INTERNAL. */
 enum err store_work_refused(struct store *s, const struct work *w, const char *status, const char *text,

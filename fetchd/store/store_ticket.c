@@ -58,6 +58,25 @@ static int64_t min_s(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* Nothing is handed over for the first time that the archive has no copy of; then the copy is made now. True
+ * when that is the answer. */
+static bool waits_for_archive(struct change *c, struct word *w, enum err *err)
+{
+    struct ticket *t = &w->r->t;
+
+    if (!w->claim->archive_first || t->handed_over_s != 0)
+        return false;
+    if ((*err = change_ticket_archived(c, w->r)) != ERR_OK)
+        return true;
+    if (t->archived)
+        return false;
+    w->answer = ERR_UNARCHIVED;
+    *err = change_work_set(c, w->r, WORK_STUB, w->now_s);
+    if (*err == ERR_OK)
+        *err = change_ticket_put(c, w->r);
+    return true;
+}
+
 static enum err claim(struct change *c, void *arg)
 {
     struct word *w = arg;
@@ -75,7 +94,7 @@ static enum err claim(struct change *c, void *arg)
         w->answer = ERR_GONE;
         return change_ticket_put(c, w->r);
     }
-    if ((err = ticket_may_claim(t, q)) != ERR_OK)
+    if ((err = ticket_may_claim(t, q)) != ERR_OK || waits_for_archive(c, w, &err))
         return err;
     err = c->s->engine->ops->get(c->txn, TABLE_WRAP, span_bytes(t->key, sizeof t->key), false, &c->value);
     if (err != ERR_OK || c->value.len != SEAL_WRAP_BYTES)
@@ -432,7 +451,7 @@ static enum err archived(struct change *c, void *arg)
 
     if ((err = word_get(c, w, 0)) != ERR_OK)
         return err;
-    if (ticket_state_ended(t->state))
+    if (ticket_state_ended(t->state) || memcmp(t->payload_id, w->payload_id, sizeof t->payload_id) != 0)
         return ERR_GONE;
     if ((err = change_ticket_archived(c, w->r)) != ERR_OK || t->archived)
         return err;
@@ -452,9 +471,10 @@ static enum err archived(struct change *c, void *arg)
     return err;
 }
 
-enum err store_archived(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], int64_t now_s)
+enum err store_archived(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES],
+                        const uint8_t payload_id[SEAL_PAYLOAD_ID_BYTES], int64_t now_s)
 {
-    struct word w = {.key = key, .now_s = now_s};
+    struct word w = {.key = key, .now_s = now_s, .payload_id = payload_id};
     enum err err = word_run(s, archived, &w, NULL);
 
     KILL_POINT("archived-commit-after");

@@ -16,7 +16,7 @@ struct word {
     const struct store_claim *claim;
     uint8_t *wrap;
     bool renewed;
-    const uint8_t *token, *digest;
+    const uint8_t *token, *digest, *payload_id;
     enum ticket_state state;
     const char *reason, *text;
     bool archive_first, hold;

@@ -340,7 +340,8 @@ static enum err do_step(struct child *c, const struct step *step)
         w = entry(c, slot, WORK_DELAY);
         return store_work_done(s, &w, "4bDelay", RIG_NOW_S);
     case ARCHIVE:
-        return store_archived(s, key, RIG_NOW_S);
+        return store_ticket_get(s, key, &t) == ERR_OK ? store_archived(s, key, t.payload_id, RIG_NOW_S)
+                                                      : ERR_INTERNAL;
     case GO_PLAIN:
         return store_plain(s, key, "takes no stubs", RIG_NOW_S, &t);
     case RETRACT:

@@ -109,7 +109,7 @@ static void all_that_happened_is_told_with_its_time(struct rig *r)
     assert_err(ERR_OK, store_delay_due(r->s, p.ticket.key, at_s + 6));
     w = due(r, at_s + 6, WORK_DELAY);
     assert_err(ERR_OK, store_work_done(r->s, &w, "4bDelay", at_s + 7));
-    assert_err(ERR_OK, store_archived(r->s, p.ticket.key, at_s + 8));
+    assert_err(ERR_OK, store_archived(r->s, p.ticket.key, look(r, &p).payload_id, at_s + 8));
     assert_err(ERR_OK, claim(r, &p, 1, at_s + 10));
     assert_err(ERR_OK, claim(r, &p, 2, at_s + 1000)); /* the first lease was over at 310 */
     reopen(r);
@@ -410,8 +410,12 @@ static void the_archive_has_one_copy_of_a_letter(struct rig *r)
     struct ticket t;
 
     assert_err(ERR_OK, rig_deposit(r, LETTER(), 3, p));
-    assert_err(ERR_OK, store_archived(r->s, p[1].ticket.key, RIG_NOW_S + 1));
-    assert_err(ERR_OK, store_archived(r->s, p[2].ticket.key, RIG_NOW_S + 2));
+    t = look(r, &other);
+    assert_err(ERR_GONE, store_archived(r->s, p[1].ticket.key, t.payload_id, RIG_NOW_S)); /* another's */
+    assert_false(look(r, &p[1]).archived);
+    t = look(r, &p[1]);
+    assert_err(ERR_OK, store_archived(r->s, p[1].ticket.key, t.payload_id, RIG_NOW_S + 1));
+    assert_err(ERR_OK, store_archived(r->s, p[2].ticket.key, t.payload_id, RIG_NOW_S + 2));
     reopen(r);
     for (int i = 0; i < 3; i++)
         assert_true(look(r, &p[i]).archived);
@@ -424,7 +428,35 @@ static void the_archive_has_one_copy_of_a_letter(struct rig *r)
     assert_err(ERR_OK, claim(r, &p[2], 1, RIG_NOW_S));
     assert_err(ERR_OK, ack(r, &p[2], LETTER(), RIG_NOW_S));
     assert_true(look(r, &p[2]).archived);
-    assert_err(ERR_GONE, store_archived(r->s, p[2].ticket.key, RIG_NOW_S));
+    assert_err(ERR_GONE, store_archived(r->s, p[2].ticket.key, t.payload_id, RIG_NOW_S));
+}
+
+/* Whatever has made the URL known: what the archive has no copy of is not handed over, and is copied at once.
+ */
+static void nothing_leaves_without_its_copy(struct rig *r)
+{
+    struct posted p = rig_post(r, LETTER());
+    struct store_claim q = rig_claim(&p, 1, RIG_NOW_S + 5);
+    struct store_claimed out;
+    struct ticket t = look(r, &p);
+    struct work w = due(r, RIG_NOW_S, WORK_STUB);
+
+    assert_err(ERR_OK, store_stub_sent(r->s, &w, "4bStub", RIG_NOW_S + 3600, RIG_NOW_S + 1));
+    q.archive_first = true;
+    assert_err(ERR_UNARCHIVED, store_claim(r->s, &q, &out));
+    reopen(r);
+    assert_int_equal(look(r, &p).state, TICKET_WAITING);
+    assert_int_equal(look(r, &p).handed_over_s, 0);
+    w = due(r, RIG_NOW_S + 5, WORK_STUB);
+    assert_err(ERR_OK, store_stub_wait(r->s, &w, RIG_NOW_S + 3600));
+    assert_err(ERR_OK, store_archived(r->s, p.ticket.key, t.payload_id, RIG_NOW_S + 6));
+    assert_err(ERR_OK, store_claim(r->s, &q, &out));
+    /* What was handed over before there was an archive is given again. */
+    p = rig_post(r, LETTER(.message_id = "<before>"));
+    assert_err(ERR_OK, claim(r, &p, 1, RIG_NOW_S));
+    q = rig_claim(&p, 1, RIG_NOW_S + 1);
+    q.archive_first = true;
+    assert_err(ERR_OK, store_claim(r->s, &q, &out));
 }
 
 int main(void)
@@ -449,6 +481,7 @@ int main(void)
         CASE(after_hand_over_nothing_goes_plain),
         CASE(what_could_not_go_in_time_leaves_with_its_tombstone),
         CASE(the_archive_has_one_copy_of_a_letter),
+        CASE(nothing_leaves_without_its_copy),
     };
 
     return rig_run("a ticket's life", cases, sizeof cases / sizeof *cases, true, true);
