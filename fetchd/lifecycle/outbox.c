@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "lifecycle/announce.h"
+#include "lifecycle/archive.h"
 #include "lifecycle/lifecycle.h"
 #include "lifecycle/renotify.h"
 #include "lifecycle/story.h"
@@ -79,10 +80,20 @@ static void log_stub(const struct ticket *t, const struct work *work, const stru
     log_line_end(&line, LOG_LEVEL_INFO);
 }
 
+static enum err try_later(const struct env *env, const struct work *work, const struct renotify *look,
+                          const char *why)
+{
+    int64_t now_s = clock_now_s(), next_s = outbox_next_try(env, work->tries, now_s);
+
+    if (look->next_s > now_s && look->next_s < next_s)
+        next_s = look->next_s; /* the sender's warning is not put off with it */
+    return store_work_later(env->store, work, next_s, why);
+}
+
 static enum err record(const struct env *env, const struct ticket *t, const struct work *work,
                        const struct renotify *look, const struct smtp_result *result)
 {
-    int64_t now_s = clock_now_s(), next_s;
+    int64_t now_s = clock_now_s();
     char text[STORE_TEXT_MAX];
 
     smtp_result_text(result, text, sizeof text);
@@ -96,10 +107,7 @@ static enum err record(const struct env *env, const struct ticket *t, const stru
                                   now_s);
     }
     log_stub(t, work, result, "stub-deferred", text);
-    next_s = outbox_next_try(env, work->tries, now_s);
-    if (look->next_s > now_s && look->next_s < next_s)
-        next_s = look->next_s; /* the sender's warning is not put off with it */
-    return store_work_later(env->store, work, next_s, text);
+    return try_later(env, work, look, text);
 }
 
 static enum err send_stub(const struct env *env, const struct ticket *t, const struct work *work,
@@ -264,13 +272,16 @@ bool outbox_look(const struct env *env, const struct work *work, const struct di
     if (e == ERR_NOT_FOUND) {
         e = store_stub_wait(env->store, work, 0);
     } else if (!e) {
+        enum err archive = archive_first(env, &t);
         renotify_look(&t, &rules, clock_now_s(), &look);
-        if (look.act == RENOTIFY_AGAIN && !find_answer(env, &t, given, &answer))
+        if (!archive && look.act == RENOTIFY_AGAIN && !find_answer(env, &t, given, &answer))
             return false;
         if (look.warn)
             e = warn(env, &t);
         if (!e)
-            e = act_on(env, &t, work, &look, &answer);
+            e = archive == ERR_UNARCHIVED ? try_later(env, work, &look, ARCHIVE_WAITS)
+                : archive                 ? archive
+                                          : act_on(env, &t, work, &look, &answer);
     }
     if (e)
         outbox_put_off(env, work, e, "a stub");

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/kill.h"
 #include "base/log.h"
+#include "lifecycle/archive.h"
 #include "lifecycle/letterfile.h"
 #include "lifecycle/outbox.h"
 #include "lifecycle/story.h"
@@ -118,7 +119,7 @@ void plain_send(const struct env *env, const struct work *work)
 
     if (e == ERR_NOT_FOUND || (!e && t.state != TICKET_PLAIN))
         e = store_work_done(env->store, work, NULL, clock_now_s());
-    else if (!e)
+    else if (!e && !(e = archive_first(env, &t)))
         e = send_letter(env, &t, work);
     if (e)
         outbox_put_off(env, work, e, "a letter by plain SMTP");

@@ -14,7 +14,8 @@
  * the other side keeps as a contact attempt the stub is sent once more, so that it looks and forgets it. No
  * change: ERR_HANDED_OVER (out->handed_over_s says when; out->state whether it was confirmed), ERR_GONE
  * (ended otherwise), ERR_ON_HOLD, ERR_RESTORED (perhaps handed over), ERR_UNARCHIVED (archive_first, and the
- * archive has no copy yet), ERR_NOT_FOUND. *out is set with all of them but ERR_NOT_FOUND.
+ * archive has no copy yet: a look at the ticket is due at once), ERR_NOT_FOUND. *out is set with all of them
+ * but ERR_NOT_FOUND.
  */
 enum err store_retract(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], bool archive_first,
                        int64_t now_s, struct ticket *out);

@@ -230,10 +230,9 @@ static const struct codec domain_codec = CODEC(1, domain_field);
 
 uint32_t records_version(void)
 {
-    const struct codec *all[] = {&ticket_codec,          &ticket_private_codec, &payload_codec,
-                                 &job_codec,             &job_private_codec,    &attempt_codec,
-                                 &attempt_private_codec, &dedupe_codec,         &quota_codec,
-                                 &domain_codec};
+    const struct codec *all[] = {
+        &ticket_codec,  &ticket_private_codec,  &payload_codec, &job_codec,   &job_private_codec,
+        &attempt_codec, &attempt_private_codec, &dedupe_codec,  &quota_codec, &domain_codec};
     uint32_t sum = policy_records_version();
 
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)

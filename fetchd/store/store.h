@@ -248,7 +248,7 @@ struct store_claimed {
     struct ticket ticket;
     uint8_t wrap[SEAL_WRAP_BYTES];
     bool renewed;          /* the same token again */
-    int64_t retry_after_s; /* with ERR_LEASED: doubles with each lapse */
+    int64_t retry_after_s; /* with ERR_LEASED: doubles with each lapse; with ERR_UNARCHIVED: soon */
 };
 /* DURABLE: waiting | held | challenged | lapsed -> leased. ERR_NOT_FOUND, ERR_GONE (*out has the ticket),
  * ERR_LEASED (retry_after_s set), ERR_CLAIM_MISMATCH, ERR_TOO_MANY_BODIES, ERR_UNARCHIVED (a look at the

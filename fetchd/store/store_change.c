@@ -142,6 +142,13 @@ enum err change_ticket_archived(struct change *c, struct ticket_record *r)
     return absent_is_fine(err);
 }
 
+enum err change_archive_due(struct change *c, struct ticket_record *r, int64_t now_s)
+{
+    enum err err = change_work_set(c, r, WORK_STUB, now_s);
+
+    return err == ERR_OK ? change_ticket_put(c, r) : err;
+}
+
 static enum err move_timer(struct change *c, struct ticket_record *r, enum timer_kind kind, int64_t time_s)
 {
     bool ended = ticket_state_ended(r->t.state);

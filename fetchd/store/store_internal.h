@@ -89,6 +89,8 @@ enum err change_ticket_end_overdue(struct change *c, struct ticket_record *r, in
 enum err change_ticket_timer(struct change *c, struct ticket_record *r, int64_t time_s);
 /* Whether the archive has a copy of the ticket's letter goes into r->t.archived. */
 enum err change_ticket_archived(struct change *c, struct ticket_record *r);
+/* Something waits for that copy: a look at the ticket, which makes it, is due. Puts the ticket. */
+enum err change_archive_due(struct change *c, struct ticket_record *r, int64_t now_s);
 /* Sets, moves or (0) removes an entry of the outbox; the ticket must be put afterwards. */
 enum err change_work_set(struct change *c, struct ticket_record *r, enum work_kind kind, int64_t due_s);
 /* A new payload's record and, unless it is a blob, its bytes; r->references is set. */

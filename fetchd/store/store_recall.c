@@ -52,7 +52,11 @@ static enum err retract(struct change *c, void *arg)
         w->answer = ERR_GONE;
         return change_ticket_put(c, w->r);
     }
-    if ((err = ticket_may_recall(t, w->archive_first)) != ERR_OK)
+    if ((err = ticket_may_recall(t, w->archive_first)) == ERR_UNARCHIVED) {
+        w->answer = err;
+        return change_archive_due(c, w->r, w->now_s);
+    }
+    if (err != ERR_OK)
         return err;
     was = t->state;
     err = change_ticket_enter(c, w->r, TICKET_RETRACTED, w->now_s);
@@ -151,6 +155,8 @@ static enum err replace_letter(struct change *c, struct replace *x, struct repla
         err = set_letter(c, x, it);
     if (err == ERR_OK)
         err = put_wrap(c, x, it);
+    if (err == ERR_OK && x->r->archive_first)
+        err = change_work_set(c, it->r, WORK_STUB, x->now_s); /* the archive wants this letter too */
     if (err == ERR_OK)
         err = have_it_looked_at(c, it->r, it->r->t.state, x->now_s);
     return err == ERR_OK ? change_ticket_put(c, it->r) : err;
@@ -180,6 +186,8 @@ static enum err replace_item(struct change *c, struct replace *x, struct replace
         x->one = &it->r->t;
         return replace_letter(c, x, it);
     }
+    if (it->of->outcome == ERR_UNARCHIVED)
+        return change_archive_due(c, it->r, x->now_s);
     return it->r->t.state == was ? ERR_OK : change_ticket_put(c, it->r);
 }
 

@@ -58,6 +58,8 @@ static int64_t min_s(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+#define COPY_SOON_S 5 /* the archive's copy is made at once */
+
 /* Nothing is handed over for the first time that the archive has no copy of; then the copy is made now. True
  * when that is the answer. */
 static bool waits_for_archive(struct change *c, struct word *w, enum err *err)
@@ -71,9 +73,7 @@ static bool waits_for_archive(struct change *c, struct word *w, enum err *err)
     if (t->archived)
         return false;
     w->answer = ERR_UNARCHIVED;
-    *err = change_work_set(c, w->r, WORK_STUB, w->now_s);
-    if (*err == ERR_OK)
-        *err = change_ticket_put(c, w->r);
+    *err = change_archive_due(c, w->r, w->now_s);
     return true;
 }
 
@@ -133,6 +133,8 @@ static enum err claim_by(struct store *s, word_change change, const struct store
         out->renewed = w.renewed;
     if (err == ERR_LEASED)
         out->retry_after_s = ticket_retry_after_s(&out->ticket);
+    if (err == ERR_UNARCHIVED)
+        out->retry_after_s = COPY_SOON_S;
     return err;
 }
 

@@ -31,6 +31,8 @@ FETCHD_A = {
     "payload-dirsync-after": killing.large,
     "payload-unlink-before": killing.large,
     "store-flush-before": killing.small,
+    "archive-send-before": killing.small,
+    "archive-send-after": killing.several,
     "stub-send-before": killing.small,
     "stub-send-after": killing.plain_small,
     "work-done-commit-before": killing.small,

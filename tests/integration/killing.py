@@ -350,7 +350,8 @@ class Walk:
         bed = self.bed
         for site in self.sites:
             site.daemons.configure(retry_min="1s", retry_max="2s", outbox_retry_min="1s", outbox_retry_max="2s",
-                                   retention="10d", attempts_keep="10d")
+                                   retention="10d", attempts_keep="10d",
+                                   journal="abuse@a.test" if site is bed.a else None)
             self.stack.callback(site.daemons.configure)
         self.stack.enter_context(asked(bed.a, "127.0.0.1:10026", AT_STUBS_OUT))
         self.stack.enter_context(asked(bed.b, "127.0.0.1:10025", AT_LETTERS_IN))
@@ -396,7 +397,7 @@ class Walk:
         if not self.at_rest():
             self._clear()
         self.seen = {(site.name, user): set(site.mta.letters(user)) for site in self.bed.sites() for user in
-                     ("alice", "bob", "carol", "dave", "postmaster")}
+                     ("alice", "bob", "carol", "dave", "postmaster", "abuse")}
         self.log_start = {path: os.path.getsize(path) for path in self._logs()}
 
     def _clear(self):
@@ -491,13 +492,16 @@ class Walk:
         if not self.wait(self.at_rest):
             problems.append(self.unrest())
         boxes = {(site.name, user): self.new(site, user) for site in self.bed.sites() for user in ("bob", "carol", "dave")}
-        reports = self.new(self.bed.a, "alice")
+        reports, archive = self.new(self.bed.a, "alice"), self.new(self.bed.a, "abuse")
         marked = set(re.findall(r"status=delivered \(250 [^)]*queued as (\w+)", self.log_text(self.bed.b)))
         doubled = 0
         for one in self.posts:
             if one.error:
                 problems.append(f"<{one.id}> was not taken: {one.error}")
                 continue
+            if type(one) is Post and any(to.endswith("@b.test") for to in one.recipients) and \
+                    not any(raw.endswith(lf(one.raw)) for raw in archive):
+                problems.append(f"the archive has no copy of <{one.id}>")
             for to, outcome in one.recipients.items():
                 doubled += self._count_copies(one, to, outcome, boxes, marked, double_letters, own_doubles, problems)
                 doubled += self._count_reports(one, to, reports, double_reports, problems)

@@ -837,7 +837,7 @@ static void make_life(struct rig *r)
 
     assert_err(ERR_OK, store_status(r->s, hold.ticket.key, TICKET_HELD, "", RIG_NOW_S + 2, &t));
     assert_err(ERR_OK, store_delay_due(r->s, hold.ticket.key, RIG_NOW_S + 3));
-    assert_err(ERR_OK, store_archived(r->s, hold.ticket.key, RIG_NOW_S + 4));
+    assert_err(ERR_OK, store_archived(r->s, hold.ticket.key, t.payload_id, RIG_NOW_S + 4));
     assert_err(ERR_OK, store_hold(r->s, hold.ticket.key, true, "case 17", RIG_NOW_S + 5, &t));
     assert_err(ERR_OK, rig_replace(r, &replaced, 1,
                                    LETTER(.message_id = "<replaced@a.test>", .size = 80000, .fill = 'n'), 2,

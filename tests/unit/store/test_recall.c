@@ -213,13 +213,15 @@ static void the_archive_comes_first(struct rig *r)
     assert_false(t.archived);
     assert_err(ERR_UNARCHIVED, rig_replace(r, p, 1, LETTER(), 2, true, RIG_NOW_S, &outcome));
     assert_err(ERR_UNARCHIVED, outcome);
-    assert_err(ERR_OK, store_archived(r->s, p[1].ticket.key, RIG_NOW_S));
+    assert_err(ERR_OK, store_archived(r->s, p[1].ticket.key, t.payload_id, RIG_NOW_S));
     assert_err(ERR_OK, rig_replace(r, p, 1, LETTER(.fill = 'r'), 2, true, RIG_NOW_S, &outcome));
     assert_false(p[0].ticket.archived); /* of the new letter it has none yet */
     assert_false(look(r, &p[0]).archived);
     assert_true(look(r, &p[1]).archived);
+    assert_int_equal(look(r, &p[0]).look_s, RIG_NOW_S); /* so that it gets one */
+    assert_err(ERR_GONE, store_archived(r->s, p[0].ticket.key, t.payload_id, RIG_NOW_S)); /* of the old one */
     assert_err(ERR_UNARCHIVED, store_retract(r->s, p[0].ticket.key, true, RIG_NOW_S, &t));
-    assert_err(ERR_OK, store_archived(r->s, p[0].ticket.key, RIG_NOW_S));
+    assert_err(ERR_OK, store_archived(r->s, p[0].ticket.key, t.payload_id, RIG_NOW_S));
     assert_err(ERR_OK, store_retract(r->s, p[0].ticket.key, true, RIG_NOW_S, &t));
     assert_err(ERR_OK, store_retract(r->s, p[1].ticket.key, true, RIG_NOW_S, &t));
     assert_true(t.archived);

@@ -217,7 +217,10 @@ static enum err delay(struct scene *x)
 }
 static enum err archived(struct scene *x)
 {
-    return store_archived(x->r->s, x->p.ticket.key, x->now_s);
+    struct ticket t;
+    enum err err = store_ticket_get(x->r->s, x->p.ticket.key, &t);
+
+    return err ? err : store_archived(x->r->s, x->p.ticket.key, t.payload_id, x->now_s);
 }
 static enum err stub_sent(struct scene *x)
 {
