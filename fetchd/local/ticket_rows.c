@@ -39,6 +39,7 @@ void ticket_row(struct rows *r, const struct ticket *t)
     rows_text(r, "notify", t->notify);
     rows_text(r, "reason", t->remote_reason);
     rows_text(r, "text", t->remote_text);
+    rows_text(r, "challenge", t->state == TICKET_CHALLENGED ? t->challenge_url : NULL);
     rows_text(r, "hold", t->hold ? "yes" : NULL);
     rows_text(r, "hold_note", t->hold ? t->hold_note : NULL);
     rows_text(r, "perhaps_handed_over", t->perhaps ? "yes" : NULL);

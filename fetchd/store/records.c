@@ -64,7 +64,7 @@ static const struct codec_field ticket_field[] = {
     CODEC_FIELD_BLOB(1, struct ticket_record, sealed),
     TICKET_2(CODEC_BOOL, t.bulk),
     TICKET_2(CODEC_TEXT, t.list_id),
-    TICKET_2(CODEC_TEXT, t.challenge_url),
+    TICKET_2(CODEC_TEXT, clear_challenge_url), /* not written any more */
     TICKET_2(CODEC_S64, challenge_due_s),
     TICKET_2(CODEC_U32, challenge_tries),
     TICKET_3(CODEC_BOOL, t.hold),
@@ -87,6 +87,7 @@ static const struct codec_field ticket_field[] = {
 static const struct codec_field ticket_private_field[] = {
     TICKET(CODEC_TEXT, t.from_field),
     TICKET(CODEC_TEXT, t.subject),
+    TICKET_2(CODEC_TEXT, t.challenge_url),
 };
 
 #define PAYLOAD(type, m) CODEC_FIELD(type, 1, struct payload_record, m)
@@ -218,7 +219,7 @@ static const struct codec_field domain_field[] = {
  * the life of a ticket: holds, copies for an archive, what happened when. An older program would expire what
  * is on hold. */
 static const struct codec ticket_codec = CODEC(3, ticket_field);
-static const struct codec ticket_private_codec = CODEC(1, ticket_private_field);
+static const struct codec ticket_private_codec = CODEC(2, ticket_private_field);
 static const struct codec payload_codec = CODEC(2, payload_field);
 static const struct codec job_codec = CODEC(3, job_field);
 static const struct codec job_private_codec = CODEC(3, job_private_field);
@@ -342,14 +343,19 @@ uint32_t *ticket_record_tries(struct ticket_record *r, enum work_kind kind)
 
 enum err ticket_record_seal(const struct site_keys *keys, struct ticket_record *r)
 {
+    r->clear_challenge_url[0] = '\0';
     return private_seal(keys, TICKET_LABEL, span_bytes(r->t.key, sizeof r->t.key), &ticket_private_codec, r,
                         &r->sealed.len, r->sealed.data, sizeof r->sealed.data);
 }
 
 enum err ticket_record_open(const struct site_keys *keys, struct ticket_record *r)
 {
-    return private_open(keys, TICKET_LABEL, span_bytes(r->t.key, sizeof r->t.key), &ticket_private_codec, r,
-                        r->sealed.data, r->sealed.len);
+    enum err err = private_open(keys, TICKET_LABEL, span_bytes(r->t.key, sizeof r->t.key),
+                                &ticket_private_codec, r, r->sealed.data, r->sealed.len);
+
+    if (err == ERR_OK && r->clear_challenge_url[0] != '\0')
+        memcpy(r->t.challenge_url, r->clear_challenge_url, sizeof r->t.challenge_url);
+    return err;
 }
 
 enum err payload_record_encode(const struct payload_record *r, struct buf *out)

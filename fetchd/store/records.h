@@ -17,7 +17,7 @@
 
 /* A ticket and what only the store knows of it. */
 struct ticket_record {
-    struct ticket t;      /* from_field and subject: see ticket_record_open */
+    struct ticket t;      /* from_field, subject, challenge_url: see ticket_record_open */
     uint8_t dedupe[32];   /* key of its entry in DEDUPE; zero: none */
     int64_t timer_s;      /* its entry in TIMER: expiry while it lives, purge afterwards */
     int64_t lease_hard_s; /* the running lease ends then at the latest, whatever is under way */
@@ -34,8 +34,9 @@ struct ticket_record {
     uint32_t quota_tries;
     struct {
         uint16_t len;
-        uint8_t data[2200];
-    } sealed; /* from_field and subject, for the stub alone: carried along unopened */
+        uint8_t data[2800];
+    } sealed; /* from_field, subject and challenge_url: carried along unopened */
+    char clear_challenge_url[CODEC_SIZEOF(struct ticket, challenge_url)]; /* in records of before */
 };
 
 /* A payload: its bytes are in SEALED or in a blob of the same id. owner and domain: in whose quota it counts,
@@ -92,7 +93,8 @@ enum err ticket_record_decode(struct span bytes, const uint8_t key[TICKET_STORE_
 /* Where a ticket keeps when an entry of the outbox is due, and how often it was tried. */
 int64_t *ticket_record_due(struct ticket_record *r, enum work_kind kind);
 uint32_t *ticket_record_tries(struct ticket_record *r, enum work_kind kind);
-/* Seals from_field and subject into r->sealed; opens them again. ERR_STORE: not sealed by these keys. */
+/* Seals from_field, subject and challenge_url into r->sealed; opens them again. ERR_STORE: not sealed by
+ * these keys. */
 enum err ticket_record_seal(const struct site_keys *keys, struct ticket_record *r);
 enum err ticket_record_open(const struct site_keys *keys, struct ticket_record *r);
 

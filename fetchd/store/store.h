@@ -139,10 +139,10 @@ struct ticket {
     bool smtputf8, body_8bit;
     bool bulk;         /* List-Id, Precedence or Auto-Submitted say so: no challenge is shown to its sender */
     char list_id[256]; /* "" when there is none */
-    char challenge_url[512]; /* CHALLENGED: where the sender may prove himself */
-    char from_field[STORE_MESSAGE_ID_MAX +
-                    1]; /* From's value unfolded, for the stub; sealed on disk under the site key */
-    char subject[STORE_MESSAGE_ID_MAX + 1]; /* "" unless stub_subject */
+    char challenge_url[512]; /* CHALLENGED: where the sender may prove himself; sealed on disk, as what
+                                follows */
+    char from_field[STORE_MESSAGE_ID_MAX + 1]; /* From's value unfolded, for the stub */
+    char subject[STORE_MESSAGE_ID_MAX + 1];    /* "" unless stub_subject */
     int64_t created_s, expires_s, changed_s;
     /* lease */
     uint8_t lease_token[16];

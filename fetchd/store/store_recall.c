@@ -113,7 +113,10 @@ static enum err set_letter(struct change *c, const struct replace *x, struct rep
 {
     const struct store_replacement *r = x->r;
     struct ticket *t = &it->r->t;
+    enum err err = ticket_record_open(c->s->keys, it->r); /* what else is sealed stays */
 
+    if (err != ERR_OK)
+        return err;
     memcpy(t->payload_id, x->payload_id, sizeof t->payload_id);
     memcpy(t->sealed_digest, x->sealed_digest, sizeof t->sealed_digest);
     t->version = r->version;

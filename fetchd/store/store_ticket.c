@@ -277,11 +277,14 @@ static enum err set_challenge(struct change *c, struct word *w)
 {
     const char *url = w->state == TICKET_CHALLENGED && w->text != NULL ? w->text : "";
     struct ticket *t = &w->r->t;
+    enum err err = ticket_record_open(c->s->keys, w->r);
     bool same = strncmp(t->challenge_url, url, sizeof t->challenge_url - 1) == 0;
 
     store_text(t->challenge_url, sizeof t->challenge_url, url);
-    if (same || url[0] == '\0' || t->bulk || t->sender[0] == '\0')
-        return ERR_OK;
+    if (err == ERR_OK && !same)
+        err = ticket_record_seal(c->s->keys, w->r);
+    if (err != ERR_OK || same || url[0] == '\0' || t->bulk || t->sender[0] == '\0')
+        return err;
     w->r->challenge_tries = 0;
     return change_work_set(c, w->r, WORK_CHALLENGE, w->now_s);
 }
@@ -296,7 +299,7 @@ static enum err status(struct change *c, void *arg)
         return ERR_INTERNAL;
     if ((err = word_get(c, w, 0)) != ERR_OK || (err = ticket_may_status(t, w->state)) != ERR_OK)
         return err;
-    store_text(t->remote_text, sizeof t->remote_text, w->text);
+    t->remote_text[0] = '\0';
     t->status_s = w->now_s;
     if (t->state != w->state)
         err = change_ticket_enter(c, w->r, w->state, w->now_s);

@@ -20,6 +20,7 @@ from restante import bare_id, caught, configured, fetchd_log, stopped, tickets, 
 NEEDS = ("restante",)
 BOB = "bob@b.test"
 ALICE = "alice@a.test"
+DAVE = "dave@b.test"
 DAY = 86400
 
 
@@ -327,7 +328,7 @@ def keys_of_ticket(site, id):
 
 def test_canaries(bed):
     """Letters in records and in files, waiting, held at b, kept at b, and delivered: neither stores, payload files nor logs of both
-    sites show a word of them, nor B, Ka or Kd of a URL that works, nor a site key."""
+    sites show a word of them, nor B, Ka or Kd of a URL that works, nor the link of a challenge, nor a site key."""
     words = []
     with clean(bed.b, BOB):
         with waiting(bed, *made(words, BOB)) as offers:
@@ -356,7 +357,11 @@ def test_canaries(bed):
                 for offer in offers:
                     b, ka, kd = keys_of_ticket(bed.a, offer.a().hex())
                     equal((unb64(offer.path.split("/")[4]), unb64(offer.tags["a"]), unb64(offer.tags["d"])), (b, ka, kd), "keys")
-                look(bed, words, secrets)
+                with clean(bed.b, DAVE), policy(bed.b, DAVE, "challenge"):
+                    asked = made(words, DAVE)[0]
+                    submit(bed.a, ALICE, [DAVE], asked)
+                    words.append(wait_ticket(bed.a, asked, "challenged")["challenge"].rpartition("/")[2].encode())
+                    look(bed, words, secrets)
         look(bed, words, [])
 
 

@@ -540,7 +540,7 @@ static void held_and_challenged_go_back_and_forth(struct rig *r)
     assert_err(ERR_OK, store_status(r->s, p.ticket.key, TICKET_HELD, "", RIG_NOW_S, &t));
     assert_err(ERR_OK,
                store_status(r->s, p.ticket.key, TICKET_CHALLENGED, "https://b.test/c/1", RIG_NOW_S, &t));
-    assert_string_equal(t.remote_text, "https://b.test/c/1");
+    assert_string_equal(t.challenge_url, "https://b.test/c/1");
     assert_err(ERR_OK, store_status(r->s, p.ticket.key, TICKET_HELD, "", RIG_NOW_S, &t));
     assert_err(ERR_INTERNAL, store_status(r->s, p.ticket.key, TICKET_DELIVERED, "", RIG_NOW_S, &t));
     assert_err(ERR_OK, claim(r, &p, 1, RIG_NOW_S, &c));

@@ -252,6 +252,26 @@ static void a_record_of_a_later_version_is_found(struct rig *r)
     }
 }
 
+/* A ticket as it lies there; the store is closed. */
+static void read_ticket_record(struct rig *r, const uint8_t key[TICKET_STORE_KEY_BYTES],
+                               struct ticket_record *out)
+{
+    struct engine_txn *t;
+    struct engine *e;
+    struct buf why, value;
+
+    buf_init(&why, 1000);
+    buf_init(&value, 65536);
+    assert_err(ERR_OK, engine_bdb_open(r->directory, 1 << 20, NULL, NULL, &e, &why));
+    assert_err(ERR_OK, e->ops->begin(e, &t));
+    assert_err(ERR_OK, e->ops->get(t, TABLE_TICKET, span_bytes(key, TICKET_STORE_KEY_BYTES), false, &value));
+    e->ops->abort(t);
+    assert_err(ERR_OK, ticket_record_decode(buf_span(&value), key, out));
+    e->ops->close(e);
+    buf_free(&why);
+    buf_free(&value);
+}
+
 /* The counts that are kept, and those of one who looks at every record. */
 static void counts_are_what_the_records_say(struct rig *r)
 {
@@ -435,6 +455,41 @@ static size_t look_for(struct rig *r, const void *bytes, size_t len, bool log)
     return needle_found;
 }
 
+/* Where it stood in the clear, it is read, and sealed with the next word of the other side. */
+static void a_challenge_of_an_earlier_record_is_known(struct rig *r)
+{
+    struct posted p = rig_post(r, LETTER());
+    struct ticket_record *record = calloc(1, sizeof *record);
+    struct ticket t;
+    struct buf bytes;
+
+    assert_non_null(record);
+    buf_init(&bytes, 65536);
+    assert_err(ERR_OK,
+               store_status(r->s, p.ticket.key, TICKET_CHALLENGED, "https://b.test/1", RIG_NOW_S, &t));
+    rig_close(r);
+    read_ticket_record(r, p.ticket.key, record);
+    assert_err(ERR_OK, ticket_record_open(r->keys, record));
+    record->t.challenge_url[0] = '\0';
+    assert_err(ERR_OK, ticket_record_seal(r->keys, record));
+    strcpy(record->clear_challenge_url, "https://b.test/old");
+    assert_err(ERR_OK, ticket_record_encode(record, &bytes));
+    tamper(r, TABLE_TICKET, span_bytes(p.ticket.key, sizeof p.ticket.key), buf_span(&bytes));
+    rig_open(r);
+    assert_err(ERR_OK, store_ticket_get(r->s, p.ticket.key, &t));
+    assert_string_equal(t.challenge_url, "https://b.test/old");
+    assert_err(ERR_OK,
+               store_status(r->s, p.ticket.key, TICKET_CHALLENGED, "https://b.test/2", RIG_NOW_S, &t));
+    rig_close(r);
+    assert_int_equal(look_for(r, "https://b.test/old", 18, false), 0);
+    rig_open(r);
+    assert_err(ERR_OK, store_ticket_get(r->s, p.ticket.key, &t));
+    assert_string_equal(t.challenge_url, "https://b.test/2");
+    assert_string_equal(t.from_field, "Alice <alice@a.test>");
+    buf_free(&bytes);
+    free(record);
+}
+
 static void secrets_are_not_on_disk_or_destroyed(struct rig *r)
 {
     const struct letter *l = LETTER(.subject = "A very private subject");
@@ -449,6 +504,8 @@ static void secrets_are_not_on_disk_or_destroyed(struct rig *r)
     memset(j.ka, 'K', sizeof j.ka);
     assert_err(ERR_OK, store_job_add(r->s, &j, &added));
     assert_err(ERR_OK, rig_deposit(r, l, 40, p));
+    assert_err(ERR_OK, store_status(r->s, p[0].ticket.key, TICKET_CHALLENGED, "https://b.test/prove-yourself",
+                                    RIG_NOW_S, &t));
     q = rig_claim(&p[20], 1, RIG_NOW_S);
     assert_err(ERR_OK, store_claim(r->s, &q, &c));
     assert_err(ERR_OK, store_payload_dek(r->s, &p[0].ticket, dek));
@@ -462,6 +519,7 @@ static void secrets_are_not_on_disk_or_destroyed(struct rig *r)
         assert_int_equal(look_for(r, l->subject, strlen(l->subject), log), 0);
         assert_int_equal(look_for(r, j.ka, 32, log), 0);
         assert_int_equal(look_for(r, "secret-path", 11, log), 0);
+        assert_int_equal(look_for(r, "prove-yourself", 14, log), 0);
     }
     rig_open(r);
     letter_digest(l, digest);
@@ -903,6 +961,7 @@ int main(int argc, char **argv)
         CASE(sealed_fields_are_bound_to_their_place),
         CASE(a_lost_or_cut_payload_file_is_an_error),
         CASE(nobody_else_may_read_anything),
+        CASE(a_challenge_of_an_earlier_record_is_known),
         CASE(secrets_are_not_on_disk_or_destroyed),
         CASE(below_the_floor_nothing_is_deposited),
         CASE(a_store_of_records_1_opens),
