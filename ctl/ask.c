@@ -12,6 +12,8 @@
 #define REPLY_MAX (256 * 1024 * 1024)
 #define PATH_MAX_BYTES 65536 /* with the query */
 #define WHY_MAX 8192
+#define ANSWER_MS 120000
+#define PATIENT_MS (48LL * 3600 * 1000)
 
 void ask_init(struct ask *a, const struct command *c, const char *path)
 {
@@ -40,7 +42,8 @@ void ask_add(struct ask *a, const char *parameter, const char *value)
         a->err = query_add(&a->path, parameter, value);
 }
 
-enum err ask_connect(const struct command *c, const char *socket, struct local_client **out, struct buf *why)
+static enum err connect_to(const struct command *c, const char *socket, int64_t answer_ms,
+                           struct local_client **out, struct buf *why)
 {
     struct settings *settings = NULL;
     char path[4096];
@@ -52,7 +55,7 @@ enum err ask_connect(const struct command *c, const char *socket, struct local_c
         snprintf(path, sizeof path, "%s/%s", settings->local_socket_directory, socket);
         const struct local_options options = {.socket_path = path,
                                               .connect_timeout_ms = 5000,
-                                              .answer_timeout_ms = 120000,
+                                              .answer_timeout_ms = answer_ms,
                                               .write_timeout_ms = 60000,
                                               .idle_max = 1,
                                               .reply_max_bytes = REPLY_MAX};
@@ -71,6 +74,11 @@ static const struct table_column candidate_columns[] = {
     {"RECIPIENT", "recipient", 40, false},
     {"MESSAGE-ID", "message_id", 60, false},
 };
+
+enum err ask_connect(const struct command *c, const char *socket, struct local_client **out, struct buf *why)
+{
+    return connect_to(c, socket, ANSWER_MS, out, why);
+}
 
 /* What an answer that is none says. */
 static void read_refusal(struct ask *a, int status)
@@ -106,7 +114,7 @@ bool ask_call(struct ask *a, const char *method, struct span body, const char *n
     struct local_client *client = NULL;
 
     if (!a->err)
-        a->err = ask_connect(a->command, "admin.sock", &client, &a->why);
+        a->err = connect_to(a->command, "admin.sock", a->patient ? PATIENT_MS : ANSWER_MS, &client, &a->why);
     if (!a->err) {
         enum err e = local_call(client, method, buf_cstr(&a->path), body, NULL, NULL, &status, &a->json);
         read_answer(a, e, status, name);

@@ -18,6 +18,7 @@ struct ask {
     struct rows *rows; /* of the answer; with ERR_AMBIGUOUS the candidates */
     int status;        /* of HTTP; 0: nobody answered */
     enum err err;
+    bool patient; /* waits for the answer for hours */
 };
 
 /* The path with the options that have a parameter. */

@@ -27,7 +27,8 @@ struct command_row {
 };
 /* Families, each ended by a name of NULL. */
 extern const struct command_row commands_of_store[], commands_of_letters[], commands_of_senders[],
-    commands_of_tokens[], commands_of_policy[], commands_of_checks[], commands_of_keys[], commands_of_mta[];
+    commands_of_tokens[], commands_of_policy[], commands_of_checks[], commands_of_keys[], commands_of_mta[],
+    commands_of_backup[];
 
 /* A call as the user typed it. */
 struct command {

@@ -16,8 +16,8 @@
 #define OPTION_FIRST 256 /* what getopt_long gives for the first option of a command */
 
 static const struct command_row *const families[] = {
-    commands_of_store,  commands_of_letters, commands_of_senders, commands_of_policy,
-    commands_of_tokens, commands_of_checks,  commands_of_keys,    commands_of_mta};
+    commands_of_store,  commands_of_letters, commands_of_senders, commands_of_policy, commands_of_tokens,
+    commands_of_checks, commands_of_keys,    commands_of_mta,     commands_of_backup};
 
 /* ---- usage */
 

@@ -10,6 +10,7 @@
 #include "local/admin_quota.h"
 #include "local/admin_recall.h"
 #include "local/admin_senders.h"
+#include "local/admin_store.h"
 #include "local/admin_tickets.h"
 #include "local/admin_tokens.h"
 #include "local/api.h"
@@ -72,6 +73,7 @@ static const struct {
     {"GET", API_TOKENS_PATH, admin_tokens, 0, false},
     {"POST", API_TOKENS_PATH, admin_token_add, 0, false},
     {"POST", API_REVOKE_PATH, admin_revoke, 0, false},
+    {"POST", API_BACKUP_PATH, admin_backup, 0, false},
     {"POST", API_EXPLAIN_PATH, explain_handle, API_HEAD_MAX, true},
     {"GET", API_KEYS_PATH, admin_keys_show, 0, true},
     {"POST", API_KEYS_PATH, admin_keys_change, 0, true},

@@ -232,6 +232,11 @@ void blob_dir_walk_end(struct engine_blob_walk *w)
     free(w);
 }
 
+int blob_dir_fd(const struct blob_dir *d)
+{
+    return d->fd;
+}
+
 enum err blob_dir_space(struct blob_dir *d, uint64_t *free_bytes, uint64_t *total_bytes)
 {
     struct statvfs vfs;

@@ -26,6 +26,8 @@ enum err blob_dir_remove(struct blob_dir *d, const uint8_t id[ENGINE_BLOB_ID_BYT
 enum err blob_dir_walk_begin(struct blob_dir *d, struct engine_blob_walk **out);
 enum err blob_dir_walk_next(struct engine_blob_walk *w, uint8_t id[ENGINE_BLOB_ID_BYTES]);
 void blob_dir_walk_end(struct engine_blob_walk *w);
+/* Its descriptor; borrows. */
+int blob_dir_fd(const struct blob_dir *d);
 enum err blob_dir_space(struct blob_dir *d, uint64_t *free_bytes, uint64_t *total_bytes);
 
 #endif

@@ -58,6 +58,7 @@ bool engine_table_secret(enum engine_table t);
 
 struct engine;
 struct engine_txn;
+struct backup_dir;
 struct engine_blob; /* one being written; belongs to one thread at a time */
 struct engine_blob_walk;
 
@@ -125,6 +126,11 @@ struct engine_ops {
      * go on meanwhile. Rows of secret tables stay where they are: moved ones would leave copies of their
      * bytes. *pages: how many pages were given back, added. */
     enum err (*compact)(struct engine *e, enum engine_table table, struct buf *at, uint64_t *pages);
+
+    /* Adds the next backup to a directory: all that is committed when it is called, while changes go on, and
+     * the blobs that it names. Adds to the last one that lies there when the engine can. *full: it could not.
+     * One at a time: ERR_BUSY. NULL: not supported. */
+    enum err (*backup)(struct engine *e, struct backup_dir *to, bool *full, struct buf *why);
 
     /* What unprivileged programs may still use, and all; 0 and 0 when it means nothing. */
     enum err (*space)(struct engine *e, uint64_t *free_bytes, uint64_t *total_bytes);

@@ -27,7 +27,7 @@
 
 #define PENDING_MAX ((size_t)64 << 20) /* that could not be written yet */
 #define FILE_MAX ((uint64_t)16 << 20)
-#define AHEAD_BYTES ((uint64_t)256 << 10)
+#define AHEAD_BYTES ((uint64_t)64 << 10)
 #define DAY_S 86400
 
 struct handover {

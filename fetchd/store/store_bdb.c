@@ -1,5 +1,6 @@
 /*
- * store_bdb.c - the engine on Berkeley DB 5.3; the only file that includes db.h. In the directory:
+ * store_bdb.c - the engine on Berkeley DB 5.3; db.h is included here and in store_bdb_backup.c. In the
+ * directory:
  *   lock      held by flock as long as the store is open: one process owns the environment, because Berkeley
  * DB does not survive the death of one of two db/       the environment: log files and one file a table
  *   payload/  large payloads (blob_dir.h)
@@ -16,7 +17,6 @@
  * DB_RUNRECOVERY: nothing can be done in this process any more; failed() is called, once, and the daemon
  * stops, is restarted and recovers.
  */
-#include <db.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -34,8 +34,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "store/blob_dir.h"
-#include "store/engine.h"
-#include "store/group_sync.h"
+#include "store/store_bdb.h"
 
 /*
  * One block of the file system. With larger pages a write that a full disk or a power cut breaks off leaves a
@@ -43,7 +42,6 @@
  * pages and a full disk, tickets were lost that way. Faster they were not: the log's sync decides.
  */
 #define PAGE_BYTES 4096
-#define LOG_FILE_BYTES (16U * 1024 * 1024)
 #define LOG_BUFFER_BYTES (4U * 1024 * 1024)
 #define CACHE_MIN_BYTES (4 * 1024 * 1024)
 /* A deposit to a thousand recipients touches some pages for each. */
@@ -58,26 +56,6 @@
 #define MESSAGES_A_MINUTE 10
 #define FILE_MODE 0600
 #define DIRECTORY_MODE 0700
-
-struct bdb {
-    struct engine engine;
-    int lock_fd;
-    DB_ENV *env;
-    DB *table[TABLE_COUNT];
-    struct blob_dir *blobs;
-    void (*failed)(void *arg);
-    void *failed_arg;
-    atomic_bool panicked;
-    atomic_int_fast64_t message_minute;
-    atomic_uint messages;
-    struct group_sync flush;
-    /* the checkpoint thread */
-    pthread_t thread;
-    bool thread_runs;
-    pthread_mutex_t mutex;
-    pthread_cond_t wake;
-    bool stop; /* under mutex */
-};
 
 struct engine_txn {
     struct bdb *b;
@@ -96,8 +74,7 @@ static void panic(struct bdb *b)
     }
 }
 
-/* Berkeley DB's answer as one of ours. what: for the log. */
-static enum err bdb_err(struct bdb *b, const char *what, int rc)
+enum err bdb_err(struct bdb *b, const char *what, int rc)
 {
     switch (rc) {
     case 0:
@@ -365,7 +342,9 @@ static enum err bdb_blob_open(struct engine *e, const uint8_t id[ENGINE_BLOB_ID_
 
 static enum err bdb_blob_remove(struct engine *e, const uint8_t id[ENGINE_BLOB_ID_BYTES])
 {
-    return blob_dir_remove(((struct bdb *)e)->blobs, id);
+    struct bdb *b = (struct bdb *)e;
+
+    return bdb_keep_blob(b, id) ? ERR_OK : blob_dir_remove(b->blobs, id);
 }
 
 static enum err bdb_blob_walk_begin(struct engine *e, struct engine_blob_walk **out)
@@ -416,6 +395,9 @@ static enum err bdb_compact(struct engine *e, enum engine_table table, struct bu
     DBT from, until;
     enum err err = ERR_OK;
 
+    /* A table that is copied is not to become shorter meanwhile. */
+    if (pthread_mutex_trylock(&b->keep.tables) != 0)
+        return ERR_OK;
     buf_init(&stop, ENGINE_KEY_MAX);
     if (!engine_table_secret(table))
         err = find_stop(b, db, buf_span(at), &stop);
@@ -431,6 +413,7 @@ static enum err bdb_compact(struct engine *e, enum engine_table table, struct bu
     if (err == ERR_OK)
         err = buf_append_span(at, buf_span(&stop));
     buf_free(&stop);
+    pthread_mutex_unlock(&b->keep.tables);
     return err;
 }
 
@@ -439,12 +422,8 @@ static enum err bdb_compact(struct engine *e, enum engine_table table, struct bu
 /* Keeps recovery short and the log small: what was destroyed is gone for good once its log files are. */
 static void checkpoint(struct bdb *b, u_int32_t kbytes, u_int32_t flags)
 {
-    int rc = b->env->txn_checkpoint(b->env, kbytes, 0, flags);
-
-    if (rc == 0)
-        rc = b->env->log_archive(b->env, NULL, DB_ARCH_REMOVE);
-    if (rc != 0)
-        bdb_err(b, "checkpoint", rc);
+    if (bdb_err(b, "checkpoint", b->env->txn_checkpoint(b->env, kbytes, 0, flags)) == ERR_OK)
+        bdb_remove_logs(b);
 }
 
 static void *checkpoint_loop(void *arg)
@@ -558,7 +537,7 @@ static enum err open_env(struct bdb *b, const char *home, int64_t cache_bytes, s
     if ((rc = env->set_event_notify(env, on_event)) != 0 ||
         (rc = env->set_cachesize(env, (u_int32_t)(cache_bytes >> 30), (u_int32_t)(cache_bytes & 0x3fffffff),
                                  1)) != 0 ||
-        (rc = env->set_lg_max(env, LOG_FILE_BYTES)) != 0 ||
+        (rc = env->set_lg_max(env, BDB_LOG_FILE_BYTES)) != 0 ||
         (rc = env->set_lg_bsize(env, LOG_BUFFER_BYTES)) != 0 ||
         (rc = env->set_lg_filemode(env, FILE_MODE)) != 0 ||
         (rc = env->set_lk_detect(env, DB_LOCK_MINWRITE)) != 0 ||
@@ -607,6 +586,7 @@ static void bdb_close(struct engine *e)
         close(b->lock_fd);
     pthread_mutex_destroy(&b->mutex);
     group_sync_free(&b->flush);
+    bdb_keep_free(b);
     free(b);
 }
 
@@ -634,6 +614,7 @@ static const struct engine_ops bdb_ops = {
     .blob_walk_end = blob_dir_walk_end,
     .compact = bdb_compact,
     .space = bdb_space,
+    .backup = bdb_backup,
 };
 
 enum err engine_bdb_open(const char *directory, int64_t cache_bytes, void (*failed)(void *arg),
@@ -649,6 +630,7 @@ enum err engine_bdb_open(const char *directory, int64_t cache_bytes, void (*fail
     b->lock_fd = -1;
     pthread_mutex_init(&b->mutex, NULL);
     group_sync_init(&b->flush);
+    bdb_keep_init(b, directory);
     if (snprintf(home, sizeof home, "%s/db", directory) >= (int)sizeof home) {
         bdb_close(&b->engine);
         return ERR_TOO_LARGE;

@@ -10,6 +10,7 @@
 
 #include "base/kill.h"
 #include "base/secret.h"
+#include "store/store_handover.h"
 #include "store/store_payload.h"
 #include "store/store_quota.h"
 #include "store/store_word.h"
@@ -44,8 +45,10 @@ static enum err retract(struct change *c, void *arg)
     bool overdue = false;
     enum err err;
 
-    if ((err = word_get(c, w, 0)) != ERR_OK || t->state == TICKET_RETRACTED)
+    if ((err = word_get(c, w, 0)) != ERR_OK)
         return err;
+    if (t->state == TICKET_RETRACTED)
+        return change_note_end(c, t, t->changed_s);
     if ((err = prepare(c, w->r, w->now_s, &overdue)) != ERR_OK)
         return err;
     if (overdue) {
@@ -162,7 +165,11 @@ static enum err replace_letter(struct change *c, struct replace *x, struct repla
         err = change_work_set(c, it->r, WORK_STUB, x->now_s); /* the archive wants this letter too */
     if (err == ERR_OK)
         err = have_it_looked_at(c, it->r, it->r->t.state, x->now_s);
-    return err == ERR_OK ? change_ticket_put(c, it->r) : err;
+    if (err == ERR_OK)
+        err = change_ticket_put(c, it->r);
+    return err == ERR_OK ? change_note_ticket(c, HANDOVER_REPLACED, x->r->version, &it->r->t, x->now_s,
+                                              span_bytes(NULL, 0))
+                         : err;
 }
 
 static enum err replace_item(struct change *c, struct replace *x, struct replace_item *it)
@@ -321,6 +328,9 @@ static enum err hold(struct change *c, void *arg)
     store_text(t->hold_note, sizeof t->hold_note, w->hold ? w->text : "");
     if (err == ERR_OK)
         err = change_ticket_put(c, w->r);
+    if (err == ERR_OK)
+        err = change_note_ticket(c, HANDOVER_HOLD, w->hold, t, w->now_s,
+                                 span_bytes(t->hold_note, strlen(t->hold_note) + 1));
     if (err == ERR_OK)
         KILL_POINT("hold-commit-before");
     return err;

@@ -14,7 +14,7 @@ TIMEOUT = 250
 # Where b may deliver a letter twice (DESIGN: the MTA has said 250, and the mark is not durable yet), and where a may report
 # twice, for the same reason.
 DOUBLE_LETTERS = ("mta-250", "kept-mta-250", "job-delivered-commit-before", "store-flush-before")
-DOUBLE_REPORTS = ("notify-send-after", "work-done-commit-before", "store-flush-before",
+DOUBLE_REPORTS = ("notify-send-after", "work-done-commit-before", "store-flush-before", "handover-sync-before",
                   # the report of this very ack is under way beside the answer
                   "ack-answer-before", "ack-answer-after", "http-response-sent")
 
@@ -33,6 +33,7 @@ FETCHD_A = {
     "store-flush-before": killing.small,
     "archive-send-before": killing.small,
     "archive-send-after": killing.several,
+    "handover-sync-before": killing.small,
     "stub-send-before": killing.small,
     "stub-send-after": killing.plain_small,
     "work-done-commit-before": killing.small,
@@ -120,6 +121,8 @@ _walk = []
 STORE_ALONE = {f"{word}-commit-{when}" for when in ("before", "after") for word in (
     "policy", "spend", "token-use", "attempt-drop", "job-gone", "stub-wait", "delay", "plain", "archived", "retract", "replace",
     "hold")}
+# What is copied and put back: tests/unit/store/test_backup.c does.
+STORE_ALONE |= {"backup-table-after", "backup-logs-after", "backup-manifest-before", "backup-manifest-after"}
 
 
 def walk_of(bed):

@@ -732,6 +732,9 @@ static void nothing_is_lost_or_half_at_any_kill_point(void **state)
     for (char *name = strtok_r(names, "\n", &rest); name != NULL; name = strtok_r(NULL, "\n", &rest)) {
         int nth = 1;
 
+        /* test_backup.c walks through these. */
+        if (strncmp(name, "backup-", 7) == 0 || strncmp(name, "restore-", 8) == 0)
+            continue;
         while (die_at(name, nth, &kills))
             nth++;
         if (nth == 1)
