@@ -261,13 +261,18 @@ static enum err word_run(struct store *s, change_body body, struct job_word *w)
     return err;
 }
 
+static bool has_digest(const struct job *j)
+{
+    static const uint8_t no_digest[sizeof j->digest];
+
+    return memcmp(j->digest, no_digest, sizeof no_digest) != 0;
+}
+
 /* What makes a stub the same: URL, keys, sender, recipient, envelope recipient, author; each with its NUL.
  * Its job's id is the head of this: a stub that was altered on its way gets a job of its own and cannot stand
  * in the way of the genuine one. Which of them is right the link host decides at the claim. */
 enum err job_same_hash(const struct job *j, uint8_t out[CRYPT_SHA256_BYTES])
 {
-    static const uint8_t no_digest[sizeof j->digest];
-    bool has_digest = memcmp(j->digest, no_digest, sizeof no_digest) != 0;
     const struct span stub[] = {span_bytes(j->url, strlen(j->url) + 1),
                                 span_bytes(j->ka, sizeof j->ka),
                                 span_bytes(j->kd, sizeof j->kd),
@@ -279,8 +284,8 @@ enum err job_same_hash(const struct job *j, uint8_t out[CRYPT_SHA256_BYTES])
     const struct span kept[] = {SPAN_LITERAL("kept\0"),
                                 span_bytes(j->envelope_from, strlen(j->envelope_from) + 1),
                                 span_bytes(j->recipient, strlen(j->recipient) + 1),
-                                has_digest ? span_bytes(j->digest, sizeof j->digest)
-                                           : span_bytes(j->payload_id, sizeof j->payload_id)};
+                                has_digest(j) ? span_bytes(j->digest, sizeof j->digest)
+                                              : span_bytes(j->payload_id, sizeof j->payload_id)};
 
     return j->kept ? crypt_sha256v(kept, sizeof kept / sizeof *kept, out)
                    : crypt_sha256v(stub, sizeof stub / sizeof *stub, out);
@@ -290,8 +295,10 @@ enum err change_job_revive(struct change *c, struct job_record *r, const struct 
 {
     enum err err;
 
-    /* A kept message has nobody who waits for an ack. */
-    if (r->j.kept || (r->j.state != JOB_ACKED && r->j.state != JOB_NACKED))
+    /* A kept message has nobody who waits for an ack, and what another puller of this domain delivered is not
+     * ours to ack: there is no digest. */
+    if (r->j.kept || (r->j.state != JOB_ACKED && r->j.state != JOB_NACKED) ||
+        (r->j.state == JOB_ACKED && !has_digest(&r->j)))
         return ERR_OK;
     err = change_job_enter(c, r, r->j.state == JOB_ACKED ? JOB_DELIVERED : JOB_REFUSED, again->created_s);
     memcpy(r->j.ka, again->ka, sizeof r->j.ka);

@@ -197,6 +197,11 @@ static void what_is_gone_leaves_no_attempt(struct rig *r)
     assert_int_equal(added, JOB_KNOWN_ENDED);
     assert_int_equal(got.state, JOB_FAILED);
     assert_err(ERR_NOT_FOUND, store_attempt_get(r->s, BOB, ALICE, &row));
+    /* Nor is there anything to ack of what another puller delivered. */
+    got = stub(2, RIG_NOW_S + 8);
+    assert_err(ERR_OK, store_job_add(r->s, &got, &added));
+    assert_int_equal(added, JOB_KNOWN_ENDED);
+    assert_int_equal(job(r, second.id).state, JOB_ACKED);
     /* One that is called for ends likewise; it has no row. */
     assert_err(ERR_OK, store_job_add(r->s, &waiting, &added));
     assert_err(ERR_OK, store_job_gone(r->s, waiting.id, JOB_FAILED, "retracted", "gone", RIG_NOW_S + 9));
