@@ -784,7 +784,9 @@ static void a_store_of_records_3_opens(struct rig *r)
     struct quota_use use;
     struct ticket_event e;
     struct posted p;
+    struct attempt a;
     struct ticket t;
+    struct job j;
     size_t count;
 
     open_fixture(r, 3);
@@ -825,6 +827,13 @@ static void a_store_of_records_3_opens(struct rig *r)
     assert_err(ERR_OK, store_expire(r->s, RIG_NOW_S + 8 * 86400, 20, &count));
     assert_int_equal(life_ticket(r, "<hold@a.test>").state, TICKET_HELD);
     assert_int_equal(life_ticket(r, "<perhaps@a.test>").state, TICKET_UNCONFIRMED);
+
+    assert_err(ERR_OK, store_attempt_get(r->s, "bob@b.test", "stranger@a.test", &a));
+    assert_err(ERR_OK, store_job_get(r->s, a.job[0], &j));
+    assert_int_equal(j.version, 2);
+    assert_true(j.replaced);
+    assert_int_equal(j.heard_s, RIG_NOW_S + 2);
+    assert_int_equal(j.due_s, RIG_NOW_S + 86400);
 }
 
 /* Writes what a fixture holds: `test_store_open make-fixture DIRECTORY`, then
@@ -883,6 +892,20 @@ static void make_admission(struct rig *r)
     assert_err(ERR_OK, store_domain_seen(r->s, "a.test", RIG_NOW_S, &first_s));
 }
 
+static bool tell_job(void *arg, const struct job *j)
+{
+    struct rig *r = arg;
+
+    if (j->kept)
+        return true;
+    for (uint32_t version = 1; version <= 2; version++) {
+        const struct job_heard heard = {"CN=Issuer", "01", version, 1000, RIG_NOW_S + version};
+
+        assert_err(ERR_OK, store_job_told(r->s, j->id, &heard, RIG_NOW_S + 86400));
+    }
+    return false;
+}
+
 static void make_life(struct rig *r)
 {
     struct posted hold = rig_post(r, LETTER(.message_id = "<hold@a.test>")),
@@ -904,6 +927,7 @@ static void make_life(struct rig *r)
     assert_err(ERR_OK, store_plain(r->s, plain.ticket.key, "takes no stubs", RIG_NOW_S, &t));
     assert_err(ERR_OK, store_status(r->s, retracted.ticket.key, TICKET_HELD, "", RIG_NOW_S + 2, &t));
     assert_err(ERR_OK, store_retract(r->s, retracted.ticket.key, false, RIG_NOW_S + 6, &t));
+    assert_err(ERR_OK, store_jobs(r->s, JOB_HELD, 10, tell_job, r));
 }
 
 static int make_fixture(const char *directory)
