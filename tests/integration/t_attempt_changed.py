@@ -1,13 +1,16 @@
 """What becomes of a letter that waits for its recipient's word when its sender changes his mind meanwhile: b looks whether it is
-still there and the same. Here with a link host of the test's own, which answers as the case wants."""
+still there and the same. Mostly with a link host of the test's own, which answers as the case wants; at the end with a, and one of
+the two away for a while."""
 
 from evil import Evil
-from harness import check, equal, wait_for
+from harness import Box, check, equal, letter, lf, submit, wait_for
 from owner import attempt, clean, do, policy, rows
-from restante import configured, fetchd_log
+from recall import one
+from restante import configured, fetchd_log, jobs, strip_trace, wait_ticket
 
 NEEDS = ("restante",)
 BOB = "bob@b.test"
+ALICE = "alice@a.test"
 DAY_S = 86400
 
 
@@ -140,3 +143,55 @@ def test_allowed_too_late(bed):
         log.wait(r"status=ended \(retracted\)")
         equal(gone.nacks + there.nacks, [], "nacks")
         equal(rows(bed.b, "attempts", BOB), [], "attempts")
+
+
+def test_taken_back_after_a_was_away(bed):
+    """b looks while a's fetchd is away: the attempt stays. a is back, the letter is taken back, the attempt goes."""
+    with policy(bed.b, BOB, "known"), clean(bed.b, BOB):
+        raw = letter()
+        submit(bed.a, ALICE, [BOB], raw)
+        attempt(bed.b, BOB, ALICE)
+        mine = wait_ticket(bed.a, raw, "held")
+        job = wait_for("the job", lambda: next((job for job in jobs(bed.b, state="held", sender=ALICE) if job.get("version")), None),
+                       20, 0.1)
+        bed.a.daemons.stop_one("fetchd")
+        try:
+            bed.b.daemons.shift_clock(2 * DAY_S)
+            wait_for("a look in vain", lambda: jobs(bed.b, id=job["id"])[0]["tries"], 30, 0.1)
+            equal(attempt(bed.b, BOB, ALICE)["waiting"], 1, "letters that wait")
+            bed.a.daemons.start_one("fetchd")
+            equal(one(bed.a, "retract", mine["id"])["outcome"], "retracted", "the answer")
+            wait_for("the attempts to be empty", lambda: not rows(bed.b, "attempts", BOB), 30, 0.1)
+            equal(jobs(bed.b, id=job["id"])[0]["reason"], "retracted", "why it ended")
+        finally:
+            bed.b.daemons.shift_clock(0)
+            if not bed.a.daemons.pid("fetchd"):
+                bed.a.daemons.start_one("fetchd")
+
+
+def test_replaced_while_b_was_away(bed):
+    """The stub that says so does not reach b, which sees it at its next look; what is let in then is the new letter."""
+    with policy(bed.b, BOB, "known"), clean(bed.b, BOB):
+        box = Box(bed.b, "bob")
+        raw = letter(body=b"the old text\r\n")
+        new = raw.replace(b"the old text", b"the new text")  # of the same size
+        submit(bed.a, ALICE, [BOB], raw)
+        attempt(bed.b, BOB, ALICE)
+        mine = wait_ticket(bed.a, raw, "held")
+        wait_for("the version", lambda: [job for job in jobs(bed.b, state="held", sender=ALICE) if job.get("version") == 1], 20, 0.1)
+        bed.b.daemons.stop_one("fetchd")
+        try:
+            equal(one(bed.a, "replace", mine["id"], "-", input=new)["outcome"], "replaced", "the answer")
+            bed.b.daemons.shift_clock(2 * DAY_S)
+            bed.b.daemons.start_one("fetchd")
+            seen = wait_for("b to see it", lambda: [row for row in rows(bed.b, "attempts", BOB) if row.get("changed")], 30, 0.1)
+            equal((seen[0]["waiting"], seen[0]["changed"]), (1, 1), "the attempt")
+            check("1 letter called for" in do(bed.b, "allow", BOB, ALICE), "allow")
+            equal(strip_trace(box.one()), lf(new), "the letter that arrived")
+            wait_ticket(bed.a, raw, "delivered")
+            wait_for("the job", lambda: [job for job in jobs(bed.b, state="acked", sender=ALICE)
+                                         if job.get("version") == 2 and job.get("replaced") == "yes"], 20, 0.1)
+        finally:
+            bed.b.daemons.shift_clock(0)
+            if not bed.b.daemons.pid("fetchd"):
+                bed.b.daemons.start_one("fetchd")
