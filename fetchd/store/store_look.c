@@ -46,6 +46,30 @@ static void read_archived(struct store *s, struct ticket *t, struct buf *value)
     secret_wipe(&p, sizeof p);
 }
 
+/* What is not sealed of it. */
+static enum err read_record(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES],
+                            struct ticket_record *r, struct buf *value)
+{
+    memset(r, 0, sizeof *r);
+    enum err err = store_read(s, TABLE_TICKET, span_bytes(key, TICKET_STORE_KEY_BYTES), value);
+    if (err == ERR_OK)
+        err = ticket_record_decode(buf_span(value), key, r);
+    if (err == ERR_OK) {
+        derive(r);
+        r->t.look_s = r->stub_due_s;
+    }
+    return err;
+}
+
+static enum err complete(struct store *s, struct ticket_record *r, struct buf *value)
+{
+    enum err err = ticket_record_open(s->keys, r);
+
+    if (err == ERR_OK && !r->t.archived)
+        read_archived(s, &r->t, value);
+    return err;
+}
+
 static enum err read_ticket(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES],
                             struct ticket_record *r)
 {
@@ -53,18 +77,9 @@ static enum err read_ticket(struct store *s, const uint8_t key[TICKET_STORE_KEY_
     enum err err;
 
     buf_init(&value, STORE_VALUE_MAX);
-    memset(r, 0, sizeof *r);
-    err = store_read(s, TABLE_TICKET, span_bytes(key, TICKET_STORE_KEY_BYTES), &value);
+    err = read_record(s, key, r, &value);
     if (err == ERR_OK)
-        err = ticket_record_decode(buf_span(&value), key, r);
-    if (err == ERR_OK)
-        err = ticket_record_open(s->keys, r);
-    if (err == ERR_OK) {
-        derive(r);
-        r->t.look_s = r->stub_due_s;
-    }
-    if (err == ERR_OK && !r->t.archived)
-        read_archived(s, &r->t, &value);
+        err = complete(s, r, &value);
     buf_free(&value);
     return err;
 }
@@ -131,10 +146,12 @@ enum err store_tickets(struct store *s, const struct store_filter *f, size_t lim
     struct span key, value;
     uint8_t id[TICKET_STORE_KEY_BYTES];
     int64_t created_s;
+    struct buf record;
     enum err err = ERR_OK;
 
     if (r == NULL)
         return ERR_NOMEM;
+    buf_init(&record, STORE_VALUE_MAX);
     walk_init(&w, s, TABLE_CREATED, all, all, true);
     while (limit > 0 && (err = walk_next(&w, &key, &value)) == ERR_OK) {
         if (!record_key_time_parse(key, sizeof id, &created_s, id) || value.len != TICKET_A_BYTES) {
@@ -143,18 +160,22 @@ enum err store_tickets(struct store *s, const struct store_filter *f, size_t lim
         }
         if (f != NULL && !id_matches(f->id_prefix, (const uint8_t *)value.ptr))
             continue;
-        err = read_ticket(s, id, r);
+        /* Most are not meant: nothing of them is opened. */
+        err = read_record(s, id, r, &record);
+        if (err == ERR_OK && !matches(f, &r->t))
+            continue;
+        if (err == ERR_OK)
+            err = complete(s, r, &record);
         if (err == ERR_NOT_FOUND || err == ERR_STORE)
             continue; /* purged meanwhile; damaged: said so at opening */
         if (err != ERR_OK)
             break;
-        if (!matches(f, &r->t))
-            continue;
         limit--;
         if (!each(arg, &r->t))
             break;
     }
     walk_free(&w);
+    buf_free(&record);
     free(r);
     return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
