@@ -158,9 +158,12 @@ static void see(struct use *u, const uint8_t *bytes, size_t len)
 
 static enum err see_ticket(struct use *u, struct span key, struct span value)
 {
-    enum err err = key.len == TICKET_STORE_KEY_BYTES
-                       ? ticket_record_decode(value, (const uint8_t *)key.ptr, &u->r.ticket)
-                       : ERR_STORE;
+    enum err err;
+
+    memset(&u->r.ticket, 0, sizeof u->r.ticket);
+    err = key.len == TICKET_STORE_KEY_BYTES
+              ? ticket_record_decode(value, (const uint8_t *)key.ptr, &u->r.ticket)
+              : ERR_STORE;
 
     if (err == ERR_OK) {
         see(u, u->r.ticket.t.a, TICKET_A_BYTES);
@@ -171,9 +174,11 @@ static enum err see_ticket(struct use *u, struct span key, struct span value)
 
 static enum err see_payload(struct use *u, struct span key, struct span value)
 {
-    enum err err = payload_record_decode(value, &u->r.payload);
+    enum err err;
 
     (void)key;
+    memset(&u->r.payload, 0, sizeof u->r.payload);
+    err = payload_record_decode(value, &u->r.payload);
     if (err == ERR_OK)
         see(u, u->r.payload.dek.data, u->r.payload.dek.len);
     return err;
@@ -181,9 +186,11 @@ static enum err see_payload(struct use *u, struct span key, struct span value)
 
 static enum err see_job(struct use *u, struct span key, struct span value)
 {
-    enum err err = job_record_peek(value, &u->r.job);
+    enum err err;
 
     (void)key;
+    memset(&u->r.job, 0, sizeof u->r.job);
+    err = job_record_peek(value, &u->r.job);
     if (err == ERR_OK)
         see(u, u->r.job.sealed.data, u->r.job.sealed.len);
     return err;
@@ -191,9 +198,11 @@ static enum err see_job(struct use *u, struct span key, struct span value)
 
 static enum err see_attempt(struct use *u, struct span key, struct span value)
 {
-    enum err err = attempt_record_decode(value, &u->r.attempt);
+    enum err err;
 
     (void)key;
+    memset(&u->r.attempt, 0, sizeof u->r.attempt);
+    err = attempt_record_decode(value, &u->r.attempt);
     if (err == ERR_OK)
         see(u, u->r.attempt.sealed.data, u->r.attempt.sealed.len);
     return err;
@@ -222,7 +231,6 @@ static enum err look(struct store *s, struct use *u)
 
         walk_init(&w, s, seen_row[i].table, all, all, false);
         while (u->left > 0 && (err = walk_next(&w, &key, &value)) == ERR_OK) {
-            memset(&u->r, 0, sizeof u->r);
             if (seen_row[i].see(u, key, value) == ERR_STORE_FORMAT) {
                 err = ERR_STORE_FORMAT;
                 break;

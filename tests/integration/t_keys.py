@@ -210,6 +210,39 @@ def test_root_alone(bed):
         refused(bed.a, *words, status=64)
 
 
+def test_as_a_credential(bed):
+    """site_keys_file = credential:NAME takes them from systemd's folder for the service; a rotation goes into the file behind it,
+    and works after a restart."""
+    daemons, path = bed.a.daemons, file_of(bed.a)
+
+    def restart():
+        daemons.stop_one("fetchd")
+        daemons.start_one("fetchd", env={"CREDENTIALS_DIRECTORY": daemons.etc})
+    daemons.configure(site_keys_file="credential:site.keys")
+    try:
+        restart()
+        epoch = current(bed.a)
+        check("LoadCredential" not in do(bed.a, "key", "list"), "key list")
+        check("--file" in refused(bed.a, "key", "rotate", status=78), "rotate without a file")
+        with waiting(bed, letter()) as offer:
+            check("after its next start" in rotate(bed.a, "--file", path), "rotate")
+            equal((current(bed.a), max(keys_in(text_of(bed.a)))), (epoch, epoch + 1), "before the restart")
+            restart()
+            equal(current(bed.a), epoch + 1, "after the restart")
+            with offer.client() as client:
+                end(offer.claim(client), 200, "claim")
+                end(offer.ack(client), 204, "ack")
+        daemons.stop_one("fetchd")
+        try:
+            daemons.start_one("fetchd")
+            check(False, "it started without its credential")
+        except BedError as e:
+            check("systemd gave this process no credentials" in str(e), f"it says {e}")
+    finally:
+        daemons.configure()
+        daemons.restart("fetchd")
+
+
 # --- fetchd away, and time that passes
 
 def test_while_fetchd_is_away(bed):
