@@ -25,21 +25,52 @@ struct notification {
     bool broken; /* the letter could not be read to its end */
 };
 
+/* An enhanced status code of a failure: what was tried in vain for days (4.4.1) failed for good as well. */
 static bool is_status(struct span s)
 {
-    return s.len >= 5 && s.len < 12 && s.ptr[0] == '5' && s.ptr[1] == '.' &&
+    return s.len >= 5 && s.len < 12 && (s.ptr[0] == '5' || s.ptr[0] == '4') && s.ptr[1] == '.' &&
            strspn(s.ptr, "0123456789.") >= s.len;
 }
 
+#define SAID_BY "host "
+#define SAID " said: "
+
+/* "host mx.b.example said: 550 ..." (bounce.c) into the two; text alone when nobody is named. */
+static struct span split_said(const struct ticket *t, char host[256])
+{
+    struct span text = span_of(t->remote_text);
+    const char *end = strstr(t->remote_text, SAID);
+    size_t from = sizeof SAID_BY - 1;
+
+    host[0] = '\0';
+    if (end && span_starts_nocase(text, SAID_BY) && (size_t)(end - text.ptr) > from &&
+        (size_t)(end - text.ptr) - from < 256) {
+        memcpy(host, text.ptr + from, (size_t)(end - text.ptr) - from);
+        host[(size_t)(end - text.ptr) - from] = '\0';
+        return span_of(end + sizeof SAID - 1);
+    }
+    return text;
+}
+
+/* Who reported it, as far as it is known: the MTA that a bounce names, or the address (RFC 5321 4.1.3) from
+ * which the letter was refused after it was called for. */
+static const char *remote_mta(const struct ticket *t, char host[256])
+{
+    (void)split_said(t, host);
+    if (!host[0] && t->state == TICKET_REFUSED && t->lease_holder[0])
+        snprintf(host, 256, strchr(t->lease_holder, ':') ? "[IPv6:%s]" : "[%s]", t->lease_holder);
+    return host[0] ? host : NULL;
+}
+
 /* What the other side said, as an enhanced status code: a bounce's reason is one, a nack's text is an SMTP
- * reply
- * ("550 5.1.1 ..."). The fallback when neither has one. */
+ * reply ("550 5.1.1 ..."). The fallback when neither has one. */
 static const char *status_of(const struct ticket *t, char out[12], const char *fallback)
 {
     struct span code, status = span_of(t->remote_reason), rest;
+    char host[256];
 
     if (!is_status(status)) {
-        span_cut(span_of(t->remote_text), ' ', &code, &rest);
+        span_cut(split_said(t, host), ' ', &code, &rest);
         span_cut(rest, ' ', &status, &rest);
         if (is_status(code))
             status = code;
@@ -47,6 +78,7 @@ static const char *status_of(const struct ticket *t, char out[12], const char *f
     if (!is_status(status))
         return fallback;
     memcpy(out, status.ptr, status.len);
+    out[0] = '5';
     out[status.len] = '\0';
     return out;
 }
@@ -150,6 +182,7 @@ static enum err compose(const struct env *env, const struct ticket *t, const str
     enum err e;
     char boundary[80], message_id[ADDRESS_DOMAIN_MAX + 80], status[12];
     char envid[STORE_PARAM_MAX], orcpt[STORE_PARAM_MAX], hex[ENCODE_HEX_LEN(TICKET_A_BYTES) + 1];
+    char host[256];
     struct address sender;
     struct buf explanation;
     struct dsn dsn = {.action = words->action};
@@ -175,7 +208,8 @@ static enum err compose(const struct env *env, const struct ticket *t, const str
     dsn.final_recipient = t->recipient;
     dsn.status = words->action == DSN_FAILED ? status_of(t, status, words->status) : words->status;
     bool said = words->action == DSN_FAILED || words->action == DSN_DELAYED;
-    dsn.diagnostic = said && t->remote_text[0] ? t->remote_text : NULL;
+    dsn.diagnostic = said && t->remote_text[0] ? split_said(t, host).ptr : NULL;
+    dsn.remote_mta = said ? remote_mta(t, host) : NULL;
     dsn.explanation = buf_cstr(&explanation);
     dsn.original_message_id = t->message_id[0] ? t->message_id : NULL;
     dsn.subject = words->subject;

@@ -164,13 +164,19 @@ static void log_bounce(const struct bounce *b, const struct ticket *t, const cha
 static enum err take_report(const struct env *env, const struct bounce *b, const struct dsn_report *report,
                             struct ticket *t)
 {
-    const char *text = report->diagnostic ? report->diagnostic : "the stub came back";
+    const char *words = report->diagnostic ? report->diagnostic : "the stub came back";
+    char text[STORE_TEXT_MAX];
 
     if (report->action != DSN_FAILED) {
         log_bounce(b, t, "ignored",
                    report->action == DSN_DELAYED ? "the stub is delayed" : "a report on the stub");
         return ERR_OK;
     }
+    /* In Postfix's words, which the notification takes apart again. */
+    if (report->remote_mta && report->diagnostic)
+        snprintf(text, sizeof text, "host %s said: %s", report->remote_mta, words);
+    else
+        snprintf(text, sizeof text, "%s", words);
     enum err e = store_bounced(env->store, t->a, report->status, text, clock_now_s(), t);
     if (e == ERR_OK) {
         log_bounce(b, t, "bounced", text);

@@ -13,7 +13,7 @@ NEEDS = ("restante",)
 FAR = "v=restante1; h=pull.far.test; r=1"
 
 
-def told_once(bed, box, raw, recipient, status, words):
+def told_once(bed, box, raw, recipient, status, words, mta=None):
     """The ticket is bounced with the other side's words; the sender has one report, and it speaks of his letter."""
     t = wait_ticket(bed.a, raw, "bounced", recipient)
     check(words in t["text"], f"text of the ticket: {t}")
@@ -28,6 +28,7 @@ def told_once(bed, box, raw, recipient, status, words):
     check(b"Restante-Stub" not in found and b"restante+" not in found, "the report speaks of the stub")
     check(message["reporting-mta"] == "dns; mx.a.test" and "arrival-date" in message, f"message fields: {message}")
     check("last-attempt-date" in recipients[0], f"Last-Attempt-Date: {recipients[0]}")
+    equal(recipients[0].get("remote-mta"), mta, "Remote-MTA")
 
 
 def nothing_more(bed, box, raws):
@@ -59,7 +60,7 @@ def test_refused_by_the_remote_side(bed):
     with plain_site(bed, header_checks=f"regexp:{path}", virtual_alias_maps=aliases):
         for raw, user, status, words in zip(raws, ("nobody", "bob"), ("5.1.1", "5.7.1"), ("User unknown", "not this")):
             submit(bed.a, "carol@a.test", [f"{user}@rc.test"], raw)
-            told_once(bed, box, raw, f"{user}@rc.test", status, words)
+            told_once(bed, box, raw, f"{user}@rc.test", status, words, "dns; mx.rc.test")
     nothing_more(bed, box, raws)
 
 
@@ -69,7 +70,7 @@ def test_returned_later(bed):
     aliases = f"{bed.c.mta.main['virtual_alias_maps']}, inline:{{ gone@rc.test=nobody@b.test }}"
     with plain_site(bed, virtual_alias_maps=aliases):
         submit(bed.a, "carol@a.test", ["gone@rc.test"], raw)
-        told_once(bed, box, raw, "gone@rc.test", "5.1.1", "User unknown")
+        told_once(bed, box, raw, "gone@rc.test", "5.1.1", "User unknown", "dns; mx.b.test")
     nothing_more(bed, box, [raw])
 
 
@@ -118,7 +119,7 @@ def test_without_a_recipient_delimiter(bed):
                  virtual_alias_maps=f"{without['virtual_alias_maps']}, regexp:{bed.a.mta.conf}/restante_alias",
                  transport_maps=f"{without['transport_maps']}, regexp:{bed.a.mta.conf}/restante_transport".lstrip(", ")):
         submit(bed.a, "carol@a.test", ["nobody@b.test"], raw)
-        told_once(bed, box, raw, "nobody@b.test", "5.1.1", "User unknown")
+        told_once(bed, box, raw, "nobody@b.test", "5.1.1", "User unknown", "dns; mx.b.test")
 
 
 # --- what else comes there
@@ -161,7 +162,7 @@ def test_reports_that_are_no_failure(bed):
             wait_for(f"{action} to be logged", lambda: len(log.find(rf"ticket={id_} .*status=ignored")) == n, 20, 0.05)
         equal(ticket(bed.a, raw)["state"], "waiting", "state")
         send_back(bed, back, report(back, "failed"))
-        told_once(bed, box, raw, "bob@far.test", "5.1.1", "no such user")
+        told_once(bed, box, raw, "bob@far.test", "5.1.1", "no such user", "dns; inner.far.test")
         send_back(bed, back, report(back, "failed", text="550 5.1.1 again"))
         wait_for("the second one to be logged", lambda: len(log.find(rf"ticket={id_} .*status=ignored")) == 6, 20, 0.05)
         check("no such user" in ticket(bed.a, raw)["text"], "the second report changed the ticket")
@@ -272,7 +273,7 @@ def test_each_recipient_for_himself(bed):
     boxes, raw = (Box(bed.a, "carol"), Box(bed.b, "bob")), letter("carol@a.test", "nobody@b.test, bob@b.test")
     submit(bed.a, "carol@a.test", ["nobody@b.test", "bob@b.test"], raw)
     untraced(boxes[1].one(containing=bare_id(raw).encode()), raw)
-    told_once(bed, boxes[0], raw, "nobody@b.test", "5.1.1", "User unknown")
+    told_once(bed, boxes[0], raw, "nobody@b.test", "5.1.1", "User unknown", "dns; mx.b.test")
     wait_ticket(bed.a, raw, "delivered", "bob@b.test")
     equal(len(tickets(bed.a, message_id=bare_id(raw))), 2, "tickets")
     nothing_more(bed, boxes[0], [raw])

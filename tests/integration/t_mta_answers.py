@@ -80,7 +80,7 @@ def test_mta_defers_to_the_end(bed):
     """4xx until the ticket's last minute: the last try is a nack, and the sender hears what the MTA said."""
     reports, raw = Box(bed.a, "carol"), letter("carol@a.test", "dave@b.test")
     with answered_at_rcpt(bed.b, "dave@b.test", "450 4.2.0 later and later"):
-        submit(bed.a, "carol@a.test", ["dave@b.test"], raw)
+        submit(bed.a, "carol@a.test", ["dave@b.test"], raw, rcpt="NOTIFY=FAILURE")  # and no warning on the way
         wait_for("the letter to be put off", lambda: any(
             job["tries"] >= 1 for job in jobs(bed.b, state="waiting", sender="carol@a.test")), 30, 0.2)
         try:

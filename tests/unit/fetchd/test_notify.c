@@ -232,6 +232,53 @@ static void a_bounce_tells_the_status_and_returns_the_header(void **state)
     buf_free(&text);
 }
 
+/* Who said what: as bounce.c writes it down, and after a refusal by whoever had called for it. */
+static void the_remote_mta_is_told_where_it_is_known(void **state)
+{
+    static const struct {
+        const char *reason, *text, *holder;
+        enum ticket_state end;
+        const char *status, *mta, *want; /* mta NULL: none */
+    } cases[] = {
+        {"5.1.1", "host mx.c.test said: 550 5.1.1 no", "", TICKET_BOUNCED, "5.1.1", "dns; mx.c.test",
+         "smtp; 550 5.1.1 no"},
+        {"", "host mx.c.test said: 550 5.1.2 no", "", TICKET_BOUNCED, "5.1.2", "dns; mx.c.test",
+         "smtp; 550 5.1.2 no"},
+        {"5.1.1", "550 5.1.1 no", "", TICKET_BOUNCED, "5.1.1", NULL, "smtp; 550 5.1.1 no"},
+        {"5.1.1", "host  said: 550 no", "", TICKET_BOUNCED, "5.1.1", NULL, "x-restante; host  said: 550 no"},
+        {"5.1.1", "the stub came back", "", TICKET_BOUNCED, "5.1.1", NULL, "x-restante; the stub came back"},
+        {"4.4.1", "host m said: x said: 1", "", TICKET_BOUNCED, "5.4.1", "dns; m", "x-restante; x said: 1"},
+        {"mta-refused", "550 5.7.1 no", "192.0.2.7", TICKET_REFUSED, "5.7.1", "dns; [192.0.2.7]",
+         "smtp; 550 5.7.1 no"},
+        {"mta-refused", "550 5.7.1 no", "2001:db8::7", TICKET_REFUSED, "5.7.1", "dns; [IPv6:2001:db8::7]",
+         "smtp; 550 5.7.1 no"},
+        {"denied", "no", "", TICKET_REFUSED, "5.0.0", NULL, "x-restante; no"},
+        {"5.1.1", "550 5.7.1 no", "192.0.2.7", TICKET_BOUNCED, "5.1.1", NULL, "smtp; 550 5.7.1 no"},
+    };
+    struct house *h = *state;
+    struct buf text;
+    char want[200];
+
+    deposit(h, "", "");
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        h->ticket.state = cases[i].end;
+        strcpy(h->ticket.remote_reason, cases[i].reason);
+        strcpy(h->ticket.remote_text, cases[i].text);
+        strcpy(h->ticket.lease_holder, cases[i].holder);
+        read_notification(h, &text);
+        snprintf(want, sizeof want, "Remote-MTA: %s\r\n", cases[i].mta ? cases[i].mta : "");
+        if (cases[i].mta)
+            has(&text, want);
+        else
+            hasnt(&text, "Remote-MTA");
+        snprintf(want, sizeof want, "Status: %s\r\n", cases[i].status);
+        has(&text, want);
+        snprintf(want, sizeof want, "Diagnostic-Code: %s\r\n", cases[i].want);
+        has(&text, want);
+        buf_free(&text);
+    }
+}
+
 static void ret_full_returns_the_letter(void **state)
 {
     struct house *h = *state;
@@ -411,6 +458,7 @@ int main(void)
         cmocka_unit_test(the_end_and_notify_decide),
         cmocka_unit_test_setup_teardown(a_bounce_tells_the_status_and_returns_the_header, open_house,
                                         close_house),
+        cmocka_unit_test_setup_teardown(the_remote_mta_is_told_where_it_is_known, open_house, close_house),
         cmocka_unit_test_setup_teardown(ret_full_returns_the_letter, open_house, close_house),
         cmocka_unit_test_setup_teardown(an_expired_ticket_says_that_nobody_called, open_house, close_house),
         cmocka_unit_test(how_far_it_got_is_told_as_far_as_it_is_known),
