@@ -66,6 +66,14 @@ FETCHD_A = {
     "notify-send-after": killing.refused,
     "expire-commit-before": killing.expired,
     "expire-commit-after": killing.expired,
+    "archived-commit-before": killing.small,
+    "archived-commit-after": killing.small,
+    "retract-commit-before": killing.Retracted,
+    "retract-commit-after": killing.Retracted,
+    "replace-commit-before": killing.Replaced,
+    "replace-commit-after": killing.Replaced,
+    "hold-commit-before": killing.OnHold,
+    "hold-commit-after": killing.OnHold,
     "purge-commit-before": killing.remembered,
 }
 MILTER_A = {
@@ -119,10 +127,10 @@ PLAN = {("a", "fetchd"): FETCHD_A, ("a", "milter"): MILTER_A, ("b", "fetchd"): F
 _walk = []
 # What owners and the administrator say and what waits for their word: tests/unit/store/test_crash.c dies at each of these.
 STORE_ALONE = {f"{word}-commit-{when}" for when in ("before", "after") for word in (
-    "policy", "spend", "token-use", "attempt-drop", "job-gone", "stub-wait", "delay", "plain", "archived", "retract", "replace",
-    "hold")}
+    "policy", "spend", "token-use", "attempt-drop", "job-gone", "stub-wait", "delay", "plain")}
+STORE_ALONE |= {"counts-commit-before", "sweep-commit-before"}
 # What is copied and put back: tests/unit/store/test_backup.c does.
-STORE_ALONE |= {"backup-table-after", "backup-logs-after", "backup-manifest-before", "backup-manifest-after"}
+STORE_ALONE |= {"backup-table-after", "backup-logs-after", "backup-manifest-before", "backup-manifest-after", "restore-copy"}
 
 
 def walk_of(bed):

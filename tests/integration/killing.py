@@ -262,6 +262,53 @@ class Held(Kept):
         self.say(walk, "policy", "default")
 
 
+class Recalled(Held):
+    """Held, and then its sender has a word on it: `restantectl` at a, again and again until it is heard; after that it is let
+    in."""
+
+    def let_in(self, walk):
+        check(walk.wait(lambda: self.told(walk)), f"{self.sender} is not seen at b, or a was not told")
+        self.recall(walk)
+        self.say(walk, "allow", self.sender)
+        self.say(walk, "policy", "default")
+
+    def ask(self, walk, word, *arguments, **options):
+        return walk.bed.a.daemons.restantectl(word, "--message-id", self.id, *arguments, check=False, **options).returncode
+
+    def insist(self, walk, word, *arguments, **options):
+        check(walk.wait(lambda: self.ask(walk, word, *arguments, **options) == 0), f"<{self.id}>: {word} is not done")
+
+
+class Retracted(Recalled):
+    """What was answered as taken back comes to nobody, and b forgets it."""
+
+    def __init__(self):
+        super().__init__()
+        self.recipients = dict.fromkeys(self.recipients, "retracted")
+
+    def recall(self, walk):
+        self.insist(walk, "retract")
+
+
+class Replaced(Recalled):
+    """What was answered as replaced is what comes."""
+
+    def recall(self, walk):
+        new = self.raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\nAnother text.\r\n" * 20
+        self.insist(walk, "replace", "-", input=new)
+        self.raw = new
+
+
+class OnHold(Recalled):
+    """What is on hold is not taken back, and comes once it is called for."""
+
+    def recall(self, walk):
+        self.insist(walk, "hold")
+        check(walk.wait(walk.admin["a"].status), "fetchd does not answer")
+        check(self.ask(walk, "retract") != 0, "what is on hold was taken back")
+        self.insist(walk, "release")
+
+
 def address(word, user="bob", domain="b.test"):
     return f"{user}+{word}.{next(_numbers)}@{domain}"
 
