@@ -23,6 +23,11 @@ BAD = [
     ("stub_subject = maybe", "stub_subject"),
     ("resolver = 300.1.1.1", "resolver"),
     ("retention = -1d", "retention"),
+    ("quota_sender = lots", "quota_sender"),
+    ("quota_domain_letters = -1", "quota_domain_letters"),
+    ("quota_reserve_percent = 101", "quota_reserve_percent"),
+    ("retract_forbidden = alice@a.test", "retract_forbidden"),
+    ("replace_forbidden = a.test; c.test", "replace_forbidden"),
     ("= value", ""),
     ("a line without an equals sign", ""),
 ]

@@ -1,13 +1,14 @@
 """A letter is taken back before anybody has collected it: by its id or Message-ID, for all of its recipients or one; after that the
 answer says when it was collected, and whether that was confirmed. Exactly one of them, also when many are collected meanwhile."""
 
+import os
 import threading
 
 from harness import Box, check, equal, letter, submit, wait_for
 from owner import attempt, clean, ctl, do, policy, refused, rows, said
 from puller import waiting
 from recall import event_names, lying, one, room, word
-from restante import bare_id, configured, fetchd_log, status, ticket, tickets, wait_ticket
+from restante import answered_at_rcpt, bare_id, configured, fetchd_log, status, ticket, tickets, wait_ticket
 
 NEEDS = ("restante",)
 BOB = "bob@b.test"
@@ -135,6 +136,20 @@ def test_forbidden(bed):
                 row = one(bed.a, "retract", mine["id"], status=1 if forbidden else 0)
                 equal(row["outcome"], "forbidden" if forbidden else "retracted", f"with {domains}")
                 equal(row["state"], "waiting" if forbidden else "retracted", "its state")
+
+
+def test_not_before_the_archive_has_it(bed):
+    """With an archive that has no copy yet the letter is not taken back: try again; then it is."""
+    raw = letter()
+    with configured(bed.a, journal="dave@a.test"):
+        with answered_at_rcpt(bed.a, "dave@a.test", "450 4.2.0 later"):
+            submit(bed.a, ALICE, [BOB], raw)
+            mine = ticket(bed.a, raw)
+            row = one(bed.a, "retract", mine["id"], status=os.EX_TEMPFAIL)
+            equal((row["outcome"], row["again"], row["state"]), ("not-yet", "yes", "waiting"), "the answer")
+        wait_for("the archive to have it", lambda: "archived" in event_names(bed.a, mine["id"]), 20, 0.2)
+        done = ctl(bed.a, "retract", mine["id"])
+        check(" retracted " in said(done) or "collected at" in said(done), said(done))
 
 
 def test_somebody_elses(bed):
