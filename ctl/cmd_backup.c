@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -40,10 +41,64 @@ static int command_backup(const struct command *c)
     return ask_end(&a);
 }
 
+/* restante-fetchd: beside this program, or in sbin. */
+static bool find_program(char out[PATH_MAX])
+{
+    static const char *const place[] = {"restante-fetchd", "../sbin/restante-fetchd"};
+    char self[PATH_MAX - 64];
+    ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+
+    if (len < 0)
+        return false;
+    self[len] = '\0';
+    char *name = strrchr(self, '/');
+    if (name)
+        name[1] = '\0';
+    for (size_t i = 0; i < sizeof place / sizeof *place; i++) {
+        snprintf(out, PATH_MAX, "%s%s", self, place[i]);
+        if (access(out, X_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What has no daemon that could be asked is a work of its program. Returns only when it cannot be run. */
+static int run_program(const struct command *c, const char *const *arguments, size_t count)
+{
+    char program[PATH_MAX];
+    char dash_c[] = "-c", *argv[8] = {program, dash_c, (char *)(uintptr_t)c->config};
+
+    for (size_t i = 0; i < count && i < 4; i++)
+        argv[3 + i] = (char *)(uintptr_t)arguments[i];
+    if (find_program(program))
+        execv(program, argv);
+    fprintf(stderr, "restantectl: restante-fetchd cannot be run: %s\n", strerror(errno));
+    return EX_UNAVAILABLE;
+}
+
+static int command_restore(const struct command *c)
+{
+    const char *arguments[] = {"--restore", NULL, "--replace"};
+    char directory[PATH_MAX];
+
+    if (!absolute(c->argv[0], directory)) {
+        fprintf(stderr, "restantectl: %s: %s\n", c->argv[0], strerror(errno));
+        return EX_USAGE;
+    }
+    arguments[1] = directory;
+    return run_program(c, arguments, command_value(c, "replace") ? 3 : 2);
+}
+
+static const struct command_option restore_options[] = {{"replace", NULL, true}, {NULL, NULL, false}};
+
 const struct command_row commands_of_backup[] = {
     {"backup", "DIRECTORY",
      "copies the store into a directory while it works: all of it at first, then what is new; not the site "
      "keys",
      1, 1, NULL, true, command_backup},
+    {"restore", "DIRECTORY [--replace]",
+     "puts a backup in the store's place, while restante-fetchd does not run; --replace moves aside what is "
+     "there",
+     1, 1, restore_options, false, command_restore},
     {.name = NULL},
 };

@@ -32,6 +32,7 @@
 #include "route/routes.h"
 #include "mta/smtp.h"
 #include "pool/pool.h"
+#include "places.h"
 #include "privileges.h"
 #include "public/public.h"
 #include "pull/pull.h"
@@ -41,7 +42,6 @@
 
 #define SYSTEM_CA_FILE "/etc/ssl/certs/ca-certificates.crt" /* Debian's, which libcurl uses too */
 #define PATH_MAX_BYTES 4096
-#define DEDUPE_S 86400 /* the same letter again within this gets the existing ticket */
 #define QUEUE_MAX 65536
 #define RDAP_DOMAINS_MAX 16384
 #define STOP_GRACE_MS 10000
@@ -238,30 +238,12 @@ static enum err make_directory(const char *path, struct buf *why)
     return ERR_IO;
 }
 
-/* NULL: there is to be none. */
-static const char *journal_directory(const struct settings *s, char own[PATH_MAX_BYTES])
-{
-    if (strcmp(s->handover_journal, "none") == 0)
-        return NULL;
-    snprintf(own, PATH_MAX_BYTES, "%s/handover", s->data_directory);
-    return s->handover_journal[0] ? s->handover_journal : own;
-}
-
 static enum err open_store(struct house *h, struct buf *why)
 {
-    const struct settings *s = h->settings;
-    char directory[PATH_MAX_BYTES];
-    const struct store_options options = {.engine = STORE_BDB,
-                                          .directory = s->data_directory,
-                                          .record_max_bytes = s->payload_record_max_bytes,
-                                          .cache_bytes = s->store_cache_bytes,
-                                          .dedupe_s = DEDUPE_S,
-                                          .tombstone_s = s->tombstone_s,
-                                          .disk_floor_percent = s->disk_floor_percent,
-                                          .handover_directory = journal_directory(s, directory),
-                                          .handover_keep_s = s->max_retention_s + s->tombstone_s,
-                                          .failed = h->failed};
+    char journal[PLACES_PATH_BYTES];
+    struct store_options options = places_store_options(h->settings, journal);
 
+    options.failed = h->failed;
     return store_open(&options, h->keys, &h->env.store, why);
 }
 

@@ -23,8 +23,8 @@ enum err house_open(const struct settings *settings, void (*failed)(void *arg), 
                     struct buf *why);
 /* After privileges were dropped: store, pools, outbox, puller, local sockets; then it serves. */
 enum err house_start(struct house *h, struct buf *why);
-/* The table of domains, the site keys, and certificate and key, are read again; what is in error stays as it was. The log
- * says which. */
+/* The table of domains, the site keys, and certificate and key, are read again; what is in error stays as it
+ * was. The log says which. */
 void house_reload(struct house *h);
 /* Lets go of everything, with grace for what is under way. NULL is fine. */
 void house_close(struct house *h);

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "house.h"
+#include "offline.h"
 #include "privileges.h"
 #include "settings/settings.h"
 
@@ -25,13 +26,18 @@ static atomic_bool store_failed; /* the environment must be recovered: only a ne
 struct arguments {
     const char *config;
     bool check, make_keys;
+    const char *restore; /* directory of a backup */
+    bool replace;
 };
 
 /* True: go on. False: end with *status. */
 static bool read_arguments(int argc, char **argv, struct arguments *out, int *status)
 {
-    static const struct option options[] = {
-        {"kill-points", no_argument, NULL, 'P'}, {"make-keys", no_argument, NULL, 'K'}, {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"kill-points", no_argument, NULL, 'P'},
+                                            {"make-keys", no_argument, NULL, 'K'},
+                                            {"restore", required_argument, NULL, 'R'},
+                                            {"replace", no_argument, NULL, 'r'},
+                                            {NULL, 0, NULL, 0}};
     int c;
 
     while ((c = getopt_long(argc, argv, "c:nV", options, NULL)) != -1) {
@@ -44,6 +50,12 @@ static bool read_arguments(int argc, char **argv, struct arguments *out, int *st
             continue;
         case 'K':
             out->make_keys = true;
+            continue;
+        case 'R':
+            out->restore = optarg;
+            continue;
+        case 'r':
+            out->replace = true;
             continue;
         case 'V':
             puts("restante-fetchd " RESTANTE_VERSION);
@@ -61,7 +73,10 @@ static bool read_arguments(int argc, char **argv, struct arguments *out, int *st
     }
     if (optind == argc)
         return true;
-    fprintf(stderr, "usage: restante-fetchd [-c restante.conf] [-n | --make-keys | -V | --kill-points]\n");
+    fprintf(
+        stderr,
+        "usage: restante-fetchd [-c restante.conf] [-n | --make-keys | --restore directory [--replace] |\n"
+        "                        -V | --kill-points]\n");
     *status = EX_USAGE;
     return false;
 }
@@ -156,6 +171,9 @@ int main(int argc, char **argv)
         settings_print(stdout, settings, SETTINGS_FETCHD);
     } else if (arguments.make_keys) {
         if ((e = house_make_keys(settings, &why)))
+            status = fail(e, &why);
+    } else if (arguments.restore) {
+        if ((e = offline_restore(settings, arguments.restore, arguments.replace, &why)))
             status = fail(e, &why);
     } else {
         log_set_level((enum log_level)settings->log_level);

@@ -127,6 +127,12 @@ bool notify_decide(const struct ticket *t, struct notify_words *out)
     *out = words_of[t->state];
     if (t->state == TICKET_EXPIRED)
         *out = (struct notify_words){DSN_FAILED, "5.4.7", words_at[standing_of(t)].expired, NULL};
+    else if (t->state == TICKET_BOUNCED && ticket_letter_lost(t))
+        *out = (struct notify_words){
+            DSN_FAILED, "5.3.0",
+            "Your letter was not delivered: this site's store was restored from a backup that does "
+            "not have it, so that it is lost. Please send it again.",
+            NULL};
     else if (t->state == TICKET_UNCONFIRMED && t->handed_over_s == 0)
         out->explanation =
             "Your letter lay ready for the recipient's mail system, and was perhaps collected: "

@@ -144,6 +144,9 @@ struct engine {
 /* In memory, for tests and trials: the same rules, nothing survives close. */
 enum err engine_mem_open(struct engine **out);
 
+/* Brings the files of a backup, which lie in `directory` as it had them, to one state. As engine_bdb_open. */
+enum err engine_bdb_recover(const char *directory, int64_t cache_bytes, struct buf *why);
+
 /* Berkeley DB: see store_bdb.c for what lies in `directory`. ERR_EXISTS: another process has it. ERR_CONFIG:
  * a foreign DB_CONFIG. *why gets a sentence. failed(arg) is called once, from any thread, when the
  * environment must be recovered; from then on everything is ERR_STORE. */

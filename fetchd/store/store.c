@@ -21,6 +21,7 @@
 #include "base/encode.h"
 #include "base/kill.h"
 #include "base/log.h"
+#include "store/backup.h"
 #include "store/later.h"
 #include "store/store_count.h"
 #include "store/store_handover.h"
@@ -74,8 +75,10 @@ enum err store_open(const struct store_options *o, struct site_keys *keys, struc
                     struct buf *why)
 {
     struct engine *engine = NULL;
-    enum err err;
+    enum err err = o->engine == STORE_BDB ? store_restore_unfinished(o->directory, why) : ERR_OK;
 
+    if (err != ERR_OK)
+        return err;
     if (o->engine == STORE_BDB)
         err = engine_bdb_open(o->directory, o->cache_bytes, o->failed, o->failed_arg, &engine, why);
     else

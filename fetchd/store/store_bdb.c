@@ -518,10 +518,10 @@ static void *zeroed(size_t size)
     return calloc(1, size);
 }
 
-static enum err open_env(struct bdb *b, const char *home, int64_t cache_bytes, struct buf *why)
+static enum err open_env(struct bdb *b, const char *home, int64_t cache_bytes, bool backup, struct buf *why)
 {
-    u_int32_t flags = DB_CREATE | DB_INIT_MPOOL | DB_INIT_LOCK | DB_INIT_LOG | DB_INIT_TXN | DB_RECOVER |
-                      DB_PRIVATE | DB_THREAD;
+    u_int32_t flags = DB_CREATE | DB_INIT_MPOOL | DB_INIT_LOCK | DB_INIT_LOG | DB_INIT_TXN |
+                      (backup ? DB_RECOVER_FATAL : DB_RECOVER) | DB_PRIVATE | DB_THREAD;
     DB_ENV *env;
     int rc;
 
@@ -617,8 +617,8 @@ static const struct engine_ops bdb_ops = {
     .backup = bdb_backup,
 };
 
-enum err engine_bdb_open(const char *directory, int64_t cache_bytes, void (*failed)(void *arg),
-                         void *failed_arg, struct engine **out, struct buf *why)
+static enum err open_files(const char *directory, int64_t cache_bytes, bool backup, struct bdb **out,
+                           struct buf *why)
 {
     char lock[PATH_MAX], home[PATH_MAX - 16], payload[PATH_MAX];
     struct bdb *b = calloc(1, sizeof *b);
@@ -640,10 +640,35 @@ enum err engine_bdb_open(const char *directory, int64_t cache_bytes, void (*fail
     if ((err = make_directory(directory, why)) != ERR_OK || (err = take_lock(b, lock, why)) != ERR_OK ||
         (err = make_directory(home, why)) != ERR_OK || (err = refuse_foreign_config(home, why)) != ERR_OK ||
         (err = blob_dir_open(payload, &b->blobs)) != ERR_OK ||
-        (err = open_env(b, home, cache_bytes, why)) != ERR_OK || (err = open_tables(b, why)) != ERR_OK) {
+        (err = open_env(b, home, cache_bytes, backup, why)) != ERR_OK ||
+        (err = open_tables(b, why)) != ERR_OK) {
         bdb_close(&b->engine);
         return err;
     }
+    *out = b;
+    return ERR_OK;
+}
+
+enum err engine_bdb_recover(const char *directory, int64_t cache_bytes, struct buf *why)
+{
+    struct bdb *b = NULL;
+    enum err err = open_files(directory, cache_bytes, true, &b, why);
+
+    if (err != ERR_OK)
+        return err;
+    err = bdb_err(b, "checkpoint", b->env->txn_checkpoint(b->env, 0, 0, DB_FORCE));
+    bdb_close(&b->engine);
+    return err;
+}
+
+enum err engine_bdb_open(const char *directory, int64_t cache_bytes, void (*failed)(void *arg),
+                         void *failed_arg, struct engine **out, struct buf *why)
+{
+    struct bdb *b = NULL;
+    enum err err = open_files(directory, cache_bytes, false, &b, why);
+
+    if (err != ERR_OK)
+        return err;
     b->failed_arg = failed_arg;
     b->failed = failed; /* before the checkpoint thread reads it */
     if ((err = start_checkpoints(b)) != ERR_OK) {

@@ -267,3 +267,10 @@ void ticket_event_add(struct ticket *t, unsigned what, int64_t at_s)
     t->events.len += TICKET_EVENT_BYTES;
     t->event_count++;
 }
+
+bool ticket_letter_lost(const struct ticket *t)
+{
+    static const uint8_t none[sizeof t->payload_id];
+
+    return memcmp(t->payload_id, none, sizeof none) == 0;
+}

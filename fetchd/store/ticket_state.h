@@ -45,4 +45,7 @@ void ticket_event_add(struct ticket *t, unsigned what, int64_t at_s);
 /* Addresses agree: local parts byte for byte, domains without regard to ASCII case. */
 bool ticket_address_equal(const char *a, const char *b);
 
+/* The store came back from a backup that does not have this letter. */
+bool ticket_letter_lost(const struct ticket *t);
+
 #endif

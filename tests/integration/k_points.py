@@ -130,7 +130,8 @@ STORE_ALONE = {f"{word}-commit-{when}" for when in ("before", "after") for word 
     "policy", "spend", "token-use", "attempt-drop", "job-gone", "stub-wait", "delay", "plain")}
 STORE_ALONE |= {"counts-commit-before", "sweep-commit-before"}
 # What is copied and put back: tests/unit/store/test_backup.c does.
-STORE_ALONE |= {"backup-table-after", "backup-logs-after", "backup-manifest-before", "backup-manifest-after", "restore-copy"}
+STORE_ALONE |= {"backup-table-after", "backup-logs-after", "backup-manifest-before", "backup-manifest-after", "restore-mark-after",
+                "restore-aside-after", "restore-copy", "restore-files-after", "restore-recover-after", "restore-replay-after"}
 
 
 def walk_of(bed):

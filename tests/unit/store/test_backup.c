@@ -147,6 +147,394 @@ static void one_that_is_damaged_is_told_and_replaced_by_a_full_one(struct rig *r
     done_with(r);
 }
 
+/* ---- bringing back ---- */
+
+static enum err restore(struct rig *r, bool replace, struct store_restored *out)
+{
+    struct buf why;
+    enum err err;
+
+    buf_init(&why, 4000);
+    err = store_restore(&r->options, r->keys, backup_path(r), replace, out, &why);
+    if (err != ERR_OK) {
+        assert_true(why.len > 0);
+        print_message("%s\n", buf_cstr(&why));
+    }
+    buf_free(&why);
+    return err;
+}
+
+static void bring_back(struct rig *r, struct store_restored *out)
+{
+    rig_close(r);
+    assert_err(ERR_OK, restore(r, true, out));
+    rig_open(r);
+}
+
+static struct ticket look(struct rig *r, const struct posted *p)
+{
+    struct ticket t;
+
+    assert_err(ERR_OK, store_ticket_get(r->s, p->ticket.key, &t));
+    return t;
+}
+
+/* Past the grace of those who asked before. */
+static int64_t later(void)
+{
+    static int64_t now_s = RIG_NOW_S + 400 * DAY_S;
+
+    return now_s += 10;
+}
+
+/* The kinds of work that are due for a ticket, as bits. */
+static unsigned due(struct rig *r, const struct posted *p)
+{
+    struct work w[100];
+    unsigned kinds = 0;
+    size_t count;
+
+    assert_err(ERR_OK, store_work_due(r->s, later(), 0, w, 100, &count));
+    for (size_t i = 0; i < count; i++)
+        if (memcmp(w[i].key, p->ticket.key, sizeof w[i].key) == 0)
+            kinds |= 1U << w[i].kind;
+    return kinds;
+}
+
+static struct work entry(struct rig *r, const struct posted *p, enum work_kind kind)
+{
+    struct work w[100];
+    size_t count;
+
+    assert_err(ERR_OK, store_work_due(r->s, later(), 0, w, 100, &count));
+    for (size_t i = 0; i < count; i++)
+        if (w[i].kind == kind && memcmp(w[i].key, p->ticket.key, sizeof w[i].key) == 0)
+            return w[i];
+    fail();
+    return w[0];
+}
+
+static const struct letter *nth(int i)
+{
+    static struct letter l[20];
+    static char id[20][40];
+
+    snprintf(id[i], sizeof id[i], "<%d@a.test>", i);
+    l[i] =
+        *LETTER(.message_id = id[i], .notify = "SUCCESS,FAILURE,DELAY", .size = i % 2 == 0 ? 3000 : 200000);
+    return &l[i];
+}
+
+static struct store_claimed claim_it(struct rig *r, const struct posted *p, uint8_t token, int64_t now_s)
+{
+    struct store_claimed out;
+    struct store_claim c = rig_claim(p, token, now_s);
+
+    assert_err(ERR_OK, store_claim(r->s, &c, &out));
+    return out;
+}
+
+static void ack_it(struct rig *r, const struct posted *p, int i, int64_t now_s)
+{
+    uint8_t digest[32];
+
+    letter_digest(nth(i), digest);
+    assert_err(ERR_OK, store_ack(r->s, p->ticket.key, digest, now_s, NULL));
+}
+
+enum {
+    UNTOUCHED,
+    CLAIMED,
+    ACKED,
+    ACKED_TOLD,
+    REFUSED,
+    RETRACTED,
+    PLAIN,
+    PLAIN_SENT,
+    EXPIRED,
+    HELD_LEGALLY,
+    WARNED,
+    LETTERS
+};
+
+/* What happens to each of them after the backup. */
+static void live_on(struct rig *r, struct posted p[LETTERS])
+{
+    struct work w;
+
+    claim_it(r, &p[CLAIMED], 1, RIG_NOW_S + 10);
+    claim_it(r, &p[ACKED], 1, RIG_NOW_S + 10);
+    ack_it(r, &p[ACKED], ACKED, RIG_NOW_S + 11);
+    claim_it(r, &p[ACKED_TOLD], 1, RIG_NOW_S + 10);
+    ack_it(r, &p[ACKED_TOLD], ACKED_TOLD, RIG_NOW_S + 11);
+    w = entry(r, &p[ACKED_TOLD], WORK_NOTIFY);
+    assert_err(ERR_OK, store_work_done(r->s, &w, "4b", RIG_NOW_S + 12));
+    assert_err(ERR_OK,
+               store_nack(r->s, p[REFUSED].ticket.key, NULL, "policy", "no thanks", RIG_NOW_S + 13, NULL));
+    assert_err(ERR_OK,
+               store_retract(r->s, p[RETRACTED].ticket.key, false, RIG_NOW_S + 14, &p[RETRACTED].ticket));
+    assert_err(ERR_OK, store_plain(r->s, p[PLAIN].ticket.key, "", RIG_NOW_S + 15, &p[PLAIN].ticket));
+    assert_err(ERR_OK,
+               store_plain(r->s, p[PLAIN_SENT].ticket.key, "", RIG_NOW_S + 15, &p[PLAIN_SENT].ticket));
+    w = entry(r, &p[PLAIN_SENT], WORK_PLAIN);
+    assert_err(ERR_OK, store_work_done(r->s, &w, "4b", RIG_NOW_S + 16));
+    assert_err(ERR_OK, store_hold(r->s, p[HELD_LEGALLY].ticket.key, true, "court", RIG_NOW_S + 17,
+                                  &p[HELD_LEGALLY].ticket));
+    assert_err(ERR_OK, store_delay_due(r->s, p[WARNED].ticket.key, RIG_NOW_S + 18));
+    w = entry(r, &p[WARNED], WORK_DELAY);
+    assert_err(ERR_OK, store_work_done(r->s, &w, "4b", RIG_NOW_S + 19));
+}
+
+static void post_all(struct rig *r, struct posted p[LETTERS])
+{
+    for (int i = 0; i < LETTERS; i++) {
+        struct letter l = *nth(i);
+
+        if (i == EXPIRED)
+            l.expires_s = RIG_NOW_S + 100;
+        p[i] = rig_post(r, &l);
+    }
+}
+
+static void check_fates(struct rig *r, struct posted p[LETTERS])
+{
+    struct store_claimed c;
+
+    assert_int_equal(look(r, &p[UNTOUCHED]).state, TICKET_WAITING);
+    assert_int_equal(look(r, &p[CLAIMED]).state, TICKET_LAPSED);
+    assert_int_equal(look(r, &p[CLAIMED]).handed_over_s, RIG_NOW_S + 10);
+    assert_int_equal(look(r, &p[ACKED]).state, TICKET_DELIVERED);
+    assert_int_equal(look(r, &p[ACKED]).changed_s, RIG_NOW_S + 11);
+    assert_int_equal(due(r, &p[ACKED]), 1U << WORK_NOTIFY);
+    assert_int_equal(look(r, &p[ACKED_TOLD]).state, TICKET_DELIVERED);
+    assert_int_equal(due(r, &p[ACKED_TOLD]), 0);
+    assert_int_equal(look(r, &p[REFUSED]).state, TICKET_REFUSED);
+    assert_string_equal(look(r, &p[REFUSED]).remote_text, "no thanks");
+    assert_int_equal(due(r, &p[REFUSED]), 1U << WORK_NOTIFY);
+    assert_int_equal(look(r, &p[RETRACTED]).state, TICKET_RETRACTED);
+    assert_int_equal(look(r, &p[PLAIN]).state, TICKET_PLAIN);
+    assert_int_equal(due(r, &p[PLAIN]), 1U << WORK_PLAIN);
+    assert_int_equal(look(r, &p[PLAIN_SENT]).state, TICKET_PLAIN);
+    assert_int_equal(due(r, &p[PLAIN_SENT]), 0);
+    assert_int_equal(look(r, &p[EXPIRED]).state, TICKET_EXPIRED);
+    assert_true(look(r, &p[HELD_LEGALLY]).hold);
+    assert_string_equal(look(r, &p[HELD_LEGALLY]).hold_note, "court");
+    assert_int_equal(look(r, &p[WARNED]).delay_told_s, RIG_NOW_S + 19);
+    /* Whoever had it may have it again, nobody else may be told that it was taken back. */
+    assert_err(ERR_HANDED_OVER,
+               store_retract(r->s, p[CLAIMED].ticket.key, false, RIG_NOW_S + 50, &p[CLAIMED].ticket));
+    c = claim_it(r, &p[CLAIMED], 1, RIG_NOW_S + 60);
+    rig_check_body(r, &c, &p[CLAIMED], nth(CLAIMED));
+    c = claim_it(r, &p[UNTOUCHED], 1, RIG_NOW_S + 60);
+    rig_check_body(r, &c, &p[UNTOUCHED], nth(UNTOUCHED));
+}
+
+static void what_happened_since_is_known(struct rig *r)
+{
+    struct posted p[LETTERS];
+    struct store_restored restored;
+    size_t count;
+
+    post_all(r, p);
+    back_up(r);
+    live_on(r, p);
+    assert_err(ERR_OK, store_expire(r->s, RIG_NOW_S + 200, 100, &count));
+    assert_int_equal(count, 1);
+    bring_back(r, &restored);
+    assert_true(restored.covered);
+    assert_int_equal(restored.perhaps, 0);
+    assert_int_equal(restored.lost, 0);
+    check_fates(r, p);
+    assert_false(look(r, &p[UNTOUCHED]).perhaps);
+    done_with(r);
+}
+
+/* The journal knows all of it the second time, too; and the backup can be added to a row of others. */
+static void it_can_be_restored_again_and_from_a_row(struct rig *r)
+{
+    struct posted p[LETTERS];
+    struct store_restored restored;
+    size_t count;
+
+    back_up(r);
+    post_all(r, p);
+    assert_false(back_up(r).full);
+    rig_close(r);
+    rig_open(r);
+    rig_post(r, LETTER(.message_id = "<more@a.test>", .sender = "carol@a.test"));
+    assert_false(back_up(r).full);
+    live_on(r, p);
+    assert_err(ERR_OK, store_expire(r->s, RIG_NOW_S + 200, 100, &count));
+    for (int i = 0; i < 2; i++) {
+        bring_back(r, &restored);
+        assert_true(restored.covered);
+    }
+    check_fates(r, p);
+    assert_true(back_up(r).full);
+    done_with(r);
+}
+
+static void without_a_journal_everything_is_perhaps_handed_over(struct rig *r)
+{
+    struct posted p[LETTERS];
+    struct store_restored restored;
+
+    post_all(r, p);
+    back_up(r);
+    live_on(r, p);
+    rig_remove_tree(r->options.handover_directory);
+    bring_back(r, &restored);
+    assert_false(restored.covered);
+    assert_true(restored.gap[0] != '\0');
+    assert_int_equal(restored.perhaps, LETTERS);
+    for (int i = 0; i < LETTERS; i++) {
+        assert_int_equal(look(r, &p[i]).state, TICKET_WAITING);
+        assert_true(look(r, &p[i]).perhaps);
+        assert_err(ERR_RESTORED, store_retract(r->s, p[i].ticket.key, false, RIG_NOW_S + 50, &p[i].ticket));
+        assert_err(ERR_RESTORED, store_plain(r->s, p[i].ticket.key, "", RIG_NOW_S + 50, &p[i].ticket));
+    }
+    done_with(r);
+}
+
+static void a_letter_that_was_replaced_is_not_served(struct rig *r)
+{
+    struct posted one = rig_post(r, nth(1)), two = rig_post(r, nth(2)), three = rig_post(r, nth(3));
+    struct store_restored restored;
+    struct store_claim c;
+    struct store_claimed *out = calloc(1, sizeof *out);
+    struct ticket t;
+    enum err outcome;
+
+    back_up(r);
+    assert_err(ERR_OK, rig_replace(r, &one, 1, nth(4), 2, false, RIG_NOW_S + 5, &outcome));
+    assert_err(ERR_OK, rig_replace(r, &two, 1, nth(4), 2, false, RIG_NOW_S + 5, &outcome));
+    assert_err(ERR_OK, rig_replace(r, &three, 1, nth(4), 2, false, RIG_NOW_S + 5, &outcome));
+    claim_it(r, &two, 1, RIG_NOW_S + 6);
+    claim_it(r, &three, 1, RIG_NOW_S + 6);
+    ack_it(r, &three, 4, RIG_NOW_S + 7);
+    bring_back(r, &restored);
+    assert_true(restored.covered);
+    assert_int_equal(restored.replaced, 2);
+    t = look(r, &one);
+    assert_int_equal(t.state, TICKET_BOUNCED);
+    assert_int_equal(due(r, &one), 1U << WORK_NOTIFY);
+    assert_int_equal(look(r, &two).state, TICKET_UNCONFIRMED);
+    assert_int_equal(look(r, &three).state, TICKET_DELIVERED);
+    c = rig_claim(&one, 1, RIG_NOW_S + 60);
+    assert_err(ERR_GONE, store_claim(r->s, &c, out));
+    assert_int_equal(rig_file_count(r->directory, "payload"), 0);
+    free(out);
+    done_with(r);
+}
+
+static void a_letter_that_came_since_is_told_of(struct rig *r)
+{
+    struct posted lost, collected, confirmed;
+    struct store_restored restored;
+    struct store_counts n;
+
+    back_up(r);
+    lost = rig_post(r, nth(1));
+    collected = rig_post(r, nth(2));
+    confirmed = rig_post(r, nth(3));
+    claim_it(r, &collected, 1, RIG_NOW_S + 10);
+    claim_it(r, &confirmed, 1, RIG_NOW_S + 10);
+    ack_it(r, &confirmed, 3, RIG_NOW_S + 11);
+    bring_back(r, &restored);
+    assert_int_equal(restored.lost, 3);
+    assert_int_equal(look(r, &lost).state, TICKET_BOUNCED);
+    assert_int_equal(due(r, &lost), 1U << WORK_NOTIFY);
+    assert_int_equal(look(r, &collected).state, TICKET_UNCONFIRMED);
+    assert_int_equal(look(r, &confirmed).state, TICKET_DELIVERED);
+    assert_err(ERR_OK, store_count(r->s, &n));
+    assert_int_equal(n.tickets[TICKET_BOUNCED], 1);
+    assert_int_equal(n.payloads, 0);
+    rig_post(r, nth(1)); /* sent again, it is a letter of its own */
+    assert_int_equal(look(r, &lost).state, TICKET_BOUNCED);
+    done_with(r);
+}
+
+static void fill_job(struct job *j, int i)
+{
+    memset(j, 0, sizeof *j);
+    snprintf(j->url, sizeof j->url, "https://pull.a.test/restante/1/%d", i);
+    strcpy(j->stub_from, "alice@a.test");
+    strcpy(j->stub_to, "bob@b.test");
+    strcpy(j->recipient, "bob@b.test");
+    j->ka[0] = (uint8_t)i;
+    j->created_s = j->due_s = RIG_NOW_S;
+    j->expires_s = RIG_NOW_S + 7 * DAY_S;
+}
+
+static void a_letter_that_was_delivered_here_is_not_delivered_again(struct rig *r)
+{
+    struct job old, new, waiting;
+    struct store_restored restored;
+    const uint8_t digest[32] = {9};
+    enum job_added added;
+
+    fill_job(&old, 1);
+    fill_job(&waiting, 2);
+    fill_job(&new, 3);
+    assert_err(ERR_OK, store_job_add(r->s, &old, &added));
+    assert_err(ERR_OK, store_job_add(r->s, &waiting, &added));
+    back_up(r);
+    assert_err(ERR_OK, store_job_delivered(r->s, old.id, digest, 1000, "4b", "250", RIG_NOW_S + 5));
+    assert_err(ERR_OK, store_job_add(r->s, &new, &added));
+    assert_err(ERR_OK, store_job_delivered(r->s, new.id, digest, 1000, "4b", "250", RIG_NOW_S + 5));
+    assert_err(ERR_OK, store_job_end(r->s, new.id, JOB_ACKED, "", RIG_NOW_S + 6));
+    bring_back(r, &restored);
+    assert_int_equal(restored.jobs, 2);
+    assert_err(ERR_OK, store_job_get(r->s, old.id, &old));
+    assert_int_equal(old.state, JOB_DELIVERED);
+    assert_memory_equal(old.digest, digest, sizeof digest);
+    assert_err(ERR_OK, store_job_get(r->s, new.id, &new));
+    assert_int_equal(new.state, JOB_ACKED);
+    assert_err(ERR_OK, store_job_get(r->s, waiting.id, &waiting));
+    assert_int_equal(waiting.state, JOB_WAITING);
+    fill_job(&new, 3); /* its stub comes again: the ack goes out again, nothing else */
+    assert_err(ERR_OK, store_job_add(r->s, &new, &added));
+    assert_int_equal(added, JOB_KNOWN_ENDED);
+    assert_err(ERR_OK, store_job_get(r->s, new.id, &new));
+    assert_int_equal(new.state, JOB_DELIVERED);
+    done_with(r);
+}
+
+static void a_store_that_is_there_is_not_overwritten(struct rig *r)
+{
+    struct store_restored restored;
+    struct posted p = rig_post(r, LETTER());
+
+    back_up(r);
+    assert_err(ERR_EXISTS, restore(r, true, &restored)); /* it runs */
+    rig_close(r);
+    assert_err(ERR_EXISTS, restore(r, false, &restored));
+    rig_open(r);
+    assert_int_equal(look(r, &p).state, TICKET_WAITING);
+    rig_close(r);
+    assert_err(ERR_OK, restore(r, true, &restored));
+    assert_true(restored.aside[0] != '\0');
+    rig_open(r);
+    assert_int_equal(look(r, &p).state, TICKET_WAITING);
+    done_with(r);
+}
+
+static void a_backup_that_is_not_whole_is_not_restored(struct rig *r)
+{
+    struct store_restored restored;
+    struct posted p = rig_post(r, nth(1));
+    char command[300];
+
+    back_up(r);
+    rig_close(r);
+    snprintf(command, sizeof command, "rm %s/payload/*", backup_path(r));
+    assert_int_equal(system(command), 0);
+    assert_err(ERR_STORE, restore(r, true, &restored));
+    rig_open(r);
+    assert_int_equal(look(r, &p).state, TICKET_WAITING);
+    done_with(r);
+}
+
 /* ---- dying ---- */
 
 /* In a process of its own, which may die at a kill point. */
@@ -157,10 +545,14 @@ static int child(const char *word, const char *directory)
     rig_init(&r, STORE_MEMORY);
     rig_use(&r, directory);
     snprintf(r.directory, sizeof r.directory, "%s", directory);
+    if (strcmp(word, "restore") == 0) {
+        struct store_restored restored;
+
+        return restore(&r, true, &restored) != ERR_OK;
+    }
     rig_open(&r);
     rig_post(&r, LETTER(.message_id = "<3@a.test>", .size = 200000));
-    if (strcmp(word, "backup") == 0)
-        back_up(&r);
+    back_up(&r);
     rig_close(&r);
     return 0;
 }
@@ -235,6 +627,38 @@ static void one_that_is_broken_off_leaves_the_last(struct rig *r)
     done_with(r);
 }
 
+/* Whatever was broken off is known for what it is, and is begun anew. */
+static void a_restore_that_is_broken_off_is_known(struct rig *r)
+{
+    static const char *const point[] = {"restore-mark-after",    "restore-aside-after",
+                                        "restore-copy",          "restore-files-after",
+                                        "restore-recover-after", "restore-replay-after"};
+    struct posted p[LETTERS];
+    struct store_restored restored;
+    size_t count;
+    struct buf why;
+
+    buf_init(&why, 4000);
+    post_all(r, p);
+    back_up(r);
+    live_on(r, p);
+    assert_err(ERR_OK, store_expire(r->s, RIG_NOW_S + 200, 100, &count));
+    for (size_t i = 0; i < sizeof point / sizeof *point; i++) {
+        rig_close(r);
+        assert_true(dies_at(r, point[i], "restore"));
+        buf_clear(&why);
+        assert_err(ERR_CONFIG, store_open(&r->options, r->keys, &r->s, &why));
+        assert_non_null(strstr(buf_cstr(&why), "restore"));
+        assert_err(ERR_OK, restore(r, false, &restored));
+        assert_true(restored.aside[0] != '\0');
+        rig_open(r);
+        assert_int_equal(look(r, &p[ACKED]).state, TICKET_DELIVERED);
+    }
+    check_fates(r, p);
+    buf_free(&why);
+    done_with(r);
+}
+
 static const struct rig_case cases[] = {
     {"the_first_is_full_and_the_next_add_to_it", the_first_is_full_and_the_next_add_to_it},
     {"payloads_that_are_gone_leave_the_backup", payloads_that_are_gone_leave_the_backup},
@@ -242,6 +666,17 @@ static const struct rig_case cases[] = {
     {"one_that_is_damaged_is_told_and_replaced_by_a_full_one",
      one_that_is_damaged_is_told_and_replaced_by_a_full_one},
     {"one_that_is_broken_off_leaves_the_last", one_that_is_broken_off_leaves_the_last},
+    {"what_happened_since_is_known", what_happened_since_is_known},
+    {"it_can_be_restored_again_and_from_a_row", it_can_be_restored_again_and_from_a_row},
+    {"without_a_journal_everything_is_perhaps_handed_over",
+     without_a_journal_everything_is_perhaps_handed_over},
+    {"a_letter_that_was_replaced_is_not_served", a_letter_that_was_replaced_is_not_served},
+    {"a_letter_that_came_since_is_told_of", a_letter_that_came_since_is_told_of},
+    {"a_letter_that_was_delivered_here_is_not_delivered_again",
+     a_letter_that_was_delivered_here_is_not_delivered_again},
+    {"a_store_that_is_there_is_not_overwritten", a_store_that_is_there_is_not_overwritten},
+    {"a_backup_that_is_not_whole_is_not_restored", a_backup_that_is_not_whole_is_not_restored},
+    {"a_restore_that_is_broken_off_is_known", a_restore_that_is_broken_off_is_known},
 };
 
 int main(int argc, char **argv)
