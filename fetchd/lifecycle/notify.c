@@ -137,6 +137,10 @@ bool notify_decide(const struct ticket *t, struct notify_words *out)
         out->explanation =
             "Your letter lay ready for the recipient's mail system, and was perhaps collected: "
             "this site's store was restored from a backup since, so that it cannot tell.";
+    else if (t->state == TICKET_UNCONFIRMED && t->several && t->remote_reason[0] != '\0')
+        out->explanation =
+            "Your letter was collected by more than one host of the recipient's mail system. One "
+            "of them refused it, the other did not confirm that it arrived.";
     return true;
 }
 

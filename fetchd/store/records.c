@@ -82,6 +82,7 @@ static const struct codec_field ticket_field[] = {
     TICKET_3(CODEC_U32, plain_tries),
     TICKET_3(CODEC_S64, quota_due_s),
     TICKET_3(CODEC_U32, quota_tries),
+    TICKET_3(CODEC_BOOL, t.several),
 };
 
 static const struct codec_field ticket_private_field[] = {

@@ -158,6 +158,7 @@ struct ticket {
     /* its life; records of earlier formats have none of it */
     bool hold; /* legal hold: no retract, no replace, no expiry */
     char hold_note[STORE_NOTE_MAX];
+    bool several;  /* more than one puller has collected it: when one refuses it, another may have it */
     bool perhaps;  /* restored from a backup, and perhaps handed over since: no retract, replace, plain */
     bool archived; /* the archive has its copy (`journal`), by this ticket or another of the letter */
     uint32_t renotified;  /* stubs sent after the first */
@@ -268,7 +269,7 @@ enum err store_ack(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], c
 enum err store_ack_begin(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], const uint8_t digest[32],
                          int64_t now_s, struct ticket *out);
 /* DURABLE: -> refused (repeated: ERR_OK); from waiting, held, challenged, own lease, or lapsed by its last
- * holder. ERR_LEASED under another's lease. */
+ * holder; of a ticket that several have collected -> unconfirmed. ERR_LEASED under another's lease. */
 enum err store_nack(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], const uint8_t lease_token[16],
                     const char *reason, const char *text, int64_t now_s, struct ticket *out);
 /* DURABLE: waiting -> held or challenged, and back between these. A challenge with a

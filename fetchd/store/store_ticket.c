@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/kill.h"
+#include "base/secret.h"
 #include "mail/dsn.h"
 #include "store/store_handover.h"
 #include "store/store_word.h"
@@ -105,6 +106,8 @@ static enum err claim(struct change *c, void *arg)
     if (!w->renewed) {
         if ((err = change_ticket_enter(c, w->r, TICKET_LEASED, w->now_s)) != ERR_OK)
             return err;
+        if (t->handed_over_s != 0 && !secret_equal(t->lease_token, q->lease_token, sizeof t->lease_token))
+            t->several = true;
         memcpy(t->lease_token, q->lease_token, sizeof t->lease_token);
         t->lease_started_s = w->now_s;
         w->r->lease_hard_s = w->now_s + q->lease_total_s;
@@ -242,6 +245,7 @@ static enum err nack(struct change *c, void *arg)
     static const uint8_t no_token[16];
     struct word *w = arg;
     struct ticket *t = &w->r->t;
+    enum ticket_state end;
     enum err err;
 
     if ((err = word_get(c, w, 0)) != ERR_OK)
@@ -253,7 +257,11 @@ static enum err nack(struct change *c, void *arg)
         return err;
     store_text(t->remote_reason, sizeof t->remote_reason, w->reason);
     store_text(t->remote_text, sizeof t->remote_text, w->text);
-    err = change_ticket_enter(c, w->r, TICKET_REFUSED, w->now_s);
+    end = ticket_refused_end(t);
+    if (t->state == TICKET_LEASED && end == TICKET_UNCONFIRMED) /* its holder gives the lease up */
+        err = change_ticket_enter(c, w->r, TICKET_LAPSED, w->now_s);
+    if (err == ERR_OK)
+        err = change_ticket_enter(c, w->r, end, w->now_s);
     if (err == ERR_OK)
         err = change_ticket_put(c, w->r);
     if (err == ERR_OK)

@@ -82,6 +82,11 @@ enum ticket_state ticket_overdue_end(const struct ticket *t)
     return t->handed_over_s != 0 || t->perhaps ? TICKET_UNCONFIRMED : TICKET_EXPIRED;
 }
 
+enum ticket_state ticket_refused_end(const struct ticket *t)
+{
+    return t->several ? TICKET_UNCONFIRMED : TICKET_REFUSED;
+}
+
 int64_t ticket_lease_end_s(const struct ticket *t, int64_t live_until_s, int64_t hard_s)
 {
     int64_t until_s = t->lease_until_s > live_until_s ? t->lease_until_s : live_until_s;

@@ -19,8 +19,8 @@
  *    of times.
  *  - One letter, one ticket, at most one replacement (version 2). Bodies in parts (Range) are left out: they
  *    change no state. So are quota, hold, archive, and what a restored backup has forgotten.
- *  - An MTA is consistent: it takes the letter or it does not, now or later (4xx), as long as it lives; and
- *    the MTAs of one domain agree. The variants LIMIT_... drop these assumptions and fail: see docs/PROTOCOL.md.
+ *  - An MTA is consistent: it takes the letter or it does not, now or later (4xx). The two sites' MTAs need not
+ *    agree. The variant LIMIT_... drops this assumption and fails: see docs/PROTOCOL.md.
  */
 #include "table.pml"
 
@@ -68,6 +68,11 @@
 #define GONE_AS_ACKED 3
 #define NOT_NOW 4
 
+/* what an MTA thinks of the letter: it makes up its mind when it sees it, once */
+#define UNDECIDED 0
+#define TAKES_IT 1
+#define NEVER_TAKES_IT 2
+
 /* a flight: what a puller is about; volatile */
 #define IDLE 0
 #define ASKED 1
@@ -79,6 +84,7 @@ typedef ticket {
     bit replaced; /* version 2 */
     bit handed;   /* handed over once */
     byte holder;  /* of the last lease */
+    bit several;  /* and somebody else had one before */
     bit notice;   /* a notification is due */
     bit plain;    /* it is to be sent plain */
 };
@@ -94,13 +100,13 @@ typedef puller {
     byte verb, at, answer;
     byte late; /* a request that nobody waits for any more: likewise */
     bit stub;  /* a stub went to it: it comes some time, or never, or again and again */
-    bit bad;   /* its MTA will never take the letter */
+    byte mta;  /* what its MTA thinks of the letter */
 };
 
 ticket mem, dur;
 bit dirty;            /* mem is ahead of dur */
 bit plain_taken;      /* volatile: the sender's MTA has said 250 to the letter itself, and that is not marked */
-bit plain_bad;        /* it will never take it */
+byte plain_mta;       /* what it thinks of the letter */
 puller r[2];
 
 /* What is really there, whatever anybody remembers. */
@@ -145,6 +151,7 @@ inline sync()
     dur.replaced = mem.replaced;
     dur.handed = mem.handed;
     dur.holder = mem.holder;
+    dur.several = mem.several;
     dur.notice = mem.notice;
     dur.plain = mem.plain;
     dirty = 0
@@ -162,6 +169,7 @@ inline serve(i, word, out)
             if
             :: mem.state != LEASED ->
                 enter(LEASED);
+                mem.several = mem.several || (mem.handed && mem.holder != i);
                 mem.holder = i;
                 mem.handed = 1;
                 dirty = 1
@@ -190,7 +198,19 @@ inline serve(i, word, out)
         :: ENDED(mem) && mem.state != REFUSED -> out = (mem.state == DELIVERED -> GONE_AS_ACKED : GONE)
         :: !ENDED(mem) && mem.handed && mem.holder != i -> out = NOT_NOW
         :: else ->
+#ifndef BREAK_REFUSED_BY_ONE_OF_SEVERAL
+            if
+            :: mem.several ->
+                if
+                :: mem.state == LEASED -> enter(LAPSED)
+                :: else
+                fi;
+                enter(UNCONFIRMED)
+            :: else -> enter(REFUSED)
+            fi;
+#else
             enter(REFUSED);
+#endif
             mem.notice = 1;
             out = OK
         fi;
@@ -219,6 +239,15 @@ inline taken(version)
     got = (got < 2 -> got + 1 : 2);
     /* Or stubs of one ticket have reached two fetchds without a shared store. */
     RULE(TWICE, got < 2 || excuse || (r[0].job != JOB_NONE && r[1].job != JOB_NONE))
+}
+
+inline decide(thinks)
+{
+    if
+    :: thinks == UNDECIDED -> thinks = TAKES_IT
+    :: thinks == UNDECIDED -> thinks = NEVER_TAKES_IT
+    :: thinks != UNDECIDED
+    fi
 }
 
 /* What must hold whenever the sender's site has done something. */
@@ -306,8 +335,8 @@ end:
         r[0].stub = 1
        }
 #ifndef ONE_RECEIVER
-    :: d_step {
-        (!ENDED(mem) && mem.state != LEASED || mem.state == RETRACTED) && !r[1].stub ->
+    :: d_step { /* the receivers are alike: 0 is the one that the first is for */
+        (!ENDED(mem) && mem.state != LEASED || mem.state == RETRACTED) && r[0].stub && !r[1].stub ->
         r[1].stub = 1
        }
 #endif
@@ -397,7 +426,7 @@ end:
     /* the domain takes no stubs any more */
 #ifdef BREAK_PLAIN_OPEN
     :: atomic { /* out first, and closed afterwards */
-        BEFORE_HAND_OVER(mem) && !plain_taken && !plain_bad ->
+        BEFORE_HAND_OVER(mem) && !plain_taken ->
         taken(VERSION(mem));
         plain_taken = 1
        }
@@ -416,11 +445,16 @@ end:
         check()
        }
     :: atomic {
-        mem.plain && !plain_taken && !plain_bad ->
-        taken(VERSION(mem));
+        mem.plain && !plain_taken && plain_mta != NEVER_TAKES_IT ->
+        decide(plain_mta);
         if
-        :: plain_taken = 1
-        :: excuse = 1 /* the 250 was lost */
+        :: plain_mta == TAKES_IT ->
+            taken(VERSION(mem));
+            if
+            :: plain_taken = 1
+            :: excuse = 1 /* the 250 was lost */
+            fi
+        :: else
         fi
        }
     :: atomic {
@@ -431,7 +465,7 @@ end:
         check()
        }
     :: atomic {
-        mem.plain && plain_bad ->
+        mem.plain && plain_mta == NEVER_TAKES_IT ->
         mem.plain = 0;
         mem.notice = 1;
         sync();
@@ -469,6 +503,7 @@ end:
         mem.replaced = dur.replaced;
         mem.handed = dur.handed;
         mem.holder = dur.holder;
+        mem.several = dur.several;
         mem.notice = dur.notice;
         mem.plain = dur.plain;
         dirty = 0;
@@ -631,13 +666,14 @@ end:
         fi
        }
 #ifdef LIMIT_MTA_CHANGES_ITS_MIND
-    :: d_step { !r[i].bad -> r[i].bad = 1 }
+    :: d_step { r[i].mta == TAKES_IT -> r[i].mta = NEVER_TAKES_IT }
 #endif
     /* the letter and the MTA */
     :: atomic {
         r[i].flight == SPOOLED ->
+        decide(r[i].mta);
         if
-        :: !r[i].bad ->
+        :: r[i].mta == TAKES_IT ->
             taken(r[i].given);
             if
             :: r[i].flight = TAKEN
@@ -645,7 +681,7 @@ end:
                r[i].given = 0;
                excuse = 1
             fi
-        :: r[i].bad ->
+        :: r[i].mta == NEVER_TAKES_IT ->
             job_enter(i, JOB_REFUSED);
             r[i].flight = IDLE;
             r[i].given = 0
@@ -689,17 +725,6 @@ init {
         dur.holder = NOBODY;
         r[0].job = JOB_NONE;
         r[1].job = JOB_NONE;
-        if
-        :: plain_bad = 1
-        :: true
-        fi;
-        if
-        :: r[0].bad = 1; r[1].bad = 1
-        :: true
-#ifdef LIMIT_MTAS_DISAGREE
-        :: r[0].bad = 1
-#endif
-        fi;
         run sender();
         run receiver(0);
 #ifndef ONE_RECEIVER

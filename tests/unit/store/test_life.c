@@ -459,6 +459,45 @@ static void nothing_leaves_without_its_copy(struct rig *r)
     assert_err(ERR_OK, store_claim(r->s, &q, &out));
 }
 
+static void nack_by(struct rig *r, const struct posted *p, uint8_t token, int64_t now_s,
+                    enum ticket_state want)
+{
+    uint8_t bytes[16];
+    struct ticket t;
+
+    memset(bytes, token, sizeof bytes);
+    assert_err(ERR_OK, store_nack(r->s, p->ticket.key, bytes, "mta-refused", "550 5.1.1 no", now_s, &t));
+    assert_int_equal(t.state, want);
+    assert_string_equal(t.remote_text, "550 5.1.1 no");
+}
+
+/* What the first has may have arrived. */
+static void one_of_several_refuses(struct rig *r)
+{
+    struct posted leased = rig_post(r, LETTER(.message_id = "<leased>")),
+                  lapsed = rig_post(r, LETTER(.message_id = "<lapsed>")),
+                  alone = rig_post(r, LETTER(.message_id = "<alone>"));
+    struct ticket t;
+
+    for (int64_t at_s = RIG_NOW_S; at_s <= RIG_NOW_S + 400; at_s += 400) {
+        bool again = at_s > RIG_NOW_S;
+
+        assert_err(ERR_OK, claim(r, &leased, again ? 2 : 1, at_s));
+        assert_err(ERR_OK, claim(r, &lapsed, again ? 2 : 1, at_s));
+        assert_err(ERR_OK, claim(r, &alone, 1, at_s));
+        assert_int_equal(look(r, &leased).several, again);
+    }
+    assert_false(look(r, &alone).several);
+    nack_by(r, &leased, 2, RIG_NOW_S + 410, TICKET_UNCONFIRMED);
+    nack_by(r, &lapsed, 2, RIG_NOW_S + 900, TICKET_UNCONFIRMED);
+    nack_by(r, &alone, 1, RIG_NOW_S + 410, TICKET_REFUSED);
+    nack_by(r, &alone, 1, RIG_NOW_S + 420, TICKET_REFUSED);
+    assert_err(ERR_GONE, store_nack(r->s, leased.ticket.key, NULL, "denied", "", RIG_NOW_S + 420, &t));
+    assert_err(ERR_GONE, ack(r, &leased, LETTER(), RIG_NOW_S + 420));
+    assert_int_equal(counts(r).tickets[TICKET_UNCONFIRMED], 2);
+    assert_int_equal(counts(r).tickets[TICKET_LEASED], 0);
+}
+
 int main(void)
 {
 #define CASE(name)                                                                                           \
@@ -482,6 +521,7 @@ int main(void)
         CASE(what_could_not_go_in_time_leaves_with_its_tombstone),
         CASE(the_archive_has_one_copy_of_a_letter),
         CASE(nothing_leaves_without_its_copy),
+        CASE(one_of_several_refuses),
     };
 
     return rig_run("a ticket's life", cases, sizeof cases / sizeof *cases, true, true);
