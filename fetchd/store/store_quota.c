@@ -153,7 +153,7 @@ static enum err judge(struct quota_use *u, const struct quota_change *q, struct 
          mostly_used(sum(u->bytes, q->bytes), bytes_max))) {
         u->warned_s = ask->now_s;
         if (q->domain) /* nobody in particular is to be told by a letter */
-            log_warning("store: letters of %s use %d %% of its quota", u->name, QUOTA_WARN_PERCENT);
+            log_warning("store: %s uses more than %d %% of its quota", u->name, QUOTA_WARN_PERCENT);
         else
             ask->warn = true;
     }

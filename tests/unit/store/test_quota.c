@@ -209,6 +209,57 @@ static void who_has_too_much_already_may_still_send_the_same_letter(struct rig *
     assert_err(ERR_OK, post(r, "carol@a.test", "<1>", 10));
 }
 
+/* How many warnings are due. */
+static size_t warnings(struct rig *r)
+{
+    struct work w[100];
+    size_t n = 0, count = 0;
+
+    assert_err(ERR_OK, store_work_due(r->s, RIG_NOW_S, -1, w, 100, &n));
+    for (size_t i = 0; i < n; i++)
+        count += w[i].kind == WORK_QUOTA;
+    return count;
+}
+
+static void an_owner_is_told_once_that_most_is_used(struct rig *r)
+{
+    const struct quota_limits limits = {.owner_letters = 10, .domain_letters = 10};
+    struct posted p[9];
+    struct work w = {.kind = WORK_QUOTA};
+
+    r->limits = &limits;
+    for (int i = 0; i < 7; i++)
+        p[i] = rig_post(r, LETTER(.message_id = "", .size = 10));
+    assert_int_equal(warnings(r), 0);
+    assert_int_equal(use(r, "alice@a.test").warned_s, 0);
+    p[7] = rig_post(r, LETTER(.message_id = "", .size = 10));
+    assert_int_equal(warnings(r), 1);
+    assert_int_equal(use(r, "alice@a.test").warned_s, RIG_NOW_S);
+    p[8] = rig_post(r, LETTER(.message_id = "", .size = 10));
+    assert_int_equal(warnings(r), 1);
+    memcpy(w.key, p[7].ticket.key, sizeof w.key);
+    assert_err(ERR_OK, store_work_done(r->s, &w, "4b", RIG_NOW_S));
+    assert_int_equal(warnings(r), 0);
+    end(r, &p[0]); /* 8: still much */
+    rig_post(r, LETTER(.message_id = "", .size = 10));
+    assert_int_equal(warnings(r), 0);
+    end(r, &p[1]); /* 7: less by now */
+    end(r, &p[2]);
+    rig_post(r, LETTER(.message_id = "", .size = 10));
+    assert_int_equal(warnings(r), 1);
+}
+
+static void system_mail_tells_nobody(struct rig *r)
+{
+    const struct quota_limits limits = {.owner_letters = 1};
+
+    r->limits = &limits;
+    r->system_mail = true;
+    rig_post(r, LETTER(.message_id = "", .size = 10));
+    assert_int_equal(warnings(r), 0);
+    assert_int_equal(use(r, "alice@a.test").warned_s, 0);
+}
+
 static void a_refused_letter_leaves_nothing(struct rig *r)
 {
     const struct quota_limits limits = {.owner_bytes = 1000};
@@ -294,6 +345,8 @@ int main(void)
         CASE(too_much_is_refused_with_figures),
         CASE(system_mail_has_a_reserve),
         CASE(who_has_too_much_already_may_still_send_the_same_letter),
+        CASE(an_owner_is_told_once_that_most_is_used),
+        CASE(system_mail_tells_nobody),
         CASE(a_refused_letter_leaves_nothing),
         CASE(a_crowd_gets_exactly_what_there_is),
         CASE(it_is_there_when_opened_again),
