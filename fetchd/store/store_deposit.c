@@ -123,13 +123,12 @@ static enum err find_existing(struct change *c, struct deposit_item *it)
     return err;
 }
 
-static enum err put_item(struct change *c, struct deposit_item *it)
+/* What stands where nobody else is: the records' keys are hashes. */
+static enum err put_records(struct change *c, struct deposit_item *it)
 {
     const struct engine_ops *ops = c->s->engine->ops;
     struct ticket_record *r = it->r;
     const struct ticket *t = &r->t;
-    struct span key = span_bytes(t->key, sizeof t->key);
-    struct record_key k;
     enum err err = ERR_OK;
 
     if (t->message_id[0] != '\0') {
@@ -142,22 +141,35 @@ static enum err put_item(struct change *c, struct deposit_item *it)
             err =
                 ops->put(c->txn, TABLE_DEDUPE, span_bytes(r->dedupe, sizeof r->dedupe), buf_span(&c->value));
     }
-    r->stub_due_s = r->quota_due_s = 0;
-    if (err == ERR_OK)
-        err = change_work_set(c, r, WORK_STUB, t->created_s);
+    r->stub_due_s = t->created_s; /* its entry is put soon */
+    r->quota_due_s = 0;
     if (err == ERR_OK)
         err = change_ticket_put(c, r);
     if (err == ERR_OK)
         err = change_note_ticket(c, HANDOVER_DEPOSITED, 0, t, t->created_s, buf_span(&c->value));
+    if (err == ERR_OK)
+        err = ops->put(c->txn, TABLE_WRAP, span_bytes(t->key, sizeof t->key),
+                       span_bytes(it->wrap, sizeof it->wrap));
+    c->counts.tickets[TICKET_WAITING]++;
+    return err;
+}
+
+/* What is ordered by time: every deposit writes to the same pages, and waits for whoever has them. In the
+ * order in which the ends of tickets take them, so that nobody waits in a circle. */
+static enum err put_entries(struct change *c, struct deposit_item *it)
+{
+    const struct engine_ops *ops = c->s->engine->ops;
+    struct ticket_record *r = it->r;
+    const struct ticket *t = &r->t;
+    struct record_key k = record_key_timer(TIMER_EXPIRE, r->timer_s, t->key, sizeof t->key);
+    enum err err = ops->put(c->txn, TABLE_TIMER, record_key_span(&k), span_bytes(NULL, 0));
+
+    r->stub_due_s = 0;
+    if (err == ERR_OK)
+        err = change_work_set(c, r, WORK_STUB, t->created_s);
     k = record_key_time(t->created_s, t->key, sizeof t->key);
     if (err == ERR_OK)
         err = ops->put(c->txn, TABLE_CREATED, record_key_span(&k), span_bytes(t->a, sizeof t->a));
-    k = record_key_timer(TIMER_EXPIRE, r->timer_s, t->key, sizeof t->key);
-    if (err == ERR_OK)
-        err = ops->put(c->txn, TABLE_TIMER, record_key_span(&k), span_bytes(NULL, 0));
-    if (err == ERR_OK)
-        err = ops->put(c->txn, TABLE_WRAP, key, span_bytes(it->wrap, sizeof it->wrap));
-    c->counts.tickets[TICKET_WAITING]++;
     return err;
 }
 
@@ -187,10 +199,13 @@ static enum err deposit(struct change *c, void *arg)
     for (size_t i = 0; i < x->d->count && err == ERR_OK; i++) {
         err = find_existing(c, &x->item[i]);
         if (err == ERR_OK && !x->item[i].existing) {
-            err = put_item(c, &x->item[i]);
+            err = put_records(c, &x->item[i]);
             x->fresh++;
         }
     }
+    for (size_t i = 0; i < x->d->count && err == ERR_OK; i++)
+        if (!x->item[i].existing)
+            err = put_entries(c, &x->item[i]);
     x->payload.references = (uint32_t)x->fresh;
     if (err == ERR_OK && x->fresh > 0)
         err = change_payload_put(c, x->d->payload, &x->payload);

@@ -97,6 +97,7 @@ static void deposit(size_t recipients, int64_t created_s, int64_t expires_s, uin
     if (item == NULL || k == NULL)
         must("deposit", ERR_NOMEM);
     must("random", secret_random(id, sizeof id));
+    id[0] = id[1] = id[2] = id[3] = 0; /* the sealer puts the time there */
     must("random", secret_random(dek, sizeof dek));
     for (size_t i = 0; i < recipients; i++) {
         struct ticket *t = &item[i].ticket;
@@ -430,10 +431,40 @@ static double disk_mb(void)
     return atof(line) / 1024;
 }
 
+static atomic_bool sending;
+static double deposit_max, deposit_p95;
+
+/* Deposits at an even pace, while sending. */
+static void *send_loop(void *arg)
+{
+    enum { SENT_MAX = 100000 };
+    double *took = calloc(SENT_MAX, sizeof *took), at = now();
+    size_t n = 0;
+
+    (void)arg;
+    while (took != NULL && n < SENT_MAX && atomic_load(&sending)) {
+        double due = at + (double)n / CLAIMS_A_SECOND, began;
+
+        while (now() < due)
+            usleep((useconds_t)((due - now()) * 1e6) + 1);
+        began = now();
+        deposit(1, NOW_S + 86400, FAR_S, NULL);
+        took[n++] = now() - began;
+    }
+    if (n == 0)
+        exit(1);
+    qsort(took, n, sizeof *took, by_size);
+    deposit_p95 = took[n * 95 / 100];
+    deposit_max = took[n - 1];
+    free(took);
+    return NULL;
+}
+
 /* Every ticket expires and is told, and its tombstone ends. */
 static void bench_space(void)
 {
     double full = disk_mb(), at = now(), slowest = 0;
+    pthread_t sender;
     struct store_sweeper *w;
     int64_t next_s, at_s = FAR_S + 1;
     uint64_t before;
@@ -442,6 +473,8 @@ static void bench_space(void)
     before = waiting();
     must("sweeper", store_sweeper_create(s, &w));
     swept = (struct store_swept){.expired = 0};
+    atomic_store(&sending, true);
+    pthread_create(&sender, NULL, send_loop, NULL);
     for (int pass = 0; pass < 3; pass++, at_s += 2 * 86400) {
         next_s = at_s;
         while (next_s <= at_s) {
@@ -452,12 +485,16 @@ static void bench_space(void)
                 slowest = now() - step_at;
         }
     }
+    atomic_store(&sending, false);
+    pthread_join(sender, NULL);
     store_sweeper_free(w);
     store_close(s);
-    printf("\n%llu tickets expired and purged in %.0f s; the longest step took %.0f ms\n"
+    printf("\n%llu tickets expired and purged in %.0f s; the longest step took %.0f ms; deposits meanwhile, "
+           "%d a "
+           "second: p95 %.1f ms, longest %.0f ms\n"
            "  size on disk %.0f MB before, %.0f MB after; %llu pages given back\n",
-           (unsigned long long)before, now() - at, slowest * 1000, full, disk_mb(),
-           (unsigned long long)swept.pages);
+           (unsigned long long)before, now() - at, slowest * 1000, CLAIMS_A_SECOND, deposit_p95 * 1000,
+           deposit_max * 1000, full, disk_mb(), (unsigned long long)swept.pages);
 }
 
 int main(int argc, char **argv)
