@@ -1,7 +1,7 @@
 /*
  * store.c - opening and closing, the run of a change, and the words that belong to both sides. The words of
- * tickets stand in store_deposit.c, store_ticket.c and store_work.c, those of jobs in store_job.c, of
- * admission in store_policy.c.
+ * tickets stand in store_deposit.c, store_ticket.c, store_recall.c, store_work.c and store_look.c, those of
+ * jobs in store_job.c, of admission in store_policy.c.
  *
  * Durability in one place: a word's body changes records in a transaction; run_change commits it, which makes
  * it visible and keeps no lock, then flushes the engine's log, which makes it safe from a crash and is shared

@@ -1,6 +1,7 @@
 /*
  * store_ticket.c - what callers and the clock do with tickets: claim, resume, ack, nack, status, bounce,
- * expire. Looking at them is store_look.c.
+ * expire; and what the lifecycle decides: a warning, the letter by plain SMTP, the archive's copy. Looking at
+ * them is store_look.c, taking them back store_recall.c.
  */
 #include <stdlib.h>
 #include <string.h>

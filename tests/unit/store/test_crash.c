@@ -553,7 +553,7 @@ static int slot_state(struct rig *r, int slot, struct posted *p)
 static void check_slot(struct rig *r, int slot, int done)
 {
     int state = -1, next = -1, is;
-    struct posted p;
+    struct posted p = {.existing = false};
 
     for (int i = 0; i < done; i++)
         if ((int)script[i].slot == slot && script[i].state != -1)

@@ -345,10 +345,11 @@ static void again_and_again_it_is_replaced(struct rig *r)
 static void a_replacement_counts_against_the_quota(struct rig *r)
 {
     struct posted p = rig_post(r, LETTER(.size = 9000));
-    struct quota_limits limits = {.owner_bytes = 20000};
+    static struct quota_limits limits;
+    static struct buf why;
     struct quota_use use;
-    struct buf why;
 
+    limits = (struct quota_limits){.owner_bytes = 20000};
     buf_init(&why, 1000);
     r->limits = &limits;
     r->why = &why;
