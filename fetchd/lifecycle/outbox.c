@@ -150,16 +150,23 @@ static enum err go_plain(const struct env *env, const struct ticket *t, const st
     return e;
 }
 
+static enum renotify_way way_of(const struct env *env, const struct ticket *t,
+                                const struct discovery_answer *answer, enum route *route)
+{
+    struct address recipient;
+
+    if (address_parse(span_of(t->recipient), &recipient))
+        return RENOTIFY_LATER;
+    *route = routes_find(env->routes, &recipient);
+    return renotify_way(t, *route, answer);
+}
+
 static enum err tell_again(const struct env *env, const struct ticket *t, const struct work *work,
                            const struct renotify *look, const struct discovery_answer *answer)
 {
-    struct address recipient;
-    enum err e = address_parse(span_of(t->recipient), &recipient);
+    enum route route = ROUTE_AUTO;
 
-    if (e)
-        return e;
-    enum route route = routes_find(env->routes, &recipient);
-    switch (renotify_way(t, route, answer)) {
+    switch (way_of(env, t, answer, &route)) {
     case RENOTIFY_STUB:
         return send_stub(env, t, work, look);
     case RENOTIFY_PLAIN:
@@ -249,8 +256,14 @@ static enum err act_on(const struct env *env, const struct ticket *t, const stru
     return tell_again(env, t, work, look, answer);
 }
 
-static enum err warn(const struct env *env, const struct ticket *t)
+/* Not of a letter that goes out plain at this very moment: it waits no longer. */
+static enum err warn(const struct env *env, const struct ticket *t, const struct renotify *look,
+                     const struct discovery_answer *answer)
 {
+    enum route route;
+
+    if (look->act == RENOTIFY_AGAIN && way_of(env, t, answer, &route) == RENOTIFY_PLAIN)
+        return ERR_OK;
     enum err e = store_delay_due(env->store, t->key, clock_now_s());
 
     lifecycle_wake(env->lifecycle);
@@ -277,7 +290,7 @@ bool outbox_look(const struct env *env, const struct work *work, const struct di
         if (!archive && look.act == RENOTIFY_AGAIN && !find_answer(env, &t, given, &answer))
             return false;
         if (look.warn)
-            e = warn(env, &t);
+            e = warn(env, &t, &look, &answer);
         if (!e)
             e = archive == ERR_UNARCHIVED ? try_later(env, work, &look, ARCHIVE_WAITS)
                 : archive                 ? archive
