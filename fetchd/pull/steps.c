@@ -261,13 +261,15 @@ static void gone(struct flight *f, const char *status)
 {
     const struct claim_outcome *o = &f->outcome;
     bool acked = strcmp(o->reason, GONE_ACKED) == 0;
-    const char *text = acked ? "the sender's site knows it as delivered" : err_text(ERR_GONE);
+    char text[STORE_TEXT_MAX] = "the sender's site knows it as delivered";
+    if (!acked)
+        snprintf(text, sizeof text, "%s%s%s", err_text(ERR_GONE), o->reason[0] ? ": " : "", o->reason);
     enum err e =
         store_job_gone(f->env->store, f->id, acked ? JOB_ACKED : JOB_FAILED, o->reason, text, clock_now_s());
     if (e != ERR_OK)
         store_trouble(&f->job, e, "ending");
     else
-        log_job(&f->job, f->url.host, NULL, status, acked ? text : o->reason, 0, LOG_LEVEL_INFO);
+        log_job(&f->job, f->url.host, NULL, status, text, 0, LOG_LEVEL_INFO);
 }
 
 static struct job_heard heard(const struct claim_outcome *o)

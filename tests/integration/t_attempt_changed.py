@@ -140,7 +140,7 @@ def test_allowed_too_late(bed):
         wait_for("both jobs to end", lambda: len(ended()) == 2, 30, 0.1)
         equal([(state, version) for state, _, version in ended()], [("acked", 1), ("failed", None)], "the jobs")
         equal(ended()[1][1], "retracted", "why the one ended")
-        log.wait(r"status=ended \(retracted\)")
+        log.wait(r"status=ended \(the ticket has ended: retracted\)")
         equal(gone.nacks + there.nacks, [], "nacks")
         equal(rows(bed.b, "attempts", BOB), [], "attempts")
 
