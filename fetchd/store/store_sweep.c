@@ -314,8 +314,10 @@ static enum err expire_step(struct store_sweeper *w, struct buf *at, int64_t now
     enum err err = timer_step(&w->b, &timer_rows[EXPIRY], at, now_s, BATCH, more), flushed = ERR_OK;
 
     done->expired += w->b.done;
-    if (w->b.done > 0)
+    if (w->b.done > 0) {
         flushed = store_flush(w->s);
+        KILL_POINT("expire-commit-after");
+    }
     return err == ERR_OK ? flushed : err;
 }
 
