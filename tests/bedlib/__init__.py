@@ -6,6 +6,7 @@
   pki     the test CA
   dns     signed zones, nsd, unbound
   mta     one Postfix instance (and its SASL server)
+  sendmail  Sendmail in the place of a site's Postfix
   dkim    a DKIM signer at a site
   daemons restante-fetchd and restante-milter of one site
   bed     all of it: names, addresses, folder, up and down
