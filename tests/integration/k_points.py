@@ -129,6 +129,7 @@ _walk = []
 STORE_ALONE = {f"{word}-commit-{when}" for when in ("before", "after") for word in (
     "policy", "spend", "token-use", "attempt-drop", "job-gone", "stub-wait", "delay", "plain")}
 STORE_ALONE |= {"counts-commit-before", "sweep-commit-before"}
+STORE_ALONE |= {"plain-send-before", "plain-send-after"}  # k_life.py does, as at what comes before them
 # What is copied and put back: tests/unit/store/test_backup.c does.
 STORE_ALONE |= {"backup-table-after", "backup-logs-after", "backup-manifest-before", "backup-manifest-after", "restore-mark-after",
                 "restore-aside-after", "restore-copy", "restore-files-after", "restore-recover-after", "restore-replay-after"}
