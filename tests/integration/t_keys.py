@@ -7,6 +7,7 @@ import contextlib
 import hmac
 import os
 import re
+import shutil
 import signal
 import stat
 
@@ -324,10 +325,15 @@ def forms(octets):
     yield base64.b64encode(octets).rstrip(b"=")
 
 
+def backup_of(site):
+    return f"{site.folder}/backup"
+
+
 def found(site, needles):
-    """Files that hold any of the octets, in all that a thief of the disk gets but the key file: store, payload files, logs."""
+    """Files that hold any of the octets, in all that a thief of the disk gets but the key file: store, payload files, backup,
+    logs."""
     pattern = "|".join("".join(f"\\x{byte:02x}" for byte in needle) for needle in needles)
-    out = site.exec(["grep", "-rlaP", "--", pattern, site.daemons.lib, site.daemons.log, mail_log(site).path], check=False)
+    out = site.exec(["grep", "-rlaP", "--", pattern, site.daemons.lib, site.daemons.log, mail_log(site).path, backup_of(site)], check=False)
     check(out.returncode in (0, 1), f"grep: {out.stderr}")
     return out.stdout.decode().split()
 
@@ -359,11 +365,24 @@ def keys_of_ticket(site, id):
     return derive(b"b")[:16], derive(b"ka"), derive(b"kd")
 
 
+@contextlib.contextmanager
+def folders_for_backups(bed):
+    """A folder for a backup at a and b, of fetchd's user, gone afterwards."""
+    try:
+        for site in (bed.a, bed.b):
+            os.mkdir(backup_of(site), 0o700)
+            shutil.chown(backup_of(site), "restante", "restante")
+        yield
+    finally:
+        for site in (bed.a, bed.b):
+            shutil.rmtree(backup_of(site))
+
+
 def test_canaries(bed):
-    """Letters in records and in files, waiting, held at b, kept at b, and delivered: neither stores, payload files nor logs of both
-    sites show a word of them, nor B, Ka or Kd of a URL that works, nor the link of a challenge, nor a site key."""
+    """Letters in records and in files, waiting, held at b, kept at b, and delivered: neither stores, payload files, backups nor logs
+    of both sites show a word of them, nor B, Ka or Kd of a URL that works, nor the link of a challenge, nor a site key."""
     words = []
-    with clean(bed.b, BOB):
+    with clean(bed.b, BOB), folders_for_backups(bed):
         with waiting(bed, *made(words, BOB)) as offers:
             delivered = made(words, BOB)
             for raw in delivered:
@@ -413,6 +432,7 @@ def made(words, to, sender=ALICE):
 def look(bed, words, secrets):
     """Nothing of it is in the files of a or b."""
     for site in (bed.a, bed.b):
+        do(site, "backup", backup_of(site))
         # What is in the database's cache is on the disk afterwards.
         site.daemons.restart("fetchd")
         hidden = {word: [word] for word in words} | {secret.hex(): list(forms(secret)) for secret in secrets}
