@@ -66,6 +66,7 @@ static bool call(struct keys *k, const char *parameter, const char *value)
     if (k->ask.command)
         ask_free(&k->ask);
     ask_init(&k->ask, k->command, API_KEYS_PATH);
+    k->ask.patient = true; /* it looks through the store */
     if (parameter)
         ask_add(&k->ask, parameter, value);
     k->answered = parameter ? ask_post(&k->ask, "keys") : ask_get(&k->ask, "keys");
