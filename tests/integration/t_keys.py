@@ -55,6 +55,11 @@ def rotate(site, *options):
     return said(done)
 
 
+def answering(site):
+    """fetchd answers: its socket is there a moment before."""
+    wait_for("restante-fetchd to answer", lambda: ctl(site, "status").returncode == 0, 20, 0.05)
+
+
 def epoch_of(offer):
     return int.from_bytes(offer.a()[:2], "big")
 
@@ -268,12 +273,14 @@ def test_due_and_destroyed(bed):
     raw = letter()
     try:
         with configured(bed.a, site_key_lifetime="0"):
+            answering(bed.a)
             bed.a.daemons.shift_clock(90 * DAY)
             before = keys_in(text_of(bed.a))
             rotate(bed.a, "--due")
             equal(max(keys_in(text_of(bed.a))), max(before), "the newest with a lifetime of 0")
             bed.a.daemons.shift_clock(0)
         with configured(bed.a, site_key_lifetime="20d"):
+            answering(bed.a)
             rotate(bed.a)
             newest = current(bed.a)
             with caught(bed, "b.test"):
