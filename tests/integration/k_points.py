@@ -75,6 +75,10 @@ FETCHD_A = {
     "hold-commit-before": killing.OnHold,
     "hold-commit-after": killing.OnHold,
     "purge-commit-before": killing.remembered,
+    "plain-commit-before": killing.SentPlain,
+    "plain-commit-after": killing.SentPlain,
+    "plain-send-before": killing.SentPlain,
+    "plain-send-after": killing.SentPlain,
 }
 MILTER_A = {
     "milter-plan-answer": killing.mixed,
@@ -127,7 +131,7 @@ PLAN = {("a", "fetchd"): FETCHD_A, ("a", "milter"): MILTER_A, ("b", "fetchd"): F
 _walk = []
 # What owners and the administrator say and what waits for their word: tests/unit/store/test_crash.c dies at each of these.
 STORE_ALONE = {f"{word}-commit-{when}" for when in ("before", "after") for word in (
-    "policy", "spend", "token-use", "attempt-drop", "job-gone", "stub-wait", "delay", "plain")}
+    "policy", "spend", "token-use", "attempt-drop", "job-gone", "stub-wait", "delay")}
 STORE_ALONE |= {"counts-commit-before", "sweep-commit-before"}
 STORE_ALONE |= {"plain-send-before", "plain-send-after"}  # k_life.py does, as at what comes before them
 # What is copied and put back: tests/unit/store/test_backup.c does.

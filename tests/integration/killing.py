@@ -24,7 +24,7 @@ from bedlib import netns
 from bedlib.run import BedError, read, write
 from harness import Failure, Refused, Smtp, check, letter, lf
 from http2 import Client, tls_socket
-from restante import Sink, bare_id, stub_tags
+from restante import Sink, bare_id, mail_records, stub_tags
 
 SETTLE_S = 60  # a link host that died several times is left alone for half a minute
 DAY_S = 86400
@@ -307,6 +307,35 @@ class OnHold(Recalled):
         check(walk.wait(walk.admin["a"].status), "fetchd does not answer")
         check(self.ask(walk, "retract") != 0, "what is on hold was taken back")
         self.insist(walk, "release")
+
+
+class SentPlain(Post):
+    """Lies at a; then its domain takes no stubs any more, and it goes plain to the test at x when its turn comes to be told of
+    again. It comes twice where a died right after the MTA's 250."""
+
+    def __init__(self):
+        self.domain = f"plain{next(_numbers)}.test"
+        super().__init__({f"bob@{self.domain}": "plain"}, follow=lambda walk, post: post.leave(walk))
+
+    def submit(self, walk, limit):
+        walk.stack.callback(walk.bed.dns.remove, self.domain)
+        self.say(walk, "r=1")
+        super().submit(walk, limit)
+
+    def say(self, walk, extra):
+        """What DNS says of the domain from now on."""
+        designation = f"v=restante1; h=pull.{self.domain}; {extra}"
+        walk.bed.dns.zone(self.domain, mail_records(walk.bed.x.address, designation, ttl=1))
+        time.sleep(1.2)  # what fetchd has cached ends
+
+    def came(self, walk):
+        return [mail.raw for mail in list(walk.trap.mails) if mail.recipients[0][0] in self.recipients]
+
+    def leave(self, walk):
+        check(walk.wait(lambda: self.came(walk)), f"no stub of <{self.id}>")
+        self.say(walk, "r=0")
+        walk.move_clock(walk.shift + 3 * 3600)
+        check(walk.wait(lambda: any(lf(raw).endswith(lf(self.raw)) for raw in self.came(walk))), f"<{self.id}> is lost")
 
 
 def address(word, user="bob", domain="b.test"):
