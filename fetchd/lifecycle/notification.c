@@ -206,7 +206,9 @@ static enum err compose(const struct env *env, const struct ticket *t, const str
     dsn.to = t->sender;
     dsn.message_id = message_id;
     dsn.final_recipient = t->recipient;
-    dsn.status = words->action == DSN_FAILED ? status_of(t, status, words->status) : words->status;
+    /* What ended an expired one is its time, whatever the MTA last said to its stub. */
+    bool theirs = words->action == DSN_FAILED && t->state != TICKET_EXPIRED;
+    dsn.status = theirs ? status_of(t, status, words->status) : words->status;
     bool said = words->action == DSN_FAILED || words->action == DSN_DELAYED;
     dsn.diagnostic = said && t->remote_text[0] ? split_said(t, host).ptr : NULL;
     dsn.remote_mta = said ? remote_mta(t, host) : NULL;
