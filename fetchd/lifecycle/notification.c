@@ -25,10 +25,9 @@ struct notification {
     bool broken; /* the letter could not be read to its end */
 };
 
-/* An enhanced status code of a failure: what was tried in vain for days (4.4.1) failed for good as well. */
-static bool is_status(struct span s)
+static bool is_status(struct span s, char class)
 {
-    return s.len >= 5 && s.len < 12 && (s.ptr[0] == '5' || s.ptr[0] == '4') && s.ptr[1] == '.' &&
+    return s.len >= 5 && s.len < 12 && s.ptr[0] == class && s.ptr[1] == '.' &&
            strspn(s.ptr, "0123456789.") >= s.len;
 }
 
@@ -69,13 +68,15 @@ static const char *status_of(const struct ticket *t, char out[12], const char *f
     struct span code, status = span_of(t->remote_reason), rest;
     char host[256];
 
-    if (!is_status(status)) {
+    /* What an MTA tried in vain for days (4.4.1) failed for good as well. */
+    bool tried = t->state == TICKET_BOUNCED && is_status(status, '4');
+    if (!tried && !is_status(status, '5')) {
         span_cut(split_said(t, host), ' ', &code, &rest);
         span_cut(rest, ' ', &status, &rest);
-        if (is_status(code))
+        if (is_status(code, '5'))
             status = code;
     }
-    if (!is_status(status))
+    if (!tried && !is_status(status, '5'))
         return fallback;
     memcpy(out, status.ptr, status.len);
     out[0] = '5';
