@@ -89,6 +89,50 @@ static int command_restore(const struct command *c)
     return run_program(c, arguments, command_value(c, "replace") ? 3 : 2);
 }
 
+static void print_findings(const struct ask *a)
+{
+    for (size_t i = 1; i < rows_count(a->rows); i++) {
+        const char *file = rows_get_text(a->rows, i, "quarantine");
+
+        printf("%s: %s %s: %s%s%s%s\n", rows_get_text(a->rows, i, "what"), rows_get_text(a->rows, i, "table"),
+               rows_get_text(a->rows, i, "key"), rows_get_text(a->rows, i, "text"),
+               strcmp(rows_get_text(a->rows, i, "repaired"), "yes") == 0 ? " (repaired)" : "",
+               file[0] ? ": in quarantine as " : "", file);
+    }
+    printf("%lld records, %lld rows: %lld wrong, %lld repaired; sums %s\n",
+           (long long)rows_get_number(a->rows, 0, "records"), (long long)rows_get_number(a->rows, 0, "rows"),
+           (long long)rows_get_number(a->rows, 0, "findings"),
+           (long long)rows_get_number(a->rows, 0, "repaired"), rows_get_text(a->rows, 0, "sums"));
+}
+
+static int command_check(const struct command *c)
+{
+    const char *arguments[3] = {"--check"};
+    size_t count = 1;
+    struct ask a;
+    bool wrong = false;
+
+    ask_init(&a, c, API_CHECK_PATH);
+    a.patient = true;
+    ask_post(&a, "check");
+    if (a.err == ERR_UNAVAILABLE && !a.json.len) { /* it does not run: its program can look itself */
+        ask_free(&a);
+        if (command_value(c, "repair"))
+            arguments[count++] = "--repair";
+        if (command_value(c, "deep"))
+            arguments[count++] = "--deep";
+        return run_program(c, arguments, count);
+    }
+    if (!a.err)
+        wrong = rows_get_number(a.rows, 0, "findings") > rows_get_number(a.rows, 0, "repaired");
+    if (ask_is_for_people(&a))
+        print_findings(&a);
+    int status = ask_end(&a);
+    return status == EX_OK && wrong ? 1 : status;
+}
+
+static const struct command_option check_options[] = {
+    {"repair", "repair", true}, {"deep", "deep", true}, {NULL, NULL, false}};
 static const struct command_option restore_options[] = {{"replace", NULL, true}, {NULL, NULL, false}};
 
 const struct command_row commands_of_backup[] = {
@@ -100,5 +144,10 @@ const struct command_row commands_of_backup[] = {
      "puts a backup in the store's place, while restante-fetchd does not run; --replace moves aside what is "
      "there",
      1, 1, restore_options, false, command_restore},
+    {"check", "[--repair] [--deep]",
+     "whether everything in the store agrees; --deep opens every letter, --repair puts right what can be, "
+     "and moves aside "
+     "what cannot",
+     0, 0, check_options, true, command_check},
     {.name = NULL},
 };

@@ -28,16 +28,17 @@ struct arguments {
     bool check, make_keys;
     const char *restore; /* directory of a backup */
     bool replace;
+    bool check_store, repair, deep;
 };
 
 /* True: go on. False: end with *status. */
 static bool read_arguments(int argc, char **argv, struct arguments *out, int *status)
 {
-    static const struct option options[] = {{"kill-points", no_argument, NULL, 'P'},
-                                            {"make-keys", no_argument, NULL, 'K'},
-                                            {"restore", required_argument, NULL, 'R'},
-                                            {"replace", no_argument, NULL, 'r'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"kill-points", no_argument, NULL, 'P'},   {"make-keys", no_argument, NULL, 'K'},
+        {"restore", required_argument, NULL, 'R'}, {"replace", no_argument, NULL, 'r'},
+        {"check", no_argument, NULL, 'C'},         {"repair", no_argument, NULL, 'p'},
+        {"deep", no_argument, NULL, 'd'},          {NULL, 0, NULL, 0}};
     int c;
 
     while ((c = getopt_long(argc, argv, "c:nV", options, NULL)) != -1) {
@@ -56,6 +57,15 @@ static bool read_arguments(int argc, char **argv, struct arguments *out, int *st
             continue;
         case 'r':
             out->replace = true;
+            continue;
+        case 'C':
+            out->check_store = true;
+            continue;
+        case 'p':
+            out->repair = true;
+            continue;
+        case 'd':
+            out->deep = true;
             continue;
         case 'V':
             puts("restante-fetchd " RESTANTE_VERSION);
@@ -76,6 +86,7 @@ static bool read_arguments(int argc, char **argv, struct arguments *out, int *st
     fprintf(
         stderr,
         "usage: restante-fetchd [-c restante.conf] [-n | --make-keys | --restore directory [--replace] |\n"
+        "                        --check [--repair] [--deep] |\n"
         "                        -V | --kill-points]\n");
     *status = EX_USAGE;
     return false;
@@ -175,6 +186,13 @@ int main(int argc, char **argv)
     } else if (arguments.restore) {
         if ((e = offline_restore(settings, arguments.restore, arguments.replace, &why)))
             status = fail(e, &why);
+    } else if (arguments.check_store) {
+        bool wrong = false;
+
+        if ((e = offline_check(settings, arguments.repair, arguments.deep, &wrong, &why)))
+            status = fail(e, &why);
+        else if (wrong)
+            status = EXIT_FAILURE;
     } else {
         log_set_level((enum log_level)settings->log_level);
         status = serve(settings);

@@ -10,6 +10,7 @@
 #include "places.h"
 #include "privileges.h"
 #include "store/backup.h"
+#include "store/verify.h"
 #include "ticket/keyfile.h"
 
 static enum err begin(const struct settings *s, struct site_keys **keys, struct buf *why)
@@ -50,6 +51,40 @@ enum err offline_restore(const struct settings *s, const char *directory, bool r
 
     if (!e && !(e = store_restore(&options, keys, directory, replace, &restored, why)))
         print_restored(s, &restored);
+    site_keys_free(keys);
+    return e;
+}
+
+/* ---- check */
+
+static void print_finding(void *arg, const struct verify_finding *f)
+{
+    (void)arg;
+    printf("%s: %s %s: %s%s%s%s\n", f->what, f->table, f->key, f->text, f->repaired ? " (repaired)" : "",
+           f->quarantine[0] ? ": in quarantine as " : "", f->quarantine);
+}
+
+enum err offline_check(const struct settings *s, bool repair, bool deep, bool *wrong, struct buf *why)
+{
+    char journal[PLACES_PATH_BYTES], quarantine[PLACES_PATH_BYTES];
+    struct store_options options = places_store_options(s, journal);
+    const struct verify_options verify = {
+        .repair = repair, .deep = deep, .quarantine = quarantine, .each = print_finding};
+    struct verify_result result;
+    struct site_keys *keys = NULL;
+    struct store *store = NULL;
+    enum err e = begin(s, &keys, why);
+
+    snprintf(quarantine, sizeof quarantine, "%s/quarantine", s->data_directory);
+    options.recount = repair;
+    if (!e && !(e = store_open(&options, keys, &store, why)) &&
+        !(e = store_verify(store, &verify, &result))) {
+        printf("%llu records, %llu rows: %llu wrong, %llu repaired\n", (unsigned long long)result.records,
+               (unsigned long long)result.rows, (unsigned long long)result.findings,
+               (unsigned long long)result.repaired);
+        *wrong = result.findings > result.repaired;
+    }
+    store_close(store);
     site_keys_free(keys);
     return e;
 }

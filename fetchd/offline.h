@@ -13,4 +13,8 @@
 /* Puts a backup in the store's place (store/backup.h), and prints what came of it. */
 enum err offline_restore(const struct settings *s, const char *directory, bool replace, struct buf *why);
 
+/* Looks at all of the store (store/verify.h), and prints a line for each finding and one at the end. *wrong:
+ * something is wrong still. */
+enum err offline_check(const struct settings *s, bool repair, bool deep, bool *wrong, struct buf *why);
+
 #endif

@@ -44,7 +44,7 @@
 #define API_QUOTA_PATH "/1/quota"       /* GET [?name=] */
 #define API_KEYS_PATH "/1/keys"         /* GET; POST ?reload=yes, ?retire=EPOCH */
 #define API_BACKUP_PATH "/1/backup"     /* POST ?directory= */
-#define API_CHECK_PATH "/1/check"       /* POST [?repair=yes] */
+#define API_CHECK_PATH "/1/check"       /* POST [?repair=yes][&deep=yes] */
 #define API_RECIPIENTS_MAX 5000
 #define API_FIELDS_MAX 20000
 #define API_RECEIVED_MAX 60 /* Received fields that a milter shows, from the top */

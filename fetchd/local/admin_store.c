@@ -3,6 +3,9 @@
  */
 #include "local/admin_store.h"
 
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -10,6 +13,7 @@
 #include "local/question.h"
 #include "settings/settings.h"
 #include "store/backup.h"
+#include "store/verify.h"
 
 #define WHY_MAX 4096
 
@@ -73,5 +77,94 @@ void admin_backup(void *env, struct http_exchange *x)
     const char *directory = backup_directory(&q);
     if (question_rows(&q, "backup"))
         make_backup(&q, directory);
+    question_close(&q);
+}
+
+/* ---- check */
+
+struct findings {
+    struct verify_finding *finding; /* owned; its quarantine too */
+    size_t count, room;
+    enum err err;
+};
+
+static void note_finding(void *arg, const struct verify_finding *f)
+{
+    struct findings *list = arg;
+
+    log_warning("check: %s: %s %s: %s%s", f->what, f->table, f->key, f->text,
+                f->repaired ? " (repaired)" : "");
+    if (list->count == list->room) {
+        size_t room = list->room ? list->room * 2 : 64;
+        void *more = reallocarray(list->finding, room, sizeof *list->finding);
+        if (!more) {
+            list->err = ERR_NOMEM;
+            return;
+        }
+        list->finding = more;
+        list->room = room;
+    }
+    list->finding[list->count] = *f;
+    list->finding[list->count].quarantine = strdup(f->quarantine);
+    if (!list->finding[list->count++].quarantine)
+        list->err = ERR_NOMEM;
+}
+
+static void add_findings(struct rows *r, const struct verify_result *result, const struct findings *list)
+{
+    rows_begin(r);
+    rows_number(r, "records", (int64_t)result->records);
+    rows_number(r, "rows", (int64_t)result->rows);
+    rows_number(r, "findings", (int64_t)result->findings);
+    rows_number(r, "repaired", (int64_t)result->repaired);
+    rows_text(r, "sums", result->sums ? "compared" : "not compared: too much changed meanwhile");
+    for (size_t i = 0; i < list->count; i++) {
+        const struct verify_finding *f = &list->finding[i];
+
+        rows_begin(r);
+        rows_text(r, "what", f->what);
+        rows_text(r, "table", f->table);
+        rows_text(r, "key", f->key);
+        rows_text(r, "text", f->text);
+        rows_text(r, "repaired", f->repaired ? "yes" : "no");
+        rows_text(r, "quarantine", f->quarantine);
+    }
+}
+
+static bool flag(struct question *q, const char *name)
+{
+    const char *text = question_get(q, name);
+
+    if (text && strcmp(text, "yes") != 0 && strcmp(text, "no") != 0)
+        question_fail(q, ERR_SYNTAX, "%s: yes or no", name);
+    return text && strcmp(text, "yes") == 0;
+}
+
+void admin_check(void *env, struct http_exchange *x)
+{
+    struct question q;
+    struct findings list = {.err = ERR_OK};
+    struct verify_result result;
+    char quarantine[WHY_MAX];
+
+    question_open(&q, env, x);
+    if (!q.who.all)
+        question_forbid(&q, "a check");
+    snprintf(quarantine, sizeof quarantine, "%s/quarantine", q.env->settings->data_directory);
+    const struct verify_options options = {.repair = flag(&q, "repair"),
+                                           .deep = flag(&q, "deep"),
+                                           .quarantine = quarantine,
+                                           .each = note_finding,
+                                           .arg = &list};
+    if (question_rows(&q, "check")) {
+        q.err = store_verify(q.env->store, &options, &result);
+        if (!q.err)
+            q.err = list.err;
+        if (!q.err)
+            add_findings(q.rows, &result, &list);
+    }
+    for (size_t i = 0; i < list.count; i++)
+        free((void *)(uintptr_t)list.finding[i].quarantine);
+    free(list.finding);
     question_close(&q);
 }

@@ -74,6 +74,7 @@ static const struct {
     {"POST", API_TOKENS_PATH, admin_token_add, 0, false},
     {"POST", API_REVOKE_PATH, admin_revoke, 0, false},
     {"POST", API_BACKUP_PATH, admin_backup, 0, false},
+    {"POST", API_CHECK_PATH, admin_check, 0, false},
     {"POST", API_EXPLAIN_PATH, explain_handle, API_HEAD_MAX, true},
     {"GET", API_KEYS_PATH, admin_keys_show, 0, true},
     {"POST", API_KEYS_PATH, admin_keys_change, 0, true},

@@ -246,6 +246,26 @@ static enum err end_for_want_of_letter(struct change *c, struct ticket_record *r
     return enter_end(c, r, to, now_s);
 }
 
+enum err change_letter_lost(struct change *c, struct ticket_record *r, const char *text, int64_t now_s)
+{
+    enum err err = forget_payload(c, r);
+
+    if (err == ERR_OK && r->plain_due_s != 0) { /* nothing is left that could go */
+        store_text(r->t.remote_reason, sizeof r->t.remote_reason, RESTORED_REASON);
+        store_text(r->t.remote_text, sizeof r->t.remote_text, text);
+        err = change_work_set(c, r, WORK_PLAIN, 0);
+        if (err == ERR_OK && ticket_asks(&r->t, DSN_FAILURE))
+            err = change_work_set(c, r, WORK_NOTIFY, now_s);
+    }
+    if (err != ERR_OK || ticket_state_ended(r->t.state))
+        return err;
+    if (r->t.perhaps && r->t.handed_over_s == 0) { /* perhaps it arrived: never "not delivered" */
+        store_text(r->t.remote_text, sizeof r->t.remote_text, text);
+        return change_ticket_enter(c, r, TICKET_UNCONFIRMED, now_s);
+    }
+    return end_for_want_of_letter(c, r, text, now_s);
+}
+
 /* What was done since is not done again. */
 static enum err take_told(struct change *c, struct ticket_record *r, const struct fate *f)
 {

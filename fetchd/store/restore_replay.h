@@ -17,4 +17,8 @@ enum err replay_note(void *arg, const struct handover_entry *e);
  * crash does no harm. Not durable before the next flush. */
 enum err replay_apply(struct replay *r, struct store *s, int64_t now_s, struct store_restored *out);
 
+/* A ticket whose letter is not there any more: it ends (TICKET_BOUNCED or, handed over, TICKET_UNCONFIRMED)
+ * with this text, unless it has ended already, and refers to no payload. To be put afterwards. */
+enum err change_letter_lost(struct change *c, struct ticket_record *r, const char *text, int64_t now_s);
+
 #endif

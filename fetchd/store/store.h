@@ -35,6 +35,7 @@ struct store_options {
     int64_t dedupe_s; /* 86400: the same letter again within this gets the existing ticket */
     int64_t tombstone_s;
     int64_t disk_floor_percent;     /* below this free: ERR_DISK_FULL for deposits */
+    bool recount;                   /* counts that are missing or damaged are made anew, and not an error */
     const char *handover_directory; /* NULL: no journal (handover.h) */
     int64_t handover_keep_s;        /* how long its files are kept */
     void (*failed)(void *arg);      /* the environment must be recovered: stop the process (DB_RUNRECOVERY) */

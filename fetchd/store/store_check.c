@@ -235,7 +235,15 @@ enum err store_check(struct store *s, struct buf *why)
         goto out;
     if (k->format < FORMAT_VERSION && (err = store_change(s, begin_counting, k)) != ERR_OK)
         goto out;
-    if ((err = store_counts_read(s, &s->counts)) != ERR_OK)
+    err = store_counts_read(s, &s->counts);
+    if (err == ERR_STORE && s->recount && k->format == FORMAT_VERSION) {
+        err = look_at_all(k);
+        if (err == ERR_OK)
+            err = store_change(s, begin_counting, k);
+        if (err == ERR_OK)
+            err = store_counts_read(s, &s->counts);
+    }
+    if (err != ERR_OK)
         buf_append_str(why, "the store's counts are missing or damaged");
 out:
     if (err != ERR_OK && why->len == 0)

@@ -24,6 +24,7 @@ struct store {
     struct grace *work_grace, *job_grace;
     struct grace *keeping; /* payloads that are on their way from a file to a record: no orphans */
     struct later *later;
+    bool recount;
     struct handover *handover; /* NULL: there is none */
     struct group_sync flush;   /* of both */
     pthread_mutex_t count_mutex;

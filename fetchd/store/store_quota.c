@@ -224,6 +224,20 @@ enum err change_quota_settle(struct change *c, struct quota_ask *ask)
     return err;
 }
 
+enum err change_quota_correct(struct change *c, const struct quota_use *u)
+{
+    struct quota_change q = {.domain = u->domain};
+    struct quota_use was;
+    enum err err = row_key(u->name, u->domain, &q.key);
+
+    store_text(q.name, sizeof q.name, u->name);
+    if (err == ERR_OK)
+        err = row_get(c, &q, &was);
+    was.letters = u->letters;
+    was.bytes = u->bytes;
+    return err == ERR_OK ? row_put(c, &q, &was) : err;
+}
+
 void change_quota_init(struct change *c)
 {
     buf_init(&c->quota, CHANGES_MAX * sizeof(struct quota_change));

@@ -24,6 +24,8 @@ struct quota_ask {
     bool tells; /* the owner can be told that he has used much by now */
     bool warn;  /* out: he is to be */
 };
+/* What a row is found to be by counting; no row for zeros. */
+enum err change_quota_correct(struct change *c, const struct quota_use *u);
 /* Writes the sums. ERR_QUOTA when somebody who gets more in this change has more than he may then: the change
  * is to be given up. ask NULL: nothing is asked. */
 enum err change_quota_settle(struct change *c, struct quota_ask *ask);

@@ -1,0 +1,70 @@
+/*
+ * verify_internal.h - what the files of store_verify share.
+ */
+#ifndef STORE_VERIFY_INTERNAL_H
+#define STORE_VERIFY_INTERNAL_H
+
+#include "store/store_internal.h"
+#include "store/verify.h"
+
+#define VERIFY_PROBLEMS_MAX 16
+
+struct verify {
+    struct store *s;
+    const struct verify_options *o;
+    struct verify_result *result;
+    int64_t now_s;
+    /* the record that is being looked at */
+    enum engine_table table;
+    uint8_t key[ENGINE_KEY_MAX];
+    size_t key_len;
+    struct {
+        const char *what, *text;
+        bool repaired;
+    } problem[VERIFY_PROBLEMS_MAX];
+    size_t problems;
+    bool changed;         /* there is something to commit */
+    char quarantine[256]; /* the name of its file; "" */
+    struct buf value;     /* as it lies in the table */
+    struct buf extra;
+    int blob_fd; /* of the payload that is being looked at; -1: none */
+    union {
+        struct ticket_record *ticket;
+        struct job_record *job;
+        struct attempt_record *attempt;
+        void *any;
+    } r; /* scratch of VERIFY_RECORD_BYTES */
+};
+#define VERIFY_RECORD_BYTES (sizeof(union verify_any))
+union verify_any {
+    struct ticket_record ticket;
+    struct job_record job;
+    struct attempt_record attempt;
+};
+
+/* Looks at one record in a transaction: body reads it again (ERR_NOT_FOUND: it has gone), says what is wrong
+ * with verify_problem, and where that says so repairs it. Then tells. */
+typedef enum err (*verify_body)(struct change *c, struct verify *v);
+enum err verify_record(struct verify *v, enum engine_table table, struct span key, verify_body body);
+/* Every row of a table. */
+enum err verify_table(struct verify *v, enum engine_table table, verify_body body);
+/* A record that is damaged. (A store whose records are of a later version does not open: one that says so
+ * is.) */
+bool verify_unreadable(enum err err);
+/* True: it is to be repaired in this change. */
+bool verify_problem(struct verify *v, const char *what, const char *text);
+/* The last one cannot be repaired. */
+void verify_no_repair(struct verify *v);
+/* Bytes that are about to be taken out are put into the quarantine; ERR_CANCELLED when there is none. */
+enum err verify_quarantine(struct verify *v, struct span bytes);
+/* Reads a row into v->extra. */
+enum err verify_get(struct change *c, struct verify *v, enum engine_table table, struct span key);
+/* The row itself: v->value is quarantined, and it goes. */
+enum err verify_take_out(struct change *c, struct verify *v);
+
+/* verify_rows.c */
+enum err verify_indexes(struct verify *v);
+/* verify_sums.c */
+enum err verify_sums(struct verify *v);
+
+#endif

@@ -1,0 +1,384 @@
+/*
+ * test_verify.c - each kind of damage, made by hand, is found, and put right by a repair that loses nothing
+ * silently.
+ */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "rig.h"
+#include "store/store_internal.h"
+#include "store/ticket_state.h"
+#include "store/verify.h"
+
+#define DAY_S 86400
+
+/* ---- damage ---- */
+
+struct tamper {
+    enum engine_table table;
+    struct span key, value; /* value NULL: it goes */
+};
+
+static enum err tamper_body(struct change *c, void *arg)
+{
+    const struct tamper *t = arg;
+
+    return t->value.ptr == NULL ? c->s->engine->ops->del(c->txn, t->table, t->key)
+                                : c->s->engine->ops->put(c->txn, t->table, t->key, t->value);
+}
+
+static void put_row(struct rig *r, enum engine_table table, struct span key, struct span value)
+{
+    assert_err(ERR_OK, store_change(r->s, tamper_body, &(struct tamper){table, key, value}));
+}
+
+static void del_row(struct rig *r, enum engine_table table, struct span key)
+{
+    put_row(r, table, key, span_bytes(NULL, 0));
+}
+
+static struct span key_of(const struct posted *p)
+{
+    return span_bytes(p->ticket.key, sizeof p->ticket.key);
+}
+
+static struct span payload_of(const struct posted *p)
+{
+    return span_bytes(p->ticket.payload_id, sizeof p->ticket.payload_id);
+}
+
+/* One byte of a row is another. */
+static void flip(struct rig *r, enum engine_table table, struct span key, size_t at)
+{
+    struct buf value;
+
+    buf_init(&value, STORE_VALUE_MAX);
+    assert_err(ERR_OK, store_read(r->s, table, key, &value));
+    assert_true(at < value.len);
+    value.data[at] ^= 0x40;
+    put_row(r, table, key, buf_span(&value));
+    buf_free(&value);
+}
+
+static enum err take_reference(struct change *c, void *arg)
+{
+    struct payload_record p;
+    enum err err = change_payload_get(c, arg, &p);
+
+    p.references += 5;
+    buf_clear(&c->value);
+    if (err == ERR_OK)
+        err = payload_record_encode(&p, &c->value);
+    return err == ERR_OK ? c->s->engine->ops->put(c->txn, TABLE_PAYLOAD,
+                                                  span_bytes(arg, SEAL_PAYLOAD_ID_BYTES), buf_span(&c->value))
+                         : err;
+}
+
+static enum err miscount(struct change *c, void *arg)
+{
+    (void)arg;
+    c->counts.tickets[TICKET_EXPIRED] = 7;
+    c->counts.payloads = 3;
+    return ERR_OK;
+}
+
+/* ---- looking ---- */
+
+struct seen {
+    char what[40][40];
+    char text[40][128];
+    bool repaired[40];
+    size_t count;
+};
+
+static void see(void *arg, const struct verify_finding *f)
+{
+    struct seen *s = arg;
+
+    assert_true(s->count < 40);
+    snprintf(s->what[s->count], sizeof s->what[0], "%s", f->what);
+    snprintf(s->text[s->count], sizeof s->text[0], "%s %s", f->table, f->text);
+    s->repaired[s->count++] = f->repaired;
+}
+
+static const char *quarantine(struct rig *r)
+{
+    static char path[120];
+
+    snprintf(path, sizeof path, "%s.quarantine", r->directory[0] ? r->directory : "/tmp/restante-memory");
+    return path;
+}
+
+static struct verify_result check(struct rig *r, bool repair, bool deep, struct seen *s)
+{
+    const struct verify_options o = {
+        .repair = repair, .deep = deep, .quarantine = quarantine(r), .each = see, .arg = s};
+    struct verify_result result;
+
+    memset(s, 0, sizeof *s);
+    assert_err(ERR_OK, store_verify(r->s, &o, &result));
+    assert_int_equal(result.findings, s->count);
+    assert_true(result.sums);
+    return result;
+}
+
+static void assert_clean(struct rig *r)
+{
+    struct seen s;
+
+    check(r, false, true, &s);
+    for (size_t i = 0; i < s.count; i++)
+        print_message("%s: %s\n", s.what[i], s.text[i]);
+    assert_int_equal(s.count, 0);
+}
+
+static bool saw(const struct seen *s, const char *what)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (strcmp(s->what[i], what) == 0)
+            return true;
+    return false;
+}
+
+/* It is found, found again (looking changes nothing), repaired, and gone. */
+static void found_and_repaired(struct rig *r, const char *what)
+{
+    struct seen s;
+    struct verify_result result;
+
+    for (int i = 0; i < 2; i++) {
+        result = check(r, false, true, &s);
+        if (!saw(&s, what))
+            fail_msg("%s is not found (%zu others, first %s)", what, s.count, s.what[0]);
+        assert_int_equal(result.repaired, 0);
+    }
+    result = check(r, true, true, &s);
+    assert_true(saw(&s, what));
+    for (size_t i = 0; i < s.count; i++)
+        if (!s.repaired[i])
+            fail_msg("%s: %s is not repaired", s.what[i], s.text[i]);
+    assert_clean(r);
+    rig_remove_tree(quarantine(r));
+}
+
+static enum ticket_state state(struct rig *r, const struct posted *p)
+{
+    struct ticket t;
+
+    assert_err(ERR_OK, store_ticket_get(r->s, p->ticket.key, &t));
+    return t.state;
+}
+
+static size_t quarantined(struct rig *r)
+{
+    size_t count = 0;
+    DIR *d = opendir(quarantine(r));
+
+    if (d == NULL)
+        return 0;
+    for (const struct dirent *e; (e = readdir(d)) != NULL;)
+        count += e->d_name[0] != '.' && strcmp(e->d_name, "findings.json") != 0;
+    closedir(d);
+    return count;
+}
+
+/* ---- cases ---- */
+
+static void a_store_in_use_is_in_order(struct rig *r)
+{
+    const struct letter *l = LETTER(.notify = "SUCCESS");
+    struct posted p[3], large;
+    struct store_claimed *c = calloc(1, sizeof *c);
+    struct store_claim q;
+    struct job j;
+    enum job_added added;
+    uint8_t digest[32];
+    size_t count;
+
+    assert_clean(r);
+    assert_err(ERR_OK, rig_deposit(r, l, 3, p));
+    large = rig_post(r, LETTER(.message_id = "<2@a.test>", .size = 300000, .expires_s = RIG_NOW_S + 10));
+    assert_clean(r);
+    q = rig_claim(&p[0], 1, RIG_NOW_S);
+    assert_err(ERR_OK, store_claim(r->s, &q, c));
+    letter_digest(l, digest);
+    assert_err(ERR_OK, store_ack(r->s, p[0].ticket.key, digest, RIG_NOW_S, NULL));
+    assert_err(ERR_OK, store_nack(r->s, p[1].ticket.key, NULL, "policy", "no", RIG_NOW_S, NULL));
+    assert_err(ERR_OK,
+               store_status(r->s, p[2].ticket.key, TICKET_CHALLENGED, "https://b.test/c", RIG_NOW_S, NULL));
+    assert_err(ERR_OK, store_expire(r->s, RIG_NOW_S + 50, 10, &count));
+    assert_int_equal(state(r, &large), TICKET_EXPIRED);
+    memset(&j, 0, sizeof j);
+    strcpy(j.url, "https://pull.a.test/restante/1/x");
+    strcpy(j.recipient, "bob@b.test");
+    j.created_s = j.due_s = RIG_NOW_S;
+    j.expires_s = RIG_NOW_S + DAY_S;
+    assert_err(ERR_OK, store_job_add(r->s, &j, &added));
+    assert_err(ERR_OK, store_job_delivered(r->s, j.id, digest, 1, "4b", "250", RIG_NOW_S));
+    assert_clean(r);
+    assert_err(ERR_OK, store_job_end(r->s, j.id, JOB_ACKED, "", RIG_NOW_S));
+    assert_err(ERR_OK, store_purge(r->s, RIG_NOW_S + 400 * DAY_S, 100, &count));
+    assert_clean(r);
+    free(c);
+}
+
+static void index_rows_that_are_missing_are_made_again(struct rig *r)
+{
+    struct posted p = rig_post(r, LETTER());
+    struct record_key k = record_key_time(p.ticket.created_s, p.ticket.key, sizeof p.ticket.key);
+
+    del_row(r, TABLE_CREATED, record_key_span(&k));
+    found_and_repaired(r, "index-missing");
+    k = record_key_timer(TIMER_EXPIRE, p.ticket.expires_s, p.ticket.key, sizeof p.ticket.key);
+    del_row(r, TABLE_TIMER, record_key_span(&k));
+    found_and_repaired(r, "index-missing");
+    k = record_key_work(p.ticket.created_s, p.ticket.key, WORK_STUB);
+    del_row(r, TABLE_WORK_DUE, record_key_span(&k));
+    found_and_repaired(r, "index-missing");
+    assert_int_equal(state(r, &p), TICKET_WAITING);
+}
+
+static void index_rows_of_nothing_go(struct rig *r)
+{
+    const uint8_t other[TICKET_STORE_KEY_BYTES] = {5};
+    struct record_key k = record_key_time(RIG_NOW_S, other, sizeof other);
+
+    put_row(r, TABLE_CREATED, record_key_span(&k), SPAN_LITERAL("0123456789abcdef"));
+    found_and_repaired(r, "index-stale");
+    k = record_key_timer(TIMER_EXPIRE, RIG_NOW_S, other, sizeof other);
+    put_row(r, TABLE_TIMER, record_key_span(&k), SPAN_LITERAL(""));
+    found_and_repaired(r, "index-stale");
+    k = record_key_work(RIG_NOW_S, other, WORK_NOTIFY);
+    put_row(r, TABLE_WORK_DUE, record_key_span(&k), SPAN_LITERAL(""));
+    found_and_repaired(r, "index-stale");
+    k = record_key_time(RIG_NOW_S, other, 16);
+    put_row(r, TABLE_JOB_DUE, record_key_span(&k), SPAN_LITERAL(""));
+    found_and_repaired(r, "index-stale");
+    put_row(r, TABLE_WRAP, span_bytes(other, sizeof other), SPAN_LITERAL("wrap"));
+    found_and_repaired(r, "wrap-orphan");
+    put_row(r, TABLE_SEALED, span_bytes(other, 16), SPAN_LITERAL("sealed"));
+    found_and_repaired(r, "payload-orphan");
+}
+
+static void a_wrap_is_made_again(struct rig *r)
+{
+    const struct letter *l = LETTER();
+    struct posted p = rig_post(r, l);
+    struct store_claimed *c = calloc(1, sizeof *c);
+    struct store_claim q = rig_claim(&p, 1, RIG_NOW_S);
+
+    flip(r, TABLE_WRAP, key_of(&p), 3);
+    found_and_repaired(r, "wrap-damaged");
+    del_row(r, TABLE_WRAP, key_of(&p));
+    found_and_repaired(r, "wrap-damaged");
+    assert_err(ERR_OK, store_claim(r->s, &q, c));
+    rig_check_body(r, c, &p, l);
+    free(c);
+}
+
+static void a_letter_that_is_gone_is_told_of(struct rig *r)
+{
+    struct posted small = rig_post(r, LETTER()),
+                  large = rig_post(r, LETTER(.message_id = "<2@a.test>", .size = 300000));
+    struct posted record = rig_post(r, LETTER(.message_id = "<3@a.test>"));
+    struct seen s;
+    struct work w[10];
+    size_t count;
+
+    del_row(r, TABLE_SEALED, payload_of(&small));
+    assert_err(ERR_OK, r->s->engine->ops->blob_remove(r->s->engine, large.ticket.payload_id));
+    flip(r, TABLE_PAYLOAD, payload_of(&record), 0);
+    check(r, false, false, &s);
+    assert_true(saw(&s, "payload-damaged"));
+    assert_true(saw(&s, "record-damaged"));
+    check(r, true, false, &s);
+    assert_int_equal(quarantined(r), 4); /* of the third the record, and the bytes */
+    assert_int_equal(state(r, &small), TICKET_BOUNCED);
+    assert_int_equal(state(r, &large), TICKET_BOUNCED);
+    assert_int_equal(state(r, &record), TICKET_BOUNCED);
+    assert_err(ERR_OK, store_work_due(r->s, RIG_NOW_S + 400 * DAY_S, 1, w, 10, &count));
+    assert_int_equal(count, 3);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(w[i].kind, WORK_NOTIFY);
+    assert_clean(r);
+    rig_remove_tree(quarantine(r));
+}
+
+static void sealed_bytes_that_do_not_open_are_found(struct rig *r)
+{
+    struct posted header = rig_post(r, LETTER()), body = rig_post(r, LETTER(.message_id = "<2@a.test>"));
+    struct seen s;
+
+    flip(r, TABLE_SEALED, payload_of(&body), 2000);
+    check(r, false, false, &s);
+    assert_int_equal(s.count, 0); /* only the head is looked at */
+    flip(r, TABLE_SEALED, payload_of(&header), 60);
+    check(r, false, false, &s);
+    assert_int_equal(s.count, 1);
+    assert_string_equal(s.what[0], "payload-damaged");
+    found_and_repaired(r, "payload-damaged");
+    assert_int_equal(state(r, &header), TICKET_BOUNCED);
+    assert_int_equal(state(r, &body), TICKET_BOUNCED);
+}
+
+static void records_that_cannot_be_read_are_put_aside(struct rig *r)
+{
+    struct posted p = rig_post(r, LETTER()), other = rig_post(r, LETTER(.message_id = "<2@a.test>"));
+    struct store_counts n;
+    struct seen s;
+
+    put_row(r, TABLE_TICKET, key_of(&p), SPAN_LITERAL("\0\1 this is no ticket"));
+    check(r, true, true, &s);
+    assert_true(saw(&s, "record-damaged"));
+    assert_true(quarantined(r) > 0);
+    assert_clean(r);
+    assert_err(ERR_OK, store_count(r->s, &n));
+    assert_int_equal(n.tickets[TICKET_WAITING], 1);
+    assert_int_equal(state(r, &other), TICKET_WAITING);
+    rig_remove_tree(quarantine(r));
+    put_row(r, TABLE_JOB, SPAN_LITERAL("0123456789abcdef"), SPAN_LITERAL("\0\1 this is no job"));
+    found_and_repaired(r, "record-damaged");
+    put_row(r, TABLE_ATTEMPT, SPAN_LITERAL("0123456789abcdef0123456789abcdef"), SPAN_LITERAL("\0\1 no row"));
+    found_and_repaired(r, "record-damaged");
+    put_row(r, TABLE_POLICY, SPAN_LITERAL("0123456789abcdef"), SPAN_LITERAL("\0\1 no policy"));
+    found_and_repaired(r, "record-damaged");
+}
+
+static void references_and_sums_are_corrected(struct rig *r)
+{
+    struct posted p = rig_post(r, LETTER());
+    struct store_counts n;
+
+    assert_err(ERR_OK, store_change(r->s, take_reference, p.ticket.payload_id));
+    found_and_repaired(r, "references-wrong");
+    assert_err(ERR_OK, store_change(r->s, miscount, NULL));
+    found_and_repaired(r, "sum-wrong");
+    assert_err(ERR_OK, store_count(r->s, &n));
+    assert_int_equal(n.tickets[TICKET_EXPIRED], 0);
+    assert_int_equal(n.payloads, 1);
+    del_row(r, TABLE_TICKET, key_of(&p));
+    found_and_repaired(r, "payload-unneeded");
+    assert_err(ERR_OK, store_count(r->s, &n));
+    assert_int_equal(n.payloads, 0);
+    assert_int_equal(n.tickets[TICKET_WAITING], 0);
+}
+
+static const struct rig_case cases[] = {
+    {"a_store_in_use_is_in_order", a_store_in_use_is_in_order},
+    {"index_rows_that_are_missing_are_made_again", index_rows_that_are_missing_are_made_again},
+    {"index_rows_of_nothing_go", index_rows_of_nothing_go},
+    {"a_wrap_is_made_again", a_wrap_is_made_again},
+    {"a_letter_that_is_gone_is_told_of", a_letter_that_is_gone_is_told_of},
+    {"sealed_bytes_that_do_not_open_are_found", sealed_bytes_that_do_not_open_are_found},
+    {"records_that_cannot_be_read_are_put_aside", records_that_cannot_be_read_are_put_aside},
+    {"references_and_sums_are_corrected", references_and_sums_are_corrected},
+};
+
+int main(void)
+{
+    return rig_run("verify", cases, sizeof cases / sizeof *cases, true, true);
+}
