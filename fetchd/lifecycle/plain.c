@@ -12,7 +12,7 @@
 #include "lifecycle/story.h"
 #include "mta/smtp.h"
 
-#define DAMAGED_TRIES 3 /* the disk may have failed for a moment */
+#define DAMAGED_TRIES 4 /* the disk may have failed for a moment */
 
 /* An smtp_read of the letter that remembers why it ended. */
 struct reading {
@@ -104,8 +104,8 @@ static enum err send_letter(const struct env *env, const struct ticket *t, const
 
     if (e == ERR_OK)
         hand_over(env, t, &reading, &result);
-    else if (e == ERR_NOMEM || e == ERR_STORE || e == ERR_DISK_FULL)
-        return e;
+    else if (e == ERR_NOMEM || e == ERR_DISK_FULL)
+        return e; /* ERR_STORE says too that its payload is not what its record says */
     else
         log_error("a letter that is to go plain cannot be read: %s", err_text(e));
     letterfile_close(reading.letter);

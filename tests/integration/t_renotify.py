@@ -7,7 +7,7 @@ import time
 from far import D, H, far, gone
 from harness import Box, check, equal, letter, lf, submit, wait_for
 from puller import end
-from restante import bare_id, configured, dsn, fetchd_log, master_cf, strip_trace, table, ticket, wait_ticket
+from restante import bare_id, configured, dsn, fetchd_log, master_cf, payload_files, strip_trace, table, ticket, wait_ticket
 
 NEEDS = ("restante",)
 TIMEOUT = 120
@@ -236,6 +236,30 @@ def test_the_mta_defers_the_plain_letter(bed):
             gone(offer, "plain")
             bed.a.daemons.stop_one("fetchd", grace=0)
         is_plain(domain, offer)
+
+
+def test_a_damaged_letter(bed):
+    """What is to go plain and was damaged here, cut or changed: nothing of it goes out, and alice is told, once."""
+    for damage in ("cut", "changed"):
+        box, before = Box(bed.a, "alice"), set(payload_files(bed.a))
+        with far(bed) as domain:
+            raw = letter(to=f"bob@{domain.name}", body=b"x" * 70 + b"\r\n" * 3000 + b"y" * 70000 + b"\r\n")
+            offer = domain.send(raw, f"bob@{domain.name}")
+            path, = set(payload_files(bed.a)) - before
+            with open(path, "r+b") as f:
+                if damage == "cut":
+                    f.truncate(50000)
+                else:
+                    f.seek(70000)
+                    f.write(b"damaged!")
+            domain.designate("r=0")
+            domain.clock(int(1.11 * H))
+            found = box.one(containing=bare_id(raw).encode(), timeout=40)
+            _, recipients = dsn(found)
+            equal([(r["action"], r["status"]) for r in recipients], [("failed", "5.3.0")], f"report of what was {damage}")
+            check(b"damaged" in found, f"the reason: {found}")
+            equal(len(domain.mails(offer)), 1, "mails")
+            equal(domain.ticket(offer)["state"], "plain", "state")
 
 
 # --- clocks
