@@ -27,21 +27,44 @@ static void print_row(FILE *out, const struct command_row *row)
             row->json ? row->arguments[0] ? " [--json]" : "[--json]" : "", row->help);
 }
 
-/* Of all commands: row is NULL. */
-static void print_usage(FILE *out, const struct command_row *row)
+/* Whether word is the first of the row's name. */
+static bool begins_with(const struct command_row *row, const char *word)
 {
-    fputs("usage: restantectl [-c restante.conf] COMMAND\n", out);
-    if (row)
-        print_row(out, row);
-    for (size_t f = 0; !row && f < COUNT(families); f++) {
-        for (const struct command_row *r = families[f]; r->name; r++)
+    size_t len = strlen(word);
+
+    return strncmp(row->name, word, len) == 0 && (row->name[len] == '\0' || row->name[len] == ' ');
+}
+
+/* row NULL: of all commands, or of those whose name begins with the word. False: there are none; nothing is
+ * printed. */
+static bool print_usage(FILE *out, const struct command_row *row, const char *word)
+{
+    static const char head[] = "usage: restantectl [-c restante.conf] COMMAND\n";
+    bool any = false;
+
+    for (size_t f = 0; f < COUNT(families); f++) {
+        for (const struct command_row *r = families[f]; r->name; r++) {
+            if (row ? r != row : word && !begins_with(r, word))
+                continue;
+            if (!any)
+                fputs(head, out);
+            any = true;
             print_row(out, r);
+        }
     }
+    return any;
+}
+
+static int unknown_command(const char *word)
+{
+    if (!print_usage(stderr, NULL, word))
+        fprintf(stderr, "restantectl: no command is called %s; restantectl --help lists them\n", word);
+    return EX_USAGE;
 }
 
 int command_usage(const struct command_row *row)
 {
-    print_usage(stderr, row);
+    print_usage(stderr, row, NULL);
     return EX_USAGE;
 }
 
@@ -141,7 +164,7 @@ int main(int argc, char **argv)
     log_open("restantectl", LOG_LEVEL_WARNING);
     while ((option = getopt_long(argc, argv, "+c:h", options, NULL)) != -1) {
         if (option == 'h') {
-            print_usage(stdout, NULL);
+            print_usage(stdout, NULL, NULL);
             return EX_OK;
         }
         if (option != 'c')
@@ -150,12 +173,13 @@ int main(int argc, char **argv)
     }
     c.row = find_row(argc - optind, argv + optind, &words);
     if (!c.row)
-        return command_usage(NULL);
+        return unknown_command(optind < argc ? argv[optind] : NULL);
     int skip = optind + words - 1;
+    argv[skip] = argv[0]; /* by which getopt_long speaks of itself */
     if (!read_options(argc - skip, argv + skip, &c, &help))
         return command_usage(c.row);
     if (help) {
-        print_usage(stdout, c.row);
+        print_usage(stdout, c.row, NULL);
         return EX_OK;
     }
     return c.row->run(&c);

@@ -40,7 +40,7 @@ static void cell_of(const struct rows *rows, size_t row, const struct table_colu
     char number[32];
     const char *text = rows_get_text(rows, row, column->key);
 
-    if (!text[0] && rows_get_number(rows, row, column->key)) {
+    if (!text[0] && rows_has_number(rows, row, column->key)) {
         snprintf(number, sizeof number, "%lld", (long long)rows_get_number(rows, row, column->key));
         text = number;
     }
@@ -58,7 +58,7 @@ static void print_padded(FILE *out, const char *text, size_t width, bool last)
         fprintf(out, "%*s", (int)(width - columns + 2), "");
 }
 
-/* Columns that the widest cell needs; 0: an optional column that no row has. */
+/* Columns that the widest cell needs; 0: an optional column in which no row has anything, or more than 0. */
 static size_t width_of(const struct rows *rows, const struct table_column *column, struct buf *cell)
 {
     size_t width = strlen(column->title);
@@ -67,7 +67,7 @@ static size_t width_of(const struct rows *rows, const struct table_column *colum
     for (size_t row = 0; row < rows_count(rows); row++) {
         cell_of(rows, row, column, cell);
         size_t wide = columns_of(buf_cstr(cell), cell->len);
-        any = any || strcmp(buf_cstr(cell), "-") != 0;
+        any = any || (strcmp(buf_cstr(cell), "-") != 0 && strcmp(buf_cstr(cell), "0") != 0);
         if (wide > width)
             width = wide;
     }

@@ -160,6 +160,11 @@ int64_t rows_get_number(const struct rows *r, size_t row, const char *key)
     return json_integer_value(json_object_get(json_array_get(r->list, row), key));
 }
 
+bool rows_has_number(const struct rows *r, size_t row, const char *key)
+{
+    return json_is_integer(json_object_get(json_array_get(r->list, row), key));
+}
+
 void rows_each(const struct rows *r, size_t row, void (*each)(void *arg, const char *key, const char *value),
                void *arg)
 {

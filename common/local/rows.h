@@ -34,6 +34,7 @@ enum err rows_format(const struct rows *r, struct buf *out);
 size_t rows_count(const struct rows *r);
 const char *rows_get_text(const struct rows *r, size_t row, const char *key); /* "" when absent */
 int64_t rows_get_number(const struct rows *r, size_t row, const char *key);   /* 0 when absent */
+bool rows_has_number(const struct rows *r, size_t row, const char *key);
 /* Every member of a row, in the order in which it was written. Numbers are given as text. */
 void rows_each(const struct rows *r, size_t row, void (*each)(void *arg, const char *key, const char *value),
                void *arg);

@@ -57,11 +57,11 @@ static const struct {
 } words_at[STANDING_COUNT] = {
     [NEVER_CALLED_FOR] =
         {"4.4.0",
-         "Your letter was not delivered yet. It lies ready at this site; the recipient's "
-         "mail system was told so, and has not called for it.\n"
-         "You need not do anything: it is told again from time to time.",
-         "Your letter was not delivered: it lay ready at this site, and the recipient's mail "
-         "system, which was told so again and again, never called for it."},
+         "Your letter was not delivered yet. It lies ready at your own mail system. Word of it was "
+         "sent to the recipient's mail system, which has not called for it.\n"
+         "You need not do anything: word is sent again from time to time.",
+         "Your letter was not delivered: it lay ready at your own mail system, and the recipient's, "
+         "to which word of it was sent again and again, never called for it."},
     [HELD_AS_STRANGER] = {"4.7.0",
                           "Your letter was not delivered yet. The recipient's mail system does not know you "
                           "as somebody who writes to this recipient, and lets the letter wait until it is "
@@ -76,12 +76,13 @@ static const struct {
                     "give it.",
                     "Your letter was not delivered: the recipient's mail system did not know you, and asked "
                     "for a proof that you are no machine, which it did not get in time."},
-    [UNREACHABLE] = {"4.4.1",
-                     "Your letter was not delivered yet: the recipient's mail system could not be told so "
-                     "far that it lies ready.\n"
-                     "You need not do anything: this is tried again.",
-                     "Your letter was not delivered: the recipient's mail system could not be told that it "
-                     "lay ready."},
+    [UNREACHABLE] =
+        {"4.4.1",
+         "Your letter was not delivered yet: so far the recipient's mail system could not be told "
+         "that it lies ready.\n"
+         "You need not do anything: this is tried again.",
+         "Your letter was not delivered: the recipient's mail system could not be told that it "
+         "lay ready."},
     [COLLECTED] = {"4.4.2",
                    "Your letter was collected by the recipient's mail system, which has not confirmed yet "
                    "that it arrived. It may well have.\n"

@@ -78,7 +78,7 @@ static void describe(const struct ticket *t, unsigned what, char out[DETAIL_MAX]
         two_parts("", t->challenge_url, out);
         break;
     case TICKET_LEASED:
-        two_parts("called for by", t->lease_holder, out);
+        two_parts(t->lease_holder[0] ? "called for by" : "", t->lease_holder, out);
         break;
     case TICKET_REFUSED:
     case TICKET_BOUNCED:
@@ -92,7 +92,7 @@ static void describe(const struct ticket *t, unsigned what, char out[DETAIL_MAX]
         snprintf(out, DETAIL_MAX, "version %u", t->version);
         break;
     case TICKET_EVENT_HOLD:
-        two_parts(t->hold ? "on hold" : "released", t->hold ? t->hold_note : "", out);
+        two_parts("", t->hold ? t->hold_note : "", out); /* the event says the rest */
         break;
     default:
         break;

@@ -190,12 +190,18 @@ def test_tokens(bed):
 
 
 def test_help(bed):
-    """Without a command every one is listed; with a wrong one of its options, its own usage alone."""
+    """Without a command every one is listed; with a wrong one of its options, its own usage alone; with half a command what begins
+    like it; what is no command is said to be none."""
     done = ctl(bed.b)
     equal(done.returncode, 64, "status")
     for word in ("attempts", "allow", "deny", "forget", "rules", "policy", "token add", "explain", "complain", "bounce"):
         check(f"\n  {word} " in said(done), f"{word} is not in the usage")
     check("bounce" not in refused(bed.b, "allow", status=64), "the usage of one command")
+    text = refused(bed.b, "token", status=64)
+    check("\n  token add " in text and "\n  token list " in text and "bounce" not in text, f"half a command: {text}")
+    text = refused(bed.b, "tok", status=64)
+    check("no command is called tok" in text and "bounce" not in text, f"no command: {text}")
+    check("restantectl: " in refused(bed.b, "allow", "--nonsense", status=64), "who it is that complains of an option")
     check("\n  bounce " in do(bed.b, "--help"), "asked for")
     for words in (("allow", "--help"), ("token", "add", "-h")):
         text = do(bed.b, *words)

@@ -46,6 +46,28 @@ static void lists_are_aligned_and_optional_columns_go(void **state)
     rows_free(r);
 }
 
+static void nothing_of_something_is_a_number(void **state)
+{
+    static const struct table_column both[] = {{"COUNT", "count", 0, false}, {"LOST", "lost", 0, true}};
+    struct rows *r;
+    char *text = NULL;
+    size_t len = 0;
+
+    (void)state;
+    assert_int_equal(rows_create("list", &r), ERR_OK);
+    rows_begin(r);
+    rows_number(r, "count", 0);
+    rows_number(r, "lost", 0);
+    rows_begin(r);
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    table_print(out, r, both, COUNT(both));
+    fclose(out);
+    assert_string_equal(text, "COUNT\n0\n-\n");
+    free(text);
+    rows_free(r);
+}
+
 static void what_senders_chose_cannot_mislead(void **state)
 {
     struct rows *r;
@@ -69,6 +91,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lists_are_aligned_and_optional_columns_go),
+        cmocka_unit_test(nothing_of_something_is_a_number),
         cmocka_unit_test(what_senders_chose_cannot_mislead),
     };
 
