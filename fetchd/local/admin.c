@@ -168,9 +168,10 @@ static void add_status(struct question *q)
 {
     struct store_counts counts;
     struct rows *r = q->rows;
+    int64_t next_s;
     char key[64];
 
-    if ((q->err = store_count(q->env->store, &counts)))
+    if ((q->err = store_count(q->env->store, &counts)) || (q->err = store_work_next(q->env->store, &next_s)))
         return;
     rows_begin(r);
     rows_text(r, "version", RESTANTE_VERSION);
@@ -184,6 +185,7 @@ static void add_status(struct question *q)
         rows_number(r, key, (int64_t)counts.jobs[i]);
     }
     rows_number(r, "outbox", (int64_t)counts.work);
+    rows_time(r, "outbox_next", next_s == INT64_MAX ? 0 : next_s);
     rows_number(r, "payloads", (int64_t)counts.payloads);
     rows_number(r, "payload_bytes", (int64_t)counts.payload_bytes);
     rows_number(r, "disk_free_bytes", (int64_t)counts.disk_free_bytes);

@@ -24,8 +24,9 @@
 #define OVER_KEPT_S (30 * DAY_S)   /* an entry or token whose time is over is still listed so long */
 #define DOMAIN_KEPT_S (90 * DAY_S) /* an answer that nobody asked for again */
 #define SEEN_KEPT_S (400 * DAY_S)  /* a domain that nothing came from */
-#define COMPACT_REMOVED_MIN 20000  /* records; and at least half of what is left */
-#define COMPACT_AGAIN_PAGES 1000   /* a pass that gave back so much is worth another */
+/* Records; and a quarter of what is left: the more is free, the longer does a call of the engine take. */
+#define COMPACT_REMOVED_MIN 5000
+#define COMPACT_AGAIN_PAGES 1000 /* a pass that gave back so much is worth another */
 #define COMPACT_PASSES_MAX 4
 
 /* ---- batches ------------------------------------------------------------------------------------------- */
@@ -504,7 +505,7 @@ static bool compaction_due(struct store_sweeper *w)
     for (int i = 0; i < JOB_STATE_COUNT; i++)
         left += n.jobs[i];
     w->removed = n.removed;
-    return n.removed >= COMPACT_REMOVED_MIN && n.removed >= left / 2;
+    return n.removed >= COMPACT_REMOVED_MIN && n.removed >= left / 4;
 }
 
 /* A part of a table; then the next table. A table that gave back much is gone through again: what lay behind

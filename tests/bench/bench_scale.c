@@ -95,7 +95,7 @@ static void deposit(size_t recipients, int64_t created_s, int64_t expires_s, uin
                               .letter_bytes = LETTER_BYTES};
 
     if (item == NULL || k == NULL)
-        must("deposit", ERR_NOMEM);
+        exit(1);
     must("random", secret_random(id, sizeof id));
     id[0] = id[1] = id[2] = id[3] = 0; /* the sealer puts the time there */
     must("random", secret_random(dek, sizeof dek));
@@ -372,8 +372,8 @@ static double p95_of_claims(uint8_t (*key)[32], size_t keys_max, double seconds)
 
 static void bench_sweeping(void)
 {
-    enum { KEYS = 60000 };
-    uint8_t(*key)[32] = calloc(KEYS, sizeof *key);
+    enum { QUIET_KEYS = QUIET_S * CLAIMS_A_SECOND, BUSY_KEYS = 12000 };
+    uint8_t(*key)[32] = calloc(BUSY_KEYS, sizeof *key);
     struct store_sweeper *w;
     double ratio[ROUNDS];
 
@@ -392,17 +392,18 @@ static void bench_sweeping(void)
         pthread_t thread;
         double quiet, busy, at;
 
-        for (size_t i = 0; i < KEYS / 10; i++)
+        for (size_t i = 0; i < QUIET_KEYS; i++)
             deposit(1, NOW_S + 86400, FAR_S, &key[i]);
-        quiet = p95_of_claims(key, KEYS / 10, QUIET_S);
-        for (size_t i = 0; i < KEYS / 10; i++)
+        quiet = p95_of_claims(key, QUIET_KEYS, QUIET_S);
+        for (size_t i = 0; i < swept_a_round / 9 + 500 && i < BUSY_KEYS; i++)
             deposit(1, NOW_S + 86400, FAR_S, &key[i]);
         sweep_now_s = NOW_S + 1001 + round * 1000;
         swept.expired = 0;
         atomic_store(&sweeping, true);
         at = now();
         pthread_create(&thread, NULL, sweep_loop, w);
-        busy = p95_of_claims(key, KEYS / 10, 0);
+        busy =
+            p95_of_claims(key, swept_a_round / 9 + 500 < BUSY_KEYS ? swept_a_round / 9 + 500 : BUSY_KEYS, 0);
         pthread_join(thread, NULL);
         ratio[round] = busy / quiet;
         printf("  %8.2f %8.2f %6.2f   (%zu expired in %.1f s)\n", busy, quiet, ratio[round], swept.expired,

@@ -160,7 +160,7 @@ static void too_much_is_refused_with_figures(struct rig *r)
          201,
          "alice@a.test: 2 letters, 2.0 of 2.0 KB"},
     };
-    struct buf why;
+    static struct buf why;
 
     buf_init(&why, 1000);
     r->why = &why;
@@ -185,7 +185,8 @@ static void too_much_is_refused_with_figures(struct rig *r)
 
 static void system_mail_has_a_reserve(struct rig *r)
 {
-    const struct quota_limits limits = {.owner_letters = 10, .owner_bytes = 1001, .reserve_percent = 20};
+    static const struct quota_limits limits = {
+        .owner_letters = 10, .owner_bytes = 1001, .reserve_percent = 20};
 
     r->limits = &limits;
     for (int i = 0; i < 10; i++)
@@ -199,7 +200,7 @@ static void system_mail_has_a_reserve(struct rig *r)
 
 static void who_has_too_much_already_may_still_send_the_same_letter(struct rig *r)
 {
-    const struct quota_limits limits = {.owner_letters = 1};
+    static const struct quota_limits limits = {.owner_letters = 1};
 
     rig_post(r, LETTER(.message_id = "<1>"));
     rig_post(r, LETTER(.message_id = "<2>"));
@@ -223,7 +224,7 @@ static size_t warnings(struct rig *r)
 
 static void an_owner_is_told_once_that_most_is_used(struct rig *r)
 {
-    const struct quota_limits limits = {.owner_letters = 10, .domain_letters = 10};
+    static const struct quota_limits limits = {.owner_letters = 10, .domain_letters = 10};
     struct posted p[9];
     struct work w = {.kind = WORK_QUOTA};
 
@@ -251,7 +252,7 @@ static void an_owner_is_told_once_that_most_is_used(struct rig *r)
 
 static void system_mail_tells_nobody(struct rig *r)
 {
-    const struct quota_limits limits = {.owner_letters = 1};
+    static const struct quota_limits limits = {.owner_letters = 1};
 
     r->limits = &limits;
     r->system_mail = true;
@@ -262,7 +263,7 @@ static void system_mail_tells_nobody(struct rig *r)
 
 static void a_refused_letter_leaves_nothing(struct rig *r)
 {
-    const struct quota_limits limits = {.owner_bytes = 1000};
+    static const struct quota_limits limits = {.owner_bytes = 1000};
     struct store_counts c;
 
     r->limits = &limits;

@@ -295,9 +295,8 @@ static void del_rows(struct engine *e, enum engine_table table)
         assert_err(ERR_OK, e->ops->begin(e, &t));
         for (uint32_t j = i; j < i + 100; j++) {
             uint32_t key[2] = {j * 2654435761U, j};
-            enum err err = j % (ROWS / LEFT) == 0
-                               ? ERR_OK
-                               : e->ops->del(t, table, span_bytes(key, sizeof key));
+            enum err err =
+                j % (ROWS / LEFT) == 0 ? ERR_OK : e->ops->del(t, table, span_bytes(key, sizeof key));
 
             assert_true(err == ERR_OK || err == ERR_NOT_FOUND);
         }
