@@ -407,7 +407,9 @@ static enum err bdb_compact(struct engine *e, enum engine_table table, struct bu
         err = bdb_err(b, "compact",
                       db->compact(db, NULL, at->len > 0 ? &from : NULL, stop.len > 0 ? &until : NULL, &c,
                                   DB_FREE_SPACE, NULL));
-        *pages += c.compact_pages_truncated;
+        /* It is what the file lost since before, and wraps when the file grew meanwhile. */
+        if (c.compact_pages_truncated <= INT32_MAX)
+            *pages += c.compact_pages_truncated;
     }
     buf_clear(at);
     if (err == ERR_OK)

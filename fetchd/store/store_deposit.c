@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/kill.h"
 #include "base/log.h"
 #include "base/secret.h"
@@ -276,6 +277,7 @@ enum err store_deposit(struct store *s, struct store_deposit *d)
     bool kept = false;
     enum err err = store_disk_floor(s);
 
+    atomic_store(&s->deposited_mono_ms, clock_mono_ms());
     if (err == ERR_OK)
         err = prepare(s, &x);
     if (err == ERR_OK) {

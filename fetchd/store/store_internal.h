@@ -6,6 +6,7 @@
 #define STORE_STORE_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "store/engine.h"
 #include "store/grace.h"
@@ -22,6 +23,7 @@ struct store {
     pthread_mutex_t epochs_mutex; /* one reloads or retires keys at a time (epochs.h) */
     int64_t record_max_bytes, dedupe_s, tombstone_s, disk_floor_percent;
     struct grace *work_grace, *job_grace;
+    atomic_int_fast64_t deposited_mono_ms; /* when the last letter came */
     struct grace *keeping; /* payloads that are on their way from a file to a record: no orphans */
     struct later *later;
     bool recount;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/encode.h"
 #include "base/kill.h"
 #include "base/log.h"
@@ -28,6 +29,7 @@
 #define COMPACT_REMOVED_MIN 5000
 #define COMPACT_AGAIN_PAGES 1000 /* a pass that gave back so much is worth another */
 #define COMPACT_PASSES_MAX 4
+#define COMPACT_QUIET_MS 10000
 
 /* ---- batches ------------------------------------------------------------------------------------------- */
 
@@ -307,6 +309,7 @@ struct store_sweeper {
     struct engine_blob_walk *walk;
     int table, passes; /* compaction */
     uint64_t pages, removed;
+    int64_t wanted_s; /* since when there is much to gain; 0: there is not */
 };
 
 static enum err expire_step(struct store_sweeper *w, struct buf *at, int64_t now_s, struct store_swept *done,
@@ -508,6 +511,21 @@ static bool compaction_due(struct store_sweeper *w)
     return n.removed >= COMPACT_REMOVED_MIN && n.removed >= left / 4;
 }
 
+/* Whoever needs a new page of the table waits for the beginning of each part: not while letters come, unless
+ * that goes on for a day. */
+static bool may_compact(struct store_sweeper *w, int64_t now_s)
+{
+    if (w->removed == 0 && !compaction_due(w)) {
+        w->removed = 0;
+        w->wanted_s = 0;
+        return false;
+    }
+    if (w->wanted_s == 0 || w->wanted_s > now_s)
+        w->wanted_s = now_s;
+    return now_s - w->wanted_s >= DAY_S ||
+           clock_mono_ms() - atomic_load(&w->s->deposited_mono_ms) >= COMPACT_QUIET_MS;
+}
+
 /* A part of a table; then the next table. A table that gave back much is gone through again: what lay behind
  * has moved to where there was room before. */
 static enum err compact_step(struct store_sweeper *w, struct buf *at, int64_t now_s, struct store_swept *done,
@@ -516,12 +534,9 @@ static enum err compact_step(struct store_sweeper *w, struct buf *at, int64_t no
     uint64_t pages = 0;
     enum err err;
 
-    (void)now_s;
     *more = false;
-    if (w->removed == 0 && !compaction_due(w)) {
-        w->removed = 0;
+    if (!may_compact(w, now_s))
         return ERR_OK;
-    }
     err = w->s->engine->ops->compact(w->s->engine, (enum engine_table)w->table, at, &pages);
     done->pages += pages;
     w->pages += pages;
@@ -538,6 +553,7 @@ static enum err compact_step(struct store_sweeper *w, struct buf *at, int64_t no
     if (err == ERR_OK)
         err = store_change_lazy(w->s, note_compacted, &w->removed);
     w->removed = 0;
+    w->wanted_s = 0;
     w->table = 0;
     buf_clear(at);
     return err;
@@ -553,7 +569,7 @@ static const struct task {
 } tasks[] = {
     {10, expire_step},     {600, purge_step},     {600, attempts_step},
     {DAY_S, entries_step}, {DAY_S, tokens_step},  {DAY_S, domains_step},
-    {DAY_S, seen_step},    {DAY_S, orphans_step}, {3600, compact_step},
+    {DAY_S, seen_step},    {DAY_S, orphans_step}, {60, compact_step},
 };
 #define TASKS (int)(sizeof tasks / sizeof *tasks)
 _Static_assert(sizeof tasks / sizeof *tasks <= TASKS_MAX, "no place for a task");
