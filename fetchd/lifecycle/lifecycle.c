@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -40,10 +41,12 @@ struct lifecycle {
     pthread_cond_t changed;
     bool woken, stopping;
     unsigned under_way, asking;
+    struct task *tasks; /* all there are */
     int64_t busy_until_mono_ms;
 };
 
 struct task {
+    struct task *next;
     struct lifecycle *lifecycle;
     struct work work;
     bool asked; /* answer is what DNS said */
@@ -56,6 +59,38 @@ static bool is_stopping(struct lifecycle *l)
     bool stopping = l->stopping;
     pthread_mutex_unlock(&l->lock);
     return stopping;
+}
+
+/* False: that entry is under way. The store gives it out again when its grace is over, and so it seems to be
+ * as soon as the wall clock jumps: what is being sent must not be sent twice side by side. */
+static bool task_begin(struct lifecycle *l, struct task *task)
+{
+    struct task *t;
+
+    pthread_mutex_lock(&l->lock);
+    for (t = l->tasks; t; t = t->next) {
+        if (t->work.kind == task->work.kind && memcmp(t->work.key, task->work.key, sizeof t->work.key) == 0)
+            break;
+    }
+    if (!t) {
+        task->next = l->tasks;
+        l->tasks = task;
+    }
+    pthread_mutex_unlock(&l->lock);
+    return !t;
+}
+
+static void task_end(struct lifecycle *l, struct task *task)
+{
+    pthread_mutex_lock(&l->lock);
+    for (struct task **at = &l->tasks; *at; at = &(*at)->next) {
+        if (*at == task) {
+            *at = task->next;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&l->lock);
+    free(task);
 }
 
 /* Under the lock: how many may be under way. */
@@ -93,7 +128,7 @@ static void run_asking(void *arg)
     pthread_mutex_unlock(&l->lock);
     if (pool_submit(l->senders, run_task, task)) {
         outbox_come_back(l->env, &task->work);
-        free(task);
+        task_end(l, task);
         leave(l);
     }
 }
@@ -144,7 +179,7 @@ static void run_task(void *arg)
 
     /* When it stops, the entry is due again after the next start. */
     if (is_stopping(l) || do_task(l, task))
-        free(task);
+        task_end(l, task);
     leave(l);
 }
 
@@ -154,6 +189,10 @@ static void start_task(struct lifecycle *l, const struct work *work)
 
     if (task) {
         *task = (struct task){.lifecycle = l, .work = *work};
+        if (!task_begin(l, task)) {
+            free(task);
+            return;
+        }
         pthread_mutex_lock(&l->lock);
         l->under_way++;
         pthread_mutex_unlock(&l->lock);
@@ -162,7 +201,7 @@ static void start_task(struct lifecycle *l, const struct work *work)
         pthread_mutex_lock(&l->lock);
         l->under_way--;
         pthread_mutex_unlock(&l->lock);
-        free(task);
+        task_end(l, task);
     }
     /* Not given out again by itself for a while: say when. */
     store_work_later(l->env->store, work, outbox_next_try(l->env, work->tries, clock_now_s()), "no memory");

@@ -151,6 +151,11 @@ bool notify_decide_delay(const struct ticket *t, struct notify_words *out)
         return false;
     enum standing standing = standing_of(t);
     *out = (struct notify_words){DSN_DELAYED, words_at[standing].status, words_at[standing].waits, NULL};
+    if (t->perhaps && standing != COLLECTED)
+        out->explanation =
+            "Your letter lies ready for the recipient's mail system, and was perhaps collected: this site's "
+            "store was restored from a backup since, so that it cannot tell.\n"
+            "You need not do anything: it is asked again.";
     return true;
 }
 

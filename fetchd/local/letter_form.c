@@ -36,14 +36,18 @@ static enum err wrong(struct buf *why, const char *text)
 static enum err check_field(const struct header_field *h, const struct address *reverse_path, bool *has_from,
                             struct buf *why)
 {
-    struct address returned;
+    struct address returned, author;
 
     if (h->raw.len > API_LETTER_FIELD_MAX) {
         buf_printf(why, "a header field is longer than %d bytes", API_LETTER_FIELD_MAX);
         return ERR_TOO_LARGE;
     }
-    if (span_is_nocase(h->name, "From"))
+    if (span_is_nocase(span_trim(h->name), "From")) {
+        /* Else another field would tell its author, and this one might show anybody. */
+        if (*has_from || header_from_address(h->value, &author))
+            return wrong(why, "its From is not one field with one address");
         *has_from = true;
+    }
     if (span_is_nocase(h->name, "Bcc") || span_is_nocase(h->name, "Resent-Bcc"))
         return wrong(why, "it has a Bcc field, which its recipients would see");
     if (span_is_nocase(h->name, STUB_FIELD_NAME))

@@ -103,7 +103,13 @@ static int by_subject(const void *a, const void *b)
 struct fate {
     const struct handover_entry *deposited, *claimed, *claimed_last, *end, *replaced, *hold, *plain_refused;
     const struct handover_entry *told[WORK_KIND_COUNT];
+    bool several; /* claims with different tokens */
 };
+
+static bool same_token(const struct handover_entry *claimed, const uint8_t *token)
+{
+    return memcmp(claimed->extra, token, CODEC_SIZEOF(struct ticket, lease_token)) == 0;
+}
 
 static void read_fate(const struct note *first, size_t count, struct fate *f)
 {
@@ -118,6 +124,7 @@ static void read_fate(const struct note *first, size_t count, struct fate *f)
         case HANDOVER_CLAIMED:
             if (f->claimed == NULL)
                 f->claimed = e;
+            f->several = f->several || !same_token(f->claimed, e->extra);
             f->claimed_last = e;
             break;
         case HANDOVER_REPLACED:
@@ -201,6 +208,9 @@ static enum err be_handed_over(struct change *c, struct ticket_record *r, const 
     if (r->t.state != TICKET_LEASED &&
         (err = change_ticket_enter(c, r, TICKET_LEASED, first->at_s)) != ERR_OK)
         return err;
+    /* When one of them refuses it, another may have it. */
+    if (f->several || (r->t.handed_over_s != 0 && !same_token(first, r->t.lease_token)))
+        r->t.several = true;
     if (r->t.handed_over_s == 0)
         r->t.handed_over_s = first->at_s;
     memcpy(r->t.lease_token, last->extra, sizeof r->t.lease_token);
@@ -417,8 +427,10 @@ static enum err replay_job(struct change *c, void *arg)
     if ((err = job_record_decode(c->s->keys, x->last->body, x->last->key, x->new)) != ERR_OK)
         return err;
     err = change_job_get(c, x->last->key, x->old);
-    if (err == ERR_OK && x->old->j.changed_s > x->new->j.changed_s)
-        return ERR_OK; /* the backup knows better */
+    /* The backup knows better; but an end is an end, whatever the clock did. */
+    if (err == ERR_OK && x->old->j.changed_s > x->new->j.changed_s &&
+        (job_state_ended(x->old->j.state) || !job_state_ended(x->new->j.state)))
+        return ERR_OK;
     if (err == ERR_NOT_FOUND && x->new->j.kept && !job_state_ended(x->new->j.state))
         return ERR_OK; /* its letter came since, and is not here */
     if (err == ERR_OK && x->old->j.state == JOB_HELD)

@@ -278,8 +278,11 @@ enum err change_ticket_purge(struct change *c, struct ticket_record *r)
     if (!ticket_state_ended(r->t.state))
         return ERR_NOT_FOUND;
     memset(&d, 0, sizeof d);
+    /* A letter that did not leave yet is never dropped: plain.c gives up some time, and tells its sender. */
+    if (r->plain_due_s != 0)
+        return ERR_NOT_FOUND;
     /* What is left to do could not be done in all that time. */
-    if ((r->notify_due_s != 0 || r->plain_due_s != 0) && (err = change_ticket_release(c, r)) != ERR_OK)
+    if (r->notify_due_s != 0 && (err = change_ticket_release(c, r)) != ERR_OK)
         return err;
     for (int kind = 0; kind < WORK_KIND_COUNT; kind++)
         if ((err = change_work_set(c, r, (enum work_kind)kind, 0)) != ERR_OK)

@@ -16,6 +16,10 @@
 #include "store/store_word.h"
 #include "store/ticket_state.h"
 
+/* A body may be on its way until the lease's hard end: a word that does not change the ticket must not end
+ * the lease under it, for another host could claim the letter then as well. */
+#define LEASE_IN_FULL INT64_MAX
+
 /* What the other side keeps as a contact attempt is not what it was any more: the stub goes once more, so
  * that it looks. */
 static enum err have_it_looked_at(struct change *c, struct ticket_record *r, enum ticket_state was,
@@ -45,7 +49,7 @@ static enum err retract(struct change *c, void *arg)
     bool overdue = false;
     enum err err;
 
-    if ((err = word_get(c, w, 0)) != ERR_OK)
+    if ((err = word_get(c, w, LEASE_IN_FULL)) != ERR_OK)
         return err;
     if (t->state == TICKET_RETRACTED)
         return change_note_end(c, t, t->changed_s);
@@ -185,7 +189,7 @@ static enum err replace_item(struct change *c, struct replace *x, struct replace
         return ERR_OK;
     was = it->r->t.state;
     if (err == ERR_OK)
-        err = change_ticket_settle(c, it->r, x->now_s, 0);
+        err = change_ticket_settle(c, it->r, x->now_s, LEASE_IN_FULL);
     if (err == ERR_OK)
         err = prepare(c, it->r, x->now_s, &overdue);
     if (err != ERR_OK)
@@ -315,7 +319,7 @@ static enum err hold(struct change *c, void *arg)
     struct ticket *t = &w->r->t;
     enum err err;
 
-    if ((err = word_get(c, w, 0)) != ERR_OK)
+    if ((err = word_get(c, w, LEASE_IN_FULL)) != ERR_OK)
         return err;
     if (ticket_state_ended(t->state))
         return ERR_GONE;

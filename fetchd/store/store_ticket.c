@@ -406,9 +406,10 @@ static enum err delay_due(struct change *c, void *arg)
     struct ticket *t = &w->r->t;
     enum err err;
 
-    if ((err = word_get(c, w, 0)) != ERR_OK || ticket_state_ended(t->state) || t->state == TICKET_LEASED ||
-        t->delay_told_s != 0)
+    if ((err = word_get(c, w, 0)) != ERR_OK || ticket_state_ended(t->state) || t->state == TICKET_LEASED)
         return err;
+    if (t->delay_told_s != 0)
+        return change_ticket_put(c, w->r); /* its lease may have lapsed by now */
     t->delay_told_s = w->now_s;
     if (ticket_asks(t, DSN_DELAY))
         err = change_work_set(c, w->r, WORK_DELAY, w->now_s);
@@ -467,8 +468,10 @@ static enum err archived(struct change *c, void *arg)
         return err;
     if (ticket_state_ended(t->state) || memcmp(t->payload_id, w->payload_id, sizeof t->payload_id) != 0)
         return ERR_GONE;
-    if ((err = change_ticket_archived(c, w->r)) != ERR_OK || t->archived)
+    if ((err = change_ticket_archived(c, w->r)) != ERR_OK)
         return err;
+    if (t->archived)
+        return change_ticket_put(c, w->r); /* its lease may have lapsed by now */
     if ((err = change_payload_get(c, t->payload_id, &p)) != ERR_OK)
         return err == ERR_NOT_FOUND ? ERR_STORE : err;
     p.archived = t->archived = true;

@@ -364,6 +364,19 @@ static void how_far_it_got_is_told_as_far_as_it_is_known(void **state)
     }
 }
 
+static void of_what_was_perhaps_collected_nothing_is_said_that_may_be_false(void **state)
+{
+    struct ticket t = {
+        .sender = "alice@a.test", .state = TICKET_WAITING, .stub_sent_s = NOW, .perhaps = true};
+    struct notify_words words;
+
+    (void)state;
+    assert_true(notify_decide_delay(&t, &words));
+    assert_null(strstr(words.explanation, "not delivered"));
+    assert_null(strstr(words.explanation, "has not called"));
+    assert_non_null(strstr(words.explanation, "perhaps collected"));
+}
+
 static void a_warning_is_told_once_it_is_wanted(void **state)
 {
     static const struct {
@@ -463,6 +476,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_expired_ticket_says_that_nobody_called, open_house, close_house),
         cmocka_unit_test(how_far_it_got_is_told_as_far_as_it_is_known),
         cmocka_unit_test(a_warning_is_told_once_it_is_wanted),
+        cmocka_unit_test(of_what_was_perhaps_collected_nothing_is_said_that_may_be_false),
         cmocka_unit_test_setup_teardown(a_warning_says_until_when_and_returns_the_header, open_house,
                                         close_house),
         cmocka_unit_test(a_damaged_letter_keeps_nobody_from_being_told),

@@ -396,6 +396,27 @@ static void without_a_journal_everything_is_perhaps_handed_over(struct rig *r)
     done_with(r);
 }
 
+/* When one of two refuses it afterwards, the other may well have delivered it. */
+static void that_several_collected_it_is_known(struct rig *r)
+{
+    struct posted before = rig_post(r, nth(1)), since = rig_post(r, nth(2)), one = rig_post(r, nth(3));
+    struct store_restored restored;
+
+    claim_it(r, &before, 1, RIG_NOW_S);
+    back_up(r);
+    claim_it(r, &before, 2, RIG_NOW_S + 400);
+    claim_it(r, &since, 1, RIG_NOW_S);
+    claim_it(r, &since, 2, RIG_NOW_S + 400);
+    claim_it(r, &one, 1, RIG_NOW_S);
+    claim_it(r, &one, 1, RIG_NOW_S + 400);
+    bring_back(r, &restored);
+    assert_true(restored.covered);
+    assert_true(look(r, &before).several);
+    assert_true(look(r, &since).several);
+    assert_false(look(r, &one).several);
+    done_with(r);
+}
+
 static void a_letter_that_was_replaced_is_not_served(struct rig *r)
 {
     struct posted one = rig_post(r, nth(1)), two = rig_post(r, nth(2)), three = rig_post(r, nth(3));
@@ -668,6 +689,7 @@ static const struct rig_case cases[] = {
     {"one_that_is_broken_off_leaves_the_last", one_that_is_broken_off_leaves_the_last},
     {"what_happened_since_is_known", what_happened_since_is_known},
     {"it_can_be_restored_again_and_from_a_row", it_can_be_restored_again_and_from_a_row},
+    {"that_several_collected_it_is_known", that_several_collected_it_is_known},
     {"without_a_journal_everything_is_perhaps_handed_over",
      without_a_journal_everything_is_perhaps_handed_over},
     {"a_letter_that_was_replaced_is_not_served", a_letter_that_was_replaced_is_not_served},

@@ -388,17 +388,59 @@ static void after_hand_over_nothing_goes_plain(struct rig *r)
     assert_err(ERR_NOT_FOUND, store_plain(r->s, refused.ticket.key, "", RIG_NOW_S, &t));
 }
 
-static void what_could_not_go_in_time_leaves_with_its_tombstone(struct rig *r)
+/* Nobody was told of a letter that the MTA has not taken yet. */
+static void a_letter_that_is_still_to_go_outlives_its_tombstone(struct rig *r)
 {
-    struct posted p = rig_post(r, LETTER());
+    struct posted p = rig_post(r, LETTER(.size = 99999));
     struct ticket t;
+    struct work w;
     size_t n;
 
     assert_err(ERR_OK, store_plain(r->s, p.ticket.key, "", RIG_NOW_S, &t));
     assert_err(ERR_OK, store_purge(r->s, RIG_NOW_S + 30 * DAY_S, 10, &n));
+    assert_int_equal(n, 0);
+    assert_int_equal(counts(r).payloads, 1);
+    w = due(r, RIG_NOW_S, WORK_PLAIN);
+    assert_err(ERR_OK, store_work_done(r->s, &w, "4b", RIG_NOW_S + 30 * DAY_S));
+    assert_err(ERR_OK, store_purge(r->s, RIG_NOW_S + 30 * DAY_S, 10, &n));
+    assert_int_equal(n, 1);
+    assert_int_equal(counts(r).payloads, 0);
+}
+
+static void what_could_not_be_told_in_time_leaves_with_its_tombstone(struct rig *r)
+{
+    struct posted p = rig_post(r, LETTER());
+    struct ticket t;
+    struct work w;
+    size_t n;
+
+    assert_err(ERR_OK, store_plain(r->s, p.ticket.key, "", RIG_NOW_S, &t));
+    w = due(r, RIG_NOW_S, WORK_PLAIN);
+    assert_err(ERR_OK, store_work_refused(r->s, &w, "5.4.7", "", RIG_NOW_S));
+    assert_int_equal(counts(r).work, 1);
+    assert_err(ERR_OK, store_purge(r->s, RIG_NOW_S + 30 * DAY_S, 10, &n));
     assert_int_equal(n, 1);
     assert_int_equal(counts(r).payloads, 0);
     assert_int_equal(counts(r).work, 0);
+}
+
+static void a_lapse_that_a_word_finds_is_counted_once(struct rig *r)
+{
+    struct posted warned = rig_post(r, LETTER(.message_id = "<1>")),
+                  copied = rig_post(r, LETTER(.message_id = "<2>"));
+    struct ticket t = look(r, &copied);
+
+    assert_err(ERR_OK, store_delay_due(r->s, warned.ticket.key, RIG_NOW_S));
+    assert_err(ERR_OK, store_archived(r->s, copied.ticket.key, t.payload_id, RIG_NOW_S));
+    assert_err(ERR_OK, claim(r, &warned, 1, RIG_NOW_S));
+    assert_err(ERR_OK, claim(r, &copied, 1, RIG_NOW_S));
+    for (int i = 0; i < 3; i++) {
+        assert_err(ERR_OK, store_archived(r->s, copied.ticket.key, t.payload_id, RIG_NOW_S + 5000 + i));
+        assert_err(ERR_OK, store_delay_due(r->s, warned.ticket.key, RIG_NOW_S + 5000 + i));
+    }
+    reopen(r);
+    assert_int_equal(counts(r).tickets[TICKET_LAPSED], 2);
+    assert_int_equal(counts(r).tickets[TICKET_LEASED], 0);
 }
 
 /* ---- the archive -----------------------------------------------------------------------------------------
@@ -518,7 +560,9 @@ int main(void)
         CASE(a_letter_goes_plain),
         CASE(a_refused_plain_letter_is_told),
         CASE(after_hand_over_nothing_goes_plain),
-        CASE(what_could_not_go_in_time_leaves_with_its_tombstone),
+        CASE(a_letter_that_is_still_to_go_outlives_its_tombstone),
+        CASE(what_could_not_be_told_in_time_leaves_with_its_tombstone),
+        CASE(a_lapse_that_a_word_finds_is_counted_once),
         CASE(the_archive_has_one_copy_of_a_letter),
         CASE(nothing_leaves_without_its_copy),
         CASE(one_of_several_refuses),

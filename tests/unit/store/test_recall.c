@@ -189,6 +189,30 @@ static void what_was_collected_is_not_taken_back(struct rig *r)
     assert_int_equal(t.version, 0);
 }
 
+/* A body that is on its way keeps its lease, of which these words know nothing: they must not end it, for
+ * then another host could claim the letter as well. */
+static void what_is_being_collected_stays_so(struct rig *r)
+{
+    struct posted p = rig_post(r, LETTER(.expires_s = RIG_NOW_S + 5));
+    struct store_claim other;
+    struct store_claimed c;
+    struct ticket t;
+
+    assert_err(ERR_OK, claim(r, &p, RIG_NOW_S, &c));
+    for (int64_t at_s = RIG_NOW_S + 1000; at_s < RIG_NOW_S + 3600; at_s += 1000) {
+        enum err outcome;
+
+        assert_err(ERR_HANDED_OVER, rig_replace(r, &p, 1, LETTER(), 2, false, at_s, &outcome));
+        assert_err(ERR_HANDED_OVER, store_retract(r->s, p.ticket.key, false, at_s, &t));
+        assert_err(ERR_OK, store_hold(r->s, p.ticket.key, true, "", at_s, &t));
+        assert_err(ERR_OK, store_hold(r->s, p.ticket.key, false, "", at_s, &t));
+        other = rig_claim(&p, 2, at_s);
+        other.live_until_s = at_s + 300;
+        assert_err(ERR_LEASED, store_claim(r->s, &other, &c));
+    }
+    assert_err(ERR_OK, ack(r, &p, LETTER(), RIG_NOW_S + 3500));
+}
+
 static void what_is_overdue_has_expired(struct rig *r)
 {
     struct posted p = rig_post(r, LETTER(.expires_s = RIG_NOW_S + 5)),
@@ -597,6 +621,7 @@ int main(void)
         CASE(who_keeps_it_is_to_look_again),
         CASE(a_refused_stub_of_a_retracted_letter_is_nothing),
         CASE(what_was_collected_is_not_taken_back),
+        CASE(what_is_being_collected_stays_so),
         CASE(what_is_overdue_has_expired),
         CASE(the_archive_comes_first),
         CASE(another_letter_takes_its_place),
