@@ -60,7 +60,8 @@ enum err config_parse(struct span text, const char *file, const struct config_ro
                       void *settings, unsigned *lines, struct buf *why);
 void config_free(const struct config_row *rows, size_t count, void *settings);
 
-/* One duration, as a row of CONFIG_DURATION reads it ("90", "12h", "7d"), in seconds; false for anything else. */
+/* One duration, as a row of CONFIG_DURATION reads it ("90", "12h", "7d"), in seconds; false for anything
+ * else. */
 bool config_duration(struct span text, int64_t *out_s);
 /* The same the other way: "7d". */
 #define CONFIG_DURATION_MAX 32

@@ -33,7 +33,8 @@
     X(TOO_LARGE, false, 552, "5.3.4", 413, "too large")                                                      \
     X(NOT_FOUND, false, 550, "5.1.1", 404, "not found")                                                      \
     X(EXISTS, false, 550, "5.0.0", 409, "exists already")                                                    \
-    X(RETENTION, false, 550, "5.6.0", 400, "Restante-Retention asks for no time that this site keeps letters") \
+    X(RETENTION, false, 550, "5.6.0", 400,                                                                   \
+      "Restante-Retention asks for no time that this site keeps letters")                                    \
     X(AUTH_REQUIRED, false, 550, "5.7.0", 401, "authorisation required")                                     \
     X(FORBIDDEN, false, 550, "5.7.1", 403, "not allowed")                                                    \
     X(RATE, true, 450, "4.7.1", 429, "too many requests")                                                    \

@@ -121,8 +121,9 @@ enum err sealer_create(uint32_t payload_version, struct sealer **out)
 {
     struct seal_secrets s;
     enum err e = secret_random(&s, sizeof s);
-    /* The id names the payload and need not be unforeseeable. With the time in front, stores that keep rows in
-     * the order of their keys write those of new payloads side by side, and not each into a page of its own. */
+    /* The id names the payload and need not be unforeseeable. With the time in front, stores that keep rows
+     * in the order of their keys write those of new payloads side by side, and not each into a page of its
+     * own. */
     put_be(s.payload_id, (uint64_t)clock_now_s(), 4);
     if (e == ERR_OK)
         e = sealer_create_with(payload_version, &s, out);

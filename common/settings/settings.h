@@ -31,10 +31,10 @@ struct settings {
     char *local_socket_directory; /* deposit.sock, admin.sock */
     char *milter_socket;          /* libmilter form: unix:/path or inet:port@host */
     char *data_directory;         /* db/, payload/, spool/ */
-    char *site_keys_file; /* a path, or credential:NAME */
-    int64_t site_key_lifetime_s; /* 0: for ever */
-    char *user;    /* fetchd drops to it; "" stays */
-    int log_level; /* enum log_level */
+    char *site_keys_file;         /* a path, or credential:NAME */
+    int64_t site_key_lifetime_s;  /* 0: for ever */
+    char *user;                   /* fetchd drops to it; "" stays */
+    int log_level;                /* enum log_level */
     /* serving */
     struct config_list listen_https; /* each netaddr_split_host_port with port 443 */
     char *link_host;                 /* host[:port] put into stubs */

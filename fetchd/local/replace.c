@@ -169,7 +169,9 @@ static enum err say_replace(struct question *q, struct replace *r, const struct 
     s->why = why;
     s->archive_first = settings->journal[0] != '\0';
     r->in.payload = NULL;
-    return store_replace(q->env->store, s, clock_now_s());
+    e = store_replace(q->env->store, s, clock_now_s());
+    s->limits = NULL;
+    return e;
 }
 
 /* What the store says of a ticket, in contrast to what keeps it from changing anything at all. */

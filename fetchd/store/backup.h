@@ -34,7 +34,8 @@ struct store_restored {
     size_t lost;     /* came since: their letters are not in the backup, and their senders are told */
     size_t perhaps;  /* perhaps handed over since */
     size_t jobs;     /* of the receiving side, that were delivered, refused or ended since */
-    char aside[256]; /* what stands behind the names db and payload of the store that was there; "": there was none */
+    char aside[256]; /* what stands behind the names db and payload of the store that was there; "": there was
+                        none */
 };
 /*
  * Puts a backup in the place of the store of `o`, which no process may have open (ERR_EXISTS), and enters

@@ -37,7 +37,8 @@ bool ticket_wants_notice(const struct ticket *t, enum ticket_state end);
 
 /* How a ticket ends whose time is up. */
 enum ticket_state ticket_overdue_end(const struct ticket *t);
-/* How one ends that a puller refuses: of what another has collected before, nobody knows whether it arrived. */
+/* How one ends that a puller refuses: of what another has collected before, nobody knows whether it arrived.
+ */
 enum ticket_state ticket_refused_end(const struct ticket *t);
 enum err ticket_may_plain(const struct ticket *t);
 
