@@ -171,10 +171,11 @@ enum err visit_begin(struct visit *v, const struct env *env, struct http_exchang
         return ERR_RATE;
     }
     enum err e = keys_match(v);
-    if (e == ERR_OK)
-        e = store_ticket_get(env->store, v->key, &v->ticket);
+    /* Who has the right keys of a ticket that is purged, or that a lost store had, guesses nothing. */
     if (e == ERR_NOT_FOUND)
         throttle_count(env->public->throttle, from, v->now_s);
+    if (e == ERR_OK)
+        e = store_ticket_get(env->store, v->key, &v->ticket);
     if (e == ERR_OK)
         e = designated(v, may_wait);
     if (e == ERR_WOULD_WAIT)
