@@ -191,6 +191,7 @@ static void start_task(struct lifecycle *l, const struct work *work)
         *task = (struct task){.lifecycle = l, .work = *work};
         if (!task_begin(l, task)) {
             free(task);
+            store_work_give_back(l->env->store, work); /* it may be a new one of the same kind */
             return;
         }
         pthread_mutex_lock(&l->lock);

@@ -308,6 +308,8 @@ struct work {
  * memory only: after a crash it is due again). */
 enum err store_work_due(struct store *s, int64_t now_s, int64_t grace_s, struct work *out, size_t max,
                         size_t *count);
+/* Nothing was done with it: it is given out again when it is asked for. */
+void store_work_give_back(struct store *s, const struct work *w);
 /* When the next entry is due; INT64_MAX for none. */
 enum err store_work_next(struct store *s, int64_t *due_s);
 /* DURABLE: done. queue_id: of the MTA that has it now, which the ticket's events then say ("": it named

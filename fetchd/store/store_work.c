@@ -91,6 +91,13 @@ enum err store_work_due(struct store *s, int64_t now_s, int64_t grace_s, struct 
     return err;
 }
 
+void store_work_give_back(struct store *s, const struct work *w)
+{
+    struct grace_id id = grace_id(w);
+
+    grace_give_back(s->work_grace, grace_span(&id));
+}
+
 enum err store_work_next(struct store *s, int64_t *due_s)
 {
     int64_t next_s = INT64_MAX, held_until_s;

@@ -749,6 +749,9 @@ static void the_outbox_gives_each_entry_once(struct rig *r)
     assert_int_equal(w[0].kind, WORK_STUB);
     assert_memory_equal(w[0].key, p.ticket.key, sizeof w[0].key);
     assert_int_equal(work_due(r, RIG_NOW_S + 60, w, 9), 0); /* in somebody's hands */
+    store_work_give_back(r->s, &w[0]);
+    assert_int_equal(work_due(r, RIG_NOW_S, w, 9), 1); /* who did nothing with it */
+    assert_int_equal(work_due(r, RIG_NOW_S + 60, w, 9), 0);
     assert_err(ERR_OK, store_work_next(r->s, &due_s));
     assert_int_equal(due_s, RIG_NOW_S + 61);
     assert_int_equal(work_due(r, RIG_NOW_S + 61, w, 9), 1); /* who did not come back */
