@@ -20,7 +20,7 @@ case $1 in
 {users}) ;;
 *) echo "550 5.1.1 User unknown"; exit 67 ;;
 esac
-mkdir -p "{mail}/$1/new" "{mail}/$1/tmp" && cat >"{mail}/$1/tmp/$$" && mv "{mail}/$1/tmp/$$" "{mail}/$1/new/$(date +%s%N).$$.sendmail"
+mkdir -p "{mail}/$1/new" "{mail}/$1/tmp" && chown --reference="{mail}" "{mail}/$1" "{mail}/$1/new" "{mail}/$1/tmp" && cat >"{mail}/$1/tmp/$$" && mv "{mail}/$1/tmp/$$" "{mail}/$1/new/$(date +%s%N).$$.sendmail"
 """
 
 _SITE = """divert(0)dnl
