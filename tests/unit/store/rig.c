@@ -300,6 +300,22 @@ struct posted rig_post(struct rig *r, const struct letter *l)
     return p;
 }
 
+struct ticket rig_look(struct rig *r, const struct posted *p)
+{
+    struct ticket t;
+
+    assert_err(ERR_OK, store_ticket_get(r->s, p->ticket.key, &t));
+    return t;
+}
+
+struct store_counts rig_counts(struct rig *r)
+{
+    struct store_counts c;
+
+    assert_err(ERR_OK, store_count(r->s, &c));
+    return c;
+}
+
 struct store_claim rig_claim(const struct posted *p, uint8_t token, int64_t now_s)
 {
     struct store_claim c = {.sender = p->ticket.sender,

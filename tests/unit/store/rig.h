@@ -82,6 +82,9 @@ void rig_set_perhaps(struct rig *r, struct posted *p);
 struct posted rig_post(struct rig *r, const struct letter *l);
 void letter_digest(const struct letter *l, uint8_t out[32]);
 
+/* A letter's ticket as the store has it, and what the store counts. */
+struct ticket rig_look(struct rig *r, const struct posted *p);
+struct store_counts rig_counts(struct rig *r);
 struct store_claim rig_claim(const struct posted *p, uint8_t token, int64_t now_s);
 /* Waits until all that was committed is durable, by store_when_durable or store_when_durable_soon in
  * turn. */

@@ -14,14 +14,6 @@
 #define ALICE "alice@a.test"
 #define ROWS 10
 
-static struct store_counts counts(struct rig *r)
-{
-    struct store_counts c;
-
-    assert_err(ERR_OK, store_count(r->s, &c));
-    return c;
-}
-
 /* Stub `n` of a sender, at a time. */
 static struct job stub(int n, int64_t now_s)
 {
@@ -161,8 +153,8 @@ static void a_stranger_is_a_line_in_the_list(struct rig *r)
     assert_string_equal(stored.proof, "spf=pass");
     assert_memory_equal(stored.ka, j.ka, 32);
     assert_memory_equal(stored.kd, j.kd, 32);
-    assert_int_equal(counts(r).jobs[JOB_HELD], 1);
-    assert_int_equal(counts(r).attempts, 1);
+    assert_int_equal(rig_counts(r).jobs[JOB_HELD], 1);
+    assert_int_equal(rig_counts(r).attempts, 1);
 
     /* The second letter: the same row, with the newest facts. */
     strcpy(a.subject, "Hello again");
@@ -176,7 +168,7 @@ static void a_stranger_is_a_line_in_the_list(struct rig *r)
     assert_int_equal(got.waiting, 2);
     assert_int_equal(got.first_s, RIG_NOW_S);
     assert_int_equal(got.last_s, RIG_NOW_S + 10);
-    assert_int_equal(counts(r).attempts, 1);
+    assert_int_equal(rig_counts(r).attempts, 1);
     assert_err(ERR_NOT_FOUND, store_attempt_get(r->s, BOB, "carol@a.test", &got));
     assert_err(ERR_NOT_FOUND, store_attempt_get(r->s, "rob@b.test", ALICE, &got));
 }
@@ -276,7 +268,7 @@ static void a_ring_keeps_the_newest_senders(struct rig *r)
     }
     hold(r, "rob@b.test", ALICE, 100, RIG_NOW_S);   /* another ring */
     hold(r, BOB, "s0@a.test", 101, RIG_NOW_S + 50); /* heard of again: s1 is the oldest now */
-    assert_int_equal(counts(r).attempts, ROWS + 1);
+    assert_int_equal(rig_counts(r).attempts, ROWS + 1);
     assert_int_equal(due(r, RIG_NOW_S + 1, ids, 9), 3); /* one of the evicted is in somebody's hands */
 
     hold(r, BOB, "new@a.test", 102, RIG_NOW_S + 60);
@@ -290,8 +282,8 @@ static void a_ring_keeps_the_newest_senders(struct rig *r)
     assert_err(ERR_NOT_FOUND, store_job_get(r->s, first.id, &j));
     assert_err(ERR_NOT_FOUND, tell(r, first.id, "", "", RIG_NOW_S));
     assert_err(ERR_NOT_FOUND, store_job_later(r->s, first.id, RIG_NOW_S, false, ""));
-    assert_int_equal(counts(r).jobs[JOB_HELD], ROWS + 2);
-    assert_int_equal(counts(r).attempts, ROWS + 1);
+    assert_int_equal(rig_counts(r).jobs[JOB_HELD], ROWS + 2);
+    assert_int_equal(rig_counts(r).attempts, ROWS + 1);
     /* Its stub again is an attempt anew. */
     hold(r, BOB, "s1@a.test", 1, RIG_NOW_S + 70);
     assert_int_equal(row(r, "s1@a.test").count, 1);
@@ -322,8 +314,8 @@ static void a_smaller_maximum_is_reached_in_steps(struct rig *r)
         assert_err(ERR_OK, store_attempt_add(r->s, &a, &j, i == 24 ? 0 : 3, &added));
     }
     assert_true(senders(r, BOB, 50).count <= 3);
-    assert_int_equal(counts(r).attempts, senders(r, BOB, 50).count);
-    assert_int_equal(counts(r).jobs[JOB_HELD], senders(r, BOB, 50).count);
+    assert_int_equal(rig_counts(r).attempts, senders(r, BOB, 50).count);
+    assert_int_equal(rig_counts(r).jobs[JOB_HELD], senders(r, BOB, 50).count);
 }
 
 static void a_row_keeps_the_newest_twenty(struct rig *r)
@@ -338,7 +330,7 @@ static void a_row_keeps_the_newest_twenty(struct rig *r)
     assert_int_equal(a.count, ATTEMPT_WAITING_MAX + 5);
     assert_int_equal(a.waiting, ATTEMPT_WAITING_MAX);
     assert_memory_equal(a.job[ATTEMPT_WAITING_MAX - 1], j.id, 16);
-    assert_int_equal(counts(r).jobs[JOB_HELD], ATTEMPT_WAITING_MAX);
+    assert_int_equal(rig_counts(r).jobs[JOB_HELD], ATTEMPT_WAITING_MAX);
     assert_err(ERR_NOT_FOUND, store_job_get(r->s, first.id, &j));
     assert_err(ERR_OK, store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_GOES_ALONE, RIG_NOW_S + 100, &count));
     assert_int_equal(count, ATTEMPT_WAITING_MAX);
@@ -368,7 +360,7 @@ static void an_admitted_sender_s_letters_are_pulled_at_once(struct rig *r)
     assert_int_equal(job(r, other.id).state, JOB_HELD);
     assert_err(ERR_NOT_FOUND, store_attempt_get(r->s, BOB, ALICE, &gone));
     assert_err(ERR_NOT_FOUND, store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_GOES_ALONE, RIG_NOW_S, &count));
-    assert_int_equal(counts(r).attempts, 1);
+    assert_int_equal(rig_counts(r).attempts, 1);
     /* And goes its way as any job. */
     assert_err(ERR_OK, tell(r, b.id, "CN=I", "1", RIG_NOW_S + 6)); /* said too late: no harm */
     assert_int_equal(job(r, b.id).state, JOB_WAITING);
@@ -397,7 +389,7 @@ static void a_dropped_sender_is_told_or_not(struct rig *r)
     assert_err(ERR_OK,
                store_attempt_drop(r->s, BOB, "carol@a.test", false, "denied", "", RIG_NOW_S + 5, &count));
     assert_int_equal(job(r, b.id).state, JOB_FAILED);
-    assert_int_equal(counts(r).attempts, 0);
+    assert_int_equal(rig_counts(r).attempts, 0);
     assert_int_equal(due(r, RIG_NOW_S + 5, ids, 9), 1);
     assert_memory_equal(ids[0], a.id, 16);
     /* The same stubs again change nothing. */
@@ -406,7 +398,7 @@ static void a_dropped_sender_is_told_or_not(struct rig *r)
     assert_err(ERR_OK, store_attempt_add(r->s, &f, &got, ROWS, &added));
     assert_int_equal(added, JOB_KNOWN_ENDED);
     assert_int_equal(got.state, JOB_FAILED);
-    assert_int_equal(counts(r).attempts, 0);
+    assert_int_equal(rig_counts(r).attempts, 0);
     assert_err(ERR_OK, store_job_end(r->s, a.id, JOB_NACKED, "", RIG_NOW_S + 10));
     got = stub(1, RIG_NOW_S + 11);
     assert_err(ERR_OK, store_attempt_add(r->s, &f, &got, ROWS, &added));
@@ -460,7 +452,7 @@ static void any_end_leaves_the_row(struct rig *r)
     assert_err(ERR_OK, store_purge(r->s, RIG_NOW_S + r->options.tombstone_s, 100, &n));
     assert_int_equal(senders(r, NULL, 9).count, 1); /* in which something waits stays */
     assert_string_equal(senders(r, BOB, 9).name[0], "carol@a.test");
-    assert_int_equal(counts(r).attempts, 1);
+    assert_int_equal(rig_counts(r).attempts, 1);
 }
 
 static void a_job_that_waits_is_no_attempt(struct rig *r)
@@ -522,7 +514,7 @@ static void a_stub_uses_its_token_once(struct rig *r)
     assert_int_equal(used(r), 2);
     /* The third finds it used up: no job, and what is held stays held. */
     assert_err(ERR_FORBIDDEN, add_by_token(r, 3, "shop", &added));
-    assert_int_equal(counts(r).jobs[JOB_WAITING], 2);
+    assert_int_equal(rig_counts(r).jobs[JOB_WAITING], 2);
     j = stub(4, RIG_NOW_S);
     assert_err(ERR_OK, store_attempt_add(r->s, &a, &j, ROWS, &added));
     assert_err(ERR_FORBIDDEN, add_by_token(r, 4, "shop", &added));
@@ -563,7 +555,7 @@ static void a_kept_message_waits_and_is_released(struct rig *r)
 
     assert_err(ERR_OK, keep(r, ALICE, 1, 3000, &small));
     assert_err(ERR_OK, keep(r, ALICE, 2, 150000, &big));
-    assert_int_equal(counts(r).payloads, 2);
+    assert_int_equal(rig_counts(r).payloads, 2);
     assert_int_equal(files(r), large);
     assert_int_equal(row(r, ALICE).waiting, 2);
     assert_true(row(r, ALICE).legacy);
@@ -571,7 +563,7 @@ static void a_kept_message_waits_and_is_released(struct rig *r)
     if (r->options.engine == STORE_BDB) {
         rig_close(r);
         rig_open(r);
-        assert_int_equal(counts(r).payloads, 2);
+        assert_int_equal(rig_counts(r).payloads, 2);
         assert_int_equal(files(r), large);
     }
     got = job(r, small.id);
@@ -586,12 +578,12 @@ static void a_kept_message_waits_and_is_released(struct rig *r)
     assert_err(ERR_OK, store_job_delivered(r->s, big.id, big.digest, 150000, "4b", "250", RIG_NOW_S + 6));
     check_kept(r, &got, 2, 150000); /* until the end */
     assert_err(ERR_OK, store_job_end(r->s, big.id, JOB_ACKED, "", RIG_NOW_S + 6));
-    assert_int_equal(counts(r).payloads, 1);
+    assert_int_equal(rig_counts(r).payloads, 1);
     assert_int_equal(files(r), 0);
     assert_err(ERR_NOT_FOUND, store_kept_open(r->s, &got, &body, dek));
     assert_err(ERR_OK, store_job_end(r->s, small.id, JOB_FAILED, "mta", RIG_NOW_S + 6));
-    assert_int_equal(counts(r).payloads, 0);
-    assert_int_equal(counts(r).payload_bytes, 0);
+    assert_int_equal(rig_counts(r).payloads, 0);
+    assert_int_equal(rig_counts(r).payload_bytes, 0);
     got = stub(1, RIG_NOW_S);
     assert_err(ERR_NOT_FOUND, store_kept_open(r->s, &got, &body, dek));
 }
@@ -623,7 +615,7 @@ static void what_nothing_proves_does_not_come_in_with_the_proven(struct rig *r)
     assert_err(ERR_OK, store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_GOES_ALONE, RIG_NOW_S + 5, &count));
     assert_int_equal(count, 1);
     assert_int_equal(job(r, forged.id).state, JOB_WAITING);
-    assert_int_equal(counts(r).attempts, 0);
+    assert_int_equal(rig_counts(r).attempts, 0);
     assert_err(ERR_NOT_FOUND, store_attempt_get(r->s, BOB, ALICE, &a));
 }
 
@@ -635,21 +627,21 @@ static void the_same_message_again_is_kept_once(struct rig *r)
     assert_err(ERR_OK, keep(r, ALICE, 1, 150000, &a));
     assert_err(ERR_OK, keep(r, ALICE, 1, 150000, &b)); /* a lost 250 */
     assert_memory_equal(a.id, b.id, 16);
-    assert_int_equal(counts(r).payloads, 1);
+    assert_int_equal(rig_counts(r).payloads, 1);
     assert_true(files(r) <= 1);
     assert_int_equal(row(r, ALICE).count, 1);
     assert_err(ERR_OK, keep(r, ALICE, 2, 150000, &b));
-    assert_int_equal(counts(r).payloads, 2);
+    assert_int_equal(rig_counts(r).payloads, 2);
     /* Dropped: nobody is told, and the same again is kept anew. */
     assert_err(ERR_OK, store_attempt_drop(r->s, BOB, ALICE, true, "denied", "", RIG_NOW_S + 5, &count));
     assert_int_equal(count, 2);
     assert_int_equal(job(r, a.id).state, JOB_FAILED);
-    assert_int_equal(counts(r).payloads, 0);
+    assert_int_equal(rig_counts(r).payloads, 0);
     assert_int_equal(files(r), 0);
     assert_err(ERR_OK, keep(r, ALICE, 1, 150000, &a));
     assert_int_equal(job(r, a.id).state, JOB_HELD);
     check_kept(r, &a, 1, 150000);
-    assert_int_equal(counts(r).jobs[JOB_FAILED], 1);
+    assert_int_equal(rig_counts(r).jobs[JOB_FAILED], 1);
     /* Delivered: it was no other. */
     assert_err(ERR_OK, store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_GOES_ALONE, RIG_NOW_S + 6, &count));
     assert_err(ERR_OK, store_job_delivered(r->s, a.id, a.digest, 150000, "4b", "250", RIG_NOW_S + 7));
@@ -657,7 +649,7 @@ static void the_same_message_again_is_kept_once(struct rig *r)
     assert_err(ERR_OK, keep(r, ALICE, 1, 150000, &a));
     assert_int_equal(a.state, JOB_ACKED);
     assert_int_equal(job(r, a.id).state, JOB_ACKED);
-    assert_int_equal(counts(r).payloads, 0);
+    assert_int_equal(rig_counts(r).payloads, 0);
     assert_int_equal(files(r), 0);
 }
 
@@ -668,13 +660,13 @@ static void what_gives_way_takes_its_payloads_along(struct rig *r)
 
     for (int n = 0; n < 22; n++) /* two over the twenty of one row */
         assert_err(ERR_OK, keep(r, ALICE, n, n % 5 == 0 ? 100000 : 1000, &j));
-    assert_int_equal(counts(r).payloads, 20);
+    assert_int_equal(rig_counts(r).payloads, 20);
     for (int n = 30; n < 30 + ROWS; n++) {
         snprintf(sender, sizeof sender, "s%d@a.test", n);
         assert_err(ERR_OK, keep(r, sender, n, 70000, &j));
     }
-    assert_int_equal(counts(r).payloads, ROWS);
-    assert_int_equal(counts(r).jobs[JOB_HELD], ROWS);
+    assert_int_equal(rig_counts(r).payloads, ROWS);
+    assert_int_equal(rig_counts(r).jobs[JOB_HELD], ROWS);
     assert_int_equal(files(r), r->options.engine == STORE_BDB ? ROWS : 0);
 }
 
@@ -755,9 +747,9 @@ static void eight_strangers_at_once_stay_in_the_ring(struct rig *r)
         pthread_join(thread[i], NULL);
     assert_true(senders(r, BOB, 50).count <= ROWS);
     assert_int_equal(senders(r, NULL, 50).count, senders(r, BOB, 50).count);
-    assert_int_equal(counts(r).attempts, senders(r, BOB, 50).count);
+    assert_int_equal(rig_counts(r).attempts, senders(r, BOB, 50).count);
     assert_err(ERR_OK, store_attempts(r->s, NULL, 99, sum, &waiting));
-    assert_int_equal(counts(r).jobs[JOB_HELD], waiting);
+    assert_int_equal(rig_counts(r).jobs[JOB_HELD], waiting);
 }
 
 int main(void)

@@ -171,14 +171,6 @@ static void bring_back(struct rig *r, struct store_restored *out)
     rig_open(r);
 }
 
-static struct ticket look(struct rig *r, const struct posted *p)
-{
-    struct ticket t;
-
-    assert_err(ERR_OK, store_ticket_get(r->s, p->ticket.key, &t));
-    return t;
-}
-
 /* Past the grace of those who asked before. */
 static int64_t later(void)
 {
@@ -300,26 +292,26 @@ static void check_fates(struct rig *r, struct posted p[LETTERS])
 {
     struct store_claimed c;
 
-    assert_int_equal(look(r, &p[UNTOUCHED]).state, TICKET_WAITING);
-    assert_int_equal(look(r, &p[CLAIMED]).state, TICKET_LAPSED);
-    assert_int_equal(look(r, &p[CLAIMED]).handed_over_s, RIG_NOW_S + 10);
-    assert_int_equal(look(r, &p[ACKED]).state, TICKET_DELIVERED);
-    assert_int_equal(look(r, &p[ACKED]).changed_s, RIG_NOW_S + 11);
+    assert_int_equal(rig_look(r, &p[UNTOUCHED]).state, TICKET_WAITING);
+    assert_int_equal(rig_look(r, &p[CLAIMED]).state, TICKET_LAPSED);
+    assert_int_equal(rig_look(r, &p[CLAIMED]).handed_over_s, RIG_NOW_S + 10);
+    assert_int_equal(rig_look(r, &p[ACKED]).state, TICKET_DELIVERED);
+    assert_int_equal(rig_look(r, &p[ACKED]).changed_s, RIG_NOW_S + 11);
     assert_int_equal(due(r, &p[ACKED]), 1U << WORK_NOTIFY);
-    assert_int_equal(look(r, &p[ACKED_TOLD]).state, TICKET_DELIVERED);
+    assert_int_equal(rig_look(r, &p[ACKED_TOLD]).state, TICKET_DELIVERED);
     assert_int_equal(due(r, &p[ACKED_TOLD]), 0);
-    assert_int_equal(look(r, &p[REFUSED]).state, TICKET_REFUSED);
-    assert_string_equal(look(r, &p[REFUSED]).remote_text, "no thanks");
+    assert_int_equal(rig_look(r, &p[REFUSED]).state, TICKET_REFUSED);
+    assert_string_equal(rig_look(r, &p[REFUSED]).remote_text, "no thanks");
     assert_int_equal(due(r, &p[REFUSED]), 1U << WORK_NOTIFY);
-    assert_int_equal(look(r, &p[RETRACTED]).state, TICKET_RETRACTED);
-    assert_int_equal(look(r, &p[PLAIN]).state, TICKET_PLAIN);
+    assert_int_equal(rig_look(r, &p[RETRACTED]).state, TICKET_RETRACTED);
+    assert_int_equal(rig_look(r, &p[PLAIN]).state, TICKET_PLAIN);
     assert_int_equal(due(r, &p[PLAIN]), 1U << WORK_PLAIN);
-    assert_int_equal(look(r, &p[PLAIN_SENT]).state, TICKET_PLAIN);
+    assert_int_equal(rig_look(r, &p[PLAIN_SENT]).state, TICKET_PLAIN);
     assert_int_equal(due(r, &p[PLAIN_SENT]), 0);
-    assert_int_equal(look(r, &p[EXPIRED]).state, TICKET_EXPIRED);
-    assert_true(look(r, &p[HELD_LEGALLY]).hold);
-    assert_string_equal(look(r, &p[HELD_LEGALLY]).hold_note, "court");
-    assert_int_equal(look(r, &p[WARNED]).delay_told_s, RIG_NOW_S + 19);
+    assert_int_equal(rig_look(r, &p[EXPIRED]).state, TICKET_EXPIRED);
+    assert_true(rig_look(r, &p[HELD_LEGALLY]).hold);
+    assert_string_equal(rig_look(r, &p[HELD_LEGALLY]).hold_note, "court");
+    assert_int_equal(rig_look(r, &p[WARNED]).delay_told_s, RIG_NOW_S + 19);
     /* Whoever had it may have it again, nobody else may be told that it was taken back. */
     assert_err(ERR_HANDED_OVER,
                store_retract(r->s, p[CLAIMED].ticket.key, false, RIG_NOW_S + 50, &p[CLAIMED].ticket));
@@ -345,7 +337,7 @@ static void what_happened_since_is_known(struct rig *r)
     assert_int_equal(restored.perhaps, 0);
     assert_int_equal(restored.lost, 0);
     check_fates(r, p);
-    assert_false(look(r, &p[UNTOUCHED]).perhaps);
+    assert_false(rig_look(r, &p[UNTOUCHED]).perhaps);
     done_with(r);
 }
 
@@ -388,8 +380,8 @@ static void without_a_journal_everything_is_perhaps_handed_over(struct rig *r)
     assert_true(restored.gap[0] != '\0');
     assert_int_equal(restored.perhaps, LETTERS);
     for (int i = 0; i < LETTERS; i++) {
-        assert_int_equal(look(r, &p[i]).state, TICKET_WAITING);
-        assert_true(look(r, &p[i]).perhaps);
+        assert_int_equal(rig_look(r, &p[i]).state, TICKET_WAITING);
+        assert_true(rig_look(r, &p[i]).perhaps);
         assert_err(ERR_RESTORED, store_retract(r->s, p[i].ticket.key, false, RIG_NOW_S + 50, &p[i].ticket));
         assert_err(ERR_RESTORED, store_plain(r->s, p[i].ticket.key, "", RIG_NOW_S + 50, &p[i].ticket));
     }
@@ -411,9 +403,9 @@ static void that_several_collected_it_is_known(struct rig *r)
     claim_it(r, &one, 1, RIG_NOW_S + 400);
     bring_back(r, &restored);
     assert_true(restored.covered);
-    assert_true(look(r, &before).several);
-    assert_true(look(r, &since).several);
-    assert_false(look(r, &one).several);
+    assert_true(rig_look(r, &before).several);
+    assert_true(rig_look(r, &since).several);
+    assert_false(rig_look(r, &one).several);
     done_with(r);
 }
 
@@ -436,11 +428,11 @@ static void a_letter_that_was_replaced_is_not_served(struct rig *r)
     bring_back(r, &restored);
     assert_true(restored.covered);
     assert_int_equal(restored.replaced, 2);
-    t = look(r, &one);
+    t = rig_look(r, &one);
     assert_int_equal(t.state, TICKET_BOUNCED);
     assert_int_equal(due(r, &one), 1U << WORK_NOTIFY);
-    assert_int_equal(look(r, &two).state, TICKET_UNCONFIRMED);
-    assert_int_equal(look(r, &three).state, TICKET_DELIVERED);
+    assert_int_equal(rig_look(r, &two).state, TICKET_UNCONFIRMED);
+    assert_int_equal(rig_look(r, &three).state, TICKET_DELIVERED);
     c = rig_claim(&one, 1, RIG_NOW_S + 60);
     assert_err(ERR_GONE, store_claim(r->s, &c, out));
     assert_int_equal(rig_file_count(r->directory, "payload"), 0);
@@ -463,15 +455,15 @@ static void a_letter_that_came_since_is_told_of(struct rig *r)
     ack_it(r, &confirmed, 3, RIG_NOW_S + 11);
     bring_back(r, &restored);
     assert_int_equal(restored.lost, 3);
-    assert_int_equal(look(r, &lost).state, TICKET_BOUNCED);
+    assert_int_equal(rig_look(r, &lost).state, TICKET_BOUNCED);
     assert_int_equal(due(r, &lost), 1U << WORK_NOTIFY);
-    assert_int_equal(look(r, &collected).state, TICKET_UNCONFIRMED);
-    assert_int_equal(look(r, &confirmed).state, TICKET_DELIVERED);
+    assert_int_equal(rig_look(r, &collected).state, TICKET_UNCONFIRMED);
+    assert_int_equal(rig_look(r, &confirmed).state, TICKET_DELIVERED);
     assert_err(ERR_OK, store_count(r->s, &n));
     assert_int_equal(n.tickets[TICKET_BOUNCED], 1);
     assert_int_equal(n.payloads, 0);
     rig_post(r, nth(1)); /* sent again, it is a letter of its own */
-    assert_int_equal(look(r, &lost).state, TICKET_BOUNCED);
+    assert_int_equal(rig_look(r, &lost).state, TICKET_BOUNCED);
     done_with(r);
 }
 
@@ -531,12 +523,12 @@ static void a_store_that_is_there_is_not_overwritten(struct rig *r)
     rig_close(r);
     assert_err(ERR_EXISTS, restore(r, false, &restored));
     rig_open(r);
-    assert_int_equal(look(r, &p).state, TICKET_WAITING);
+    assert_int_equal(rig_look(r, &p).state, TICKET_WAITING);
     rig_close(r);
     assert_err(ERR_OK, restore(r, true, &restored));
     assert_true(restored.aside[0] != '\0');
     rig_open(r);
-    assert_int_equal(look(r, &p).state, TICKET_WAITING);
+    assert_int_equal(rig_look(r, &p).state, TICKET_WAITING);
     done_with(r);
 }
 
@@ -552,7 +544,7 @@ static void a_backup_that_is_not_whole_is_not_restored(struct rig *r)
     assert_int_equal(system(command), 0);
     assert_err(ERR_STORE, restore(r, true, &restored));
     rig_open(r);
-    assert_int_equal(look(r, &p).state, TICKET_WAITING);
+    assert_int_equal(rig_look(r, &p).state, TICKET_WAITING);
     done_with(r);
 }
 
@@ -673,7 +665,7 @@ static void a_restore_that_is_broken_off_is_known(struct rig *r)
         assert_err(ERR_OK, restore(r, false, &restored));
         assert_true(restored.aside[0] != '\0');
         rig_open(r);
-        assert_int_equal(look(r, &p[ACKED]).state, TICKET_DELIVERED);
+        assert_int_equal(rig_look(r, &p[ACKED]).state, TICKET_DELIVERED);
     }
     check_fates(r, p);
     buf_free(&why);

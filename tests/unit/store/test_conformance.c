@@ -41,14 +41,6 @@ static enum err nack(struct rig *r, const struct posted *p, uint8_t token, int64
     return store_nack(r->s, p->ticket.key, bytes, "mta-refused", "550 5.1.1 no such user", now_s, &t);
 }
 
-static struct store_counts counts(struct rig *r)
-{
-    struct store_counts c;
-
-    assert_err(ERR_OK, store_count(r->s, &c));
-    return c;
-}
-
 /* Takes the due entries; how many there were. */
 static size_t work_due(struct rig *r, int64_t now_s, struct work *out, size_t max)
 {
@@ -76,7 +68,7 @@ static void a_deposited_letter_is_all_there(struct rig *r)
                                                "e",
                                     .notify = "SUCCESS,FAILURE");
     struct posted p = rig_post(r, l);
-    struct store_counts c = counts(r);
+    struct store_counts c = rig_counts(r);
     struct ticket t;
 
     assert_false(p.existing);
@@ -115,8 +107,8 @@ static void payloads_of_all_sizes_come_back(struct rig *r)
         rig_check_body(r, &c, &p, l);
         assert_err(ERR_OK, ack(r, &p, l, RIG_NOW_S));
     }
-    assert_int_equal(counts(r).payloads, 0);
-    assert_int_equal(counts(r).payload_bytes, 0);
+    assert_int_equal(rig_counts(r).payloads, 0);
+    assert_int_equal(rig_counts(r).payload_bytes, 0);
 }
 
 static void the_record_boundary_is_exact(struct rig *r)
@@ -153,19 +145,19 @@ static void many_recipients_share_one_payload(struct rig *r)
 
     assert_non_null(p);
     assert_err(ERR_OK, rig_deposit(r, l, COUNT, p));
-    assert_int_equal(counts(r).payloads, 1);
-    assert_int_equal(counts(r).tickets[TICKET_WAITING], COUNT);
-    assert_int_equal(counts(r).work, COUNT);
+    assert_int_equal(rig_counts(r).payloads, 1);
+    assert_int_equal(rig_counts(r).tickets[TICKET_WAITING], COUNT);
+    assert_int_equal(rig_counts(r).work, COUNT);
     for (size_t i = 0; i < COUNT; i++) {
         assert_err(ERR_OK, claim(r, &p[i], 1, RIG_NOW_S, &c));
         if (i % 100 == 0)
             rig_check_body(r, &c, &p[i], l);
-        assert_int_equal(counts(r).payloads, 1);
+        assert_int_equal(rig_counts(r).payloads, 1);
         assert_err(ERR_OK, ack(r, &p[i], l, RIG_NOW_S));
     }
-    assert_int_equal(counts(r).payloads, 0);
-    assert_int_equal(counts(r).work, 0);
-    assert_int_equal(counts(r).tickets[TICKET_DELIVERED], COUNT);
+    assert_int_equal(rig_counts(r).payloads, 0);
+    assert_int_equal(rig_counts(r).work, 0);
+    assert_int_equal(rig_counts(r).tickets[TICKET_DELIVERED], COUNT);
     if (r->options.engine == STORE_BDB)
         assert_int_equal(rig_file_count(r->directory, "payload"), 0);
     free(p);
@@ -179,7 +171,7 @@ static void the_largest_envelope_fits_one_commit(struct rig *r)
 
     assert_non_null(p);
     assert_err(ERR_OK, rig_deposit(r, LETTER(), COUNT, p));
-    assert_int_equal(counts(r).tickets[TICKET_WAITING], COUNT);
+    assert_int_equal(rig_counts(r).tickets[TICKET_WAITING], COUNT);
     assert_err(ERR_OK, store_expire(r->s, RIG_NOW_S + 8 * DAY_S, 50, &n));
     assert_int_equal(n, 50);
     free(p);
@@ -199,7 +191,7 @@ static void an_aborted_payload_leaves_nothing(struct rig *r)
         store_payload_abort(p);
     }
     store_payload_abort(NULL);
-    assert_int_equal(counts(r).payloads, 0);
+    assert_int_equal(rig_counts(r).payloads, 0);
     if (r->options.engine == STORE_BDB)
         assert_int_equal(rig_file_count(r->directory, "payload"), 0);
 }
@@ -213,8 +205,8 @@ static void the_same_letter_again_gets_its_ticket(struct rig *r)
     assert_true(again.existing);
     assert_memory_equal(again.ticket.key, first.ticket.key, sizeof first.ticket.key);
     assert_string_equal(again.ticket.subject, "once");
-    assert_int_equal(counts(r).tickets[TICKET_WAITING], 1);
-    assert_int_equal(counts(r).payloads, 1);
+    assert_int_equal(rig_counts(r).tickets[TICKET_WAITING], 1);
+    assert_int_equal(rig_counts(r).payloads, 1);
     if (r->options.engine == STORE_BDB)
         assert_int_equal(rig_file_count(r->directory, "payload"), 1);
     /* Also when it was delivered. */
@@ -223,7 +215,7 @@ static void the_same_letter_again_gets_its_ticket(struct rig *r)
     again = rig_post(r, l);
     assert_true(again.existing);
     assert_int_equal(again.ticket.state, TICKET_DELIVERED);
-    assert_int_equal(counts(r).payloads, 0);
+    assert_int_equal(rig_counts(r).payloads, 0);
 }
 
 static void what_differs_is_another_letter(struct rig *r)
@@ -268,8 +260,8 @@ static void new_and_known_recipients_mix(struct rig *r)
     assert_memory_equal(p[0].ticket.key, one.ticket.key, sizeof one.ticket.key);
     assert_false(p[1].existing);
     assert_false(p[2].existing);
-    assert_int_equal(counts(r).tickets[TICKET_WAITING], 3);
-    assert_int_equal(counts(r).payloads, 2);
+    assert_int_equal(rig_counts(r).tickets[TICKET_WAITING], 3);
+    assert_int_equal(rig_counts(r).payloads, 2);
 }
 
 /* ---- claims -------------------------------------------------------------------------------------------- */
@@ -286,8 +278,8 @@ static void a_claim_leases(struct rig *r)
     assert_string_equal(c.ticket.lease_holder, "192.0.2.7");
     assert_int_equal(c.ticket.bodies, 1);
     assert_false(c.renewed);
-    assert_int_equal(counts(r).tickets[TICKET_LEASED], 1);
-    assert_int_equal(counts(r).tickets[TICKET_WAITING], 0);
+    assert_int_equal(rig_counts(r).tickets[TICKET_LEASED], 1);
+    assert_int_equal(rig_counts(r).tickets[TICKET_WAITING], 0);
 }
 
 static void the_same_token_renews_and_gets_the_same(struct rig *r)
@@ -461,7 +453,7 @@ static void an_ack_ends_and_destroys(struct rig *r)
     assert_err(ERR_NEVER_CLAIMED, ack(r, &p, LETTER(.size = 100000), RIG_NOW_S));
     assert_err(ERR_OK, claim(r, &p, 1, RIG_NOW_S, &c));
     assert_err(ERR_WRONG_DIGEST, ack(r, &p, LETTER(.size = 99999), RIG_NOW_S));
-    assert_int_equal(counts(r).tickets[TICKET_LEASED], 1);
+    assert_int_equal(rig_counts(r).tickets[TICKET_LEASED], 1);
     assert_err(ERR_OK, ack(r, &p, LETTER(.size = 100000), RIG_NOW_S));
     assert_err(ERR_OK, ack(r, &p, LETTER(.size = 100000), RIG_NOW_S)); /* repeated */
     assert_err(ERR_WRONG_DIGEST, ack(r, &p, LETTER(.size = 99999), RIG_NOW_S));
@@ -471,8 +463,8 @@ static void an_ack_ends_and_destroys(struct rig *r)
     assert_err(ERR_GONE, nack(r, &p, 1, RIG_NOW_S));
     assert_err(ERR_NOT_FOUND, store_body_open(r->s, &p.ticket, &body));
     assert_err(ERR_NOT_FOUND, store_payload_dek(r->s, &p.ticket, dek));
-    assert_int_equal(counts(r).payloads, 0);
-    assert_int_equal(counts(r).work, 0);
+    assert_int_equal(rig_counts(r).payloads, 0);
+    assert_int_equal(rig_counts(r).work, 0);
 }
 
 static void an_ack_needs_no_live_lease(struct rig *r)
@@ -527,7 +519,7 @@ static void who_may_nack(struct rig *r)
     assert_err(ERR_OK, claim(r, &lapsed, 1, RIG_NOW_S, &c));
     assert_err(ERR_LEASE_ENDED, nack(r, &lapsed, 2, RIG_NOW_S + 400));
     assert_err(ERR_OK, nack(r, &lapsed, 1, RIG_NOW_S + 400));
-    assert_int_equal(counts(r).tickets[TICKET_REFUSED], 4);
+    assert_int_equal(rig_counts(r).tickets[TICKET_REFUSED], 4);
 }
 
 static void held_and_challenged_go_back_and_forth(struct rig *r)
@@ -613,7 +605,7 @@ static void notifications_follow_notify(struct rig *r)
             assert_err(ERR_OK, nack(r, &p, 1, now_s));
         }
         assert_int_equal(work_due(r, now_s, w, 9), rows[i].want);
-        assert_int_equal(counts(r).payloads, rows[i].want);
+        assert_int_equal(rig_counts(r).payloads, rows[i].want);
         if (rows[i].want == 0)
             continue;
         /* The header of the letter is returned with it. */
@@ -627,8 +619,8 @@ static void notifications_follow_notify(struct rig *r)
         assert_err(ERR_OK, store_work_done(r->s, &w[0], "4bDsn", now_s + 10));
         assert_err(ERR_OK, store_work_done(r->s, &w[0], "4bDsn", now_s + 10)); /* a second time is nothing */
         assert_int_equal(work_due(r, now_s + 1000, w, 9), 0);
-        assert_int_equal(counts(r).payloads, 0);
-        assert_int_equal(counts(r).work, 0);
+        assert_int_equal(rig_counts(r).payloads, 0);
+        assert_int_equal(rig_counts(r).work, 0);
     }
 }
 
@@ -677,11 +669,11 @@ static void handed_over_but_never_acked_is_unconfirmed(struct rig *r)
     /* Not under a lease: a body may be under way until its hard end. */
     assert_int_equal(expire(r, end_s + 1), 0);
     assert_int_equal(expire(r, end_s + 3000), 0);
-    assert_int_equal(counts(r).tickets[TICKET_LEASED], 1);
+    assert_int_equal(rig_counts(r).tickets[TICKET_LEASED], 1);
     assert_int_equal(expire(r, end_s + 3700), 1);
     assert_int_equal(rig_state(r, &p), TICKET_UNCONFIRMED);
     assert_err(ERR_GONE, ack(r, &p, LETTER(), end_s + 3700));
-    assert_int_equal(counts(r).work, 1);
+    assert_int_equal(rig_counts(r).work, 1);
 }
 
 static void an_ack_after_a_put_off_expiry_ends_well(struct rig *r)
@@ -709,9 +701,9 @@ static void expiry_is_done_in_portions(struct rig *r)
     assert_int_equal(n, 10);
     assert_err(ERR_OK, store_expire(r->s, RIG_NOW_S + 8 * DAY_S, 100, &n));
     assert_int_equal(n, 15);
-    assert_int_equal(counts(r).tickets[TICKET_EXPIRED], 25);
-    assert_int_equal(counts(r).work, 25);    /* notices */
-    assert_int_equal(counts(r).payloads, 1); /* until they are sent */
+    assert_int_equal(rig_counts(r).tickets[TICKET_EXPIRED], 25);
+    assert_int_equal(rig_counts(r).work, 25);    /* notices */
+    assert_int_equal(rig_counts(r).payloads, 1); /* until they are sent */
 }
 
 static void tombstones_are_purged(struct rig *r)
@@ -727,9 +719,9 @@ static void tombstones_are_purged(struct rig *r)
     assert_int_equal(n, 1);
     assert_err(ERR_NOT_FOUND, store_ticket_get(r->s, p.ticket.key, &t));
     assert_err(ERR_OK, store_ticket_get(r->s, living.ticket.key, &t));
-    assert_int_equal(counts(r).tickets[TICKET_REFUSED], 0);
-    assert_int_equal(counts(r).work, 1); /* the living one's stub; the notice went with the tombstone */
-    assert_int_equal(counts(r).payloads, 1);
+    assert_int_equal(rig_counts(r).tickets[TICKET_REFUSED], 0);
+    assert_int_equal(rig_counts(r).work, 1); /* the living one's stub; the notice went with the tombstone */
+    assert_int_equal(rig_counts(r).payloads, 1);
     assert_false(rig_post(r, LETTER()).existing);
 }
 
@@ -771,7 +763,7 @@ static void the_outbox_gives_each_entry_once(struct rig *r)
     assert_string_equal(t.stub_queue_id, "4bStub");
     assert_string_equal(t.remote_text, "");
     assert_int_equal(t.stub_sent_s, RIG_NOW_S + 1001);
-    assert_int_equal(counts(r).work, 0);
+    assert_int_equal(rig_counts(r).work, 0);
 }
 
 static void the_outbox_is_in_order(struct rig *r)
@@ -814,11 +806,11 @@ static void the_end_of_a_ticket_takes_its_stub_from_the_outbox(struct rig *r)
 
     assert_int_equal(work_due(r, RIG_NOW_S, &late, 1), 1);
     assert_err(ERR_OK, nack(r, &p, 1, RIG_NOW_S));
-    assert_int_equal(counts(r).work, 0);
+    assert_int_equal(rig_counts(r).work, 0);
     assert_int_equal(work_due(r, RIG_NOW_S + 1000, w, 9), 0);
     assert_err(ERR_OK, store_work_done(r->s, &late, "4b", RIG_NOW_S)); /* nobody minds */
     assert_err(ERR_OK, store_work_later(r->s, &late, RIG_NOW_S, "x"));
-    assert_int_equal(counts(r).work, 0);
+    assert_int_equal(rig_counts(r).work, 0);
     assert_int_equal(rig_state(r, &p), TICKET_REFUSED);
 }
 
@@ -970,7 +962,7 @@ static void a_job_may_start_as_refused(struct rig *r)
     strcpy(j.reason, "denied");
     assert_err(ERR_OK, store_job_add(r->s, &j, &added));
     assert_int_equal(added, JOB_NEW);
-    assert_int_equal(counts(r).jobs[JOB_REFUSED], 1);
+    assert_int_equal(rig_counts(r).jobs[JOB_REFUSED], 1);
     assert_int_equal(jobs_due(r, RIG_NOW_S), 1); /* the nack */
     got = job_get(r, &j);
     assert_int_equal(got.state, JOB_REFUSED);
@@ -991,7 +983,7 @@ static void a_job_goes_its_way(struct rig *r)
     assert_true(due_s == INT64_MAX);
     assert_err(ERR_OK, store_job_add(r->s, &j, &added));
     assert_int_equal(added, JOB_NEW);
-    assert_int_equal(counts(r).jobs[JOB_WAITING], 1);
+    assert_int_equal(rig_counts(r).jobs[JOB_WAITING], 1);
     assert_int_equal(jobs_due(r, RIG_NOW_S - 1), 0);
     assert_int_equal(jobs_due(r, RIG_NOW_S), 1);
     assert_int_equal(jobs_due(r, RIG_NOW_S + 60), 0); /* in somebody's hands */
@@ -1028,7 +1020,7 @@ static void a_job_goes_its_way(struct rig *r)
     assert_int_equal(jobs_due(r, RIG_NOW_S + DAY_S), 0);
     assert_err(ERR_OK, store_jobs_next(r->s, &due_s));
     assert_true(due_s == INT64_MAX);
-    assert_int_equal(counts(r).jobs[JOB_ACKED], 1);
+    assert_int_equal(rig_counts(r).jobs[JOB_ACKED], 1);
     job_wipe(&j);
     assert_memory_equal(j.ka, zero, 32);
 }
@@ -1047,7 +1039,7 @@ static void a_repeated_stub_is_known(struct rig *r)
     assert_memory_equal(again.id, j.id, 16);
     got = job_get(r, &j);
     assert_int_equal(got.lease_token[0], 't'); /* as first stored */
-    assert_int_equal(counts(r).jobs[JOB_WAITING], 1);
+    assert_int_equal(rig_counts(r).jobs[JOB_WAITING], 1);
 
     assert_err(ERR_OK, store_job_delivered(r->s, j.id, digest7, 1, "", "", RIG_NOW_S));
     assert_err(ERR_OK, store_job_end(r->s, j.id, JOB_ACKED, "", RIG_NOW_S));
@@ -1062,8 +1054,8 @@ static void a_repeated_stub_is_known(struct rig *r)
     assert_memory_equal(got.digest, digest7, 32);
     assert_int_equal(jobs_due(r, RIG_NOW_S + 1000), 1);
     assert_err(ERR_OK, store_job_end(r->s, j.id, JOB_ACKED, "", RIG_NOW_S + 1000));
-    assert_int_equal(counts(r).jobs[JOB_ACKED], 1);
-    assert_int_equal(counts(r).jobs[JOB_DELIVERED], 0);
+    assert_int_equal(rig_counts(r).jobs[JOB_ACKED], 1);
+    assert_int_equal(rig_counts(r).jobs[JOB_DELIVERED], 0);
 }
 
 static void a_repeated_stub_of_a_refused_letter(struct rig *r)
@@ -1120,7 +1112,7 @@ static void an_altered_stub_stands_in_nobodys_way(struct rig *r)
     assert_int_equal(added, JOB_NEW);
     assert_err(ERR_OK, store_job_add(r->s, &j, &added));
     assert_int_equal(added, JOB_KNOWN);
-    assert_int_equal(counts(r).jobs[JOB_WAITING], 1);
+    assert_int_equal(rig_counts(r).jobs[JOB_WAITING], 1);
 }
 
 static void ended_jobs_are_known_until_purged(struct rig *r)
@@ -1137,8 +1129,8 @@ static void ended_jobs_are_known_until_purged(struct rig *r)
     assert_err(ERR_OK, store_purge(r->s, RIG_NOW_S + 37 * DAY_S, 10, &n));
     assert_int_equal(n, 1);
     assert_err(ERR_NOT_FOUND, store_job_get(r->s, j.id, &j));
-    assert_int_equal(counts(r).jobs[JOB_FAILED], 0);
-    assert_int_equal(counts(r).jobs[JOB_WAITING], 1);
+    assert_int_equal(rig_counts(r).jobs[JOB_FAILED], 0);
+    assert_int_equal(rig_counts(r).jobs[JOB_WAITING], 1);
     assert_err(ERR_OK, store_job_add(r->s, &j, &added));
     assert_int_equal(added, JOB_NEW);
 }
@@ -1280,7 +1272,7 @@ static void what_two_halves_say_is_there_before_it_is_durable(struct rig *r)
     assert_err(ERR_OK, rig_durable(r));
     assert_err(ERR_OK, store_ack_begin(r->s, p.ticket.key, digest, RIG_NOW_S, &t));
     assert_int_equal(t.state, TICKET_DELIVERED);
-    assert_int_equal(counts(r).payloads, 0);
+    assert_int_equal(rig_counts(r).payloads, 0);
     assert_err(ERR_GONE, store_claim_begin(r->s, &q, &c));
     assert_err(ERR_OK, rig_durable(r));
 }
@@ -1304,7 +1296,7 @@ static void of_sixteen_claims_one_gets_the_lease(struct rig *r)
         assert_int_equal(got, 1);
         assert_int_equal(leased, THREADS - 1);
     }
-    assert_int_equal(counts(r).tickets[TICKET_LEASED], 20);
+    assert_int_equal(rig_counts(r).tickets[TICKET_LEASED], 20);
 }
 
 #define PER_WORKER 12
@@ -1349,7 +1341,7 @@ static void sixteen_at_once_lose_nothing(struct rig *r)
     run_threads(r, NULL, letter_worker, w);
     for (int i = 0; i < THREADS; i++)
         ok += w[i].ok;
-    c = counts(r);
+    c = rig_counts(r);
     assert_int_equal(ok, THREADS * PER_WORKER * 3);
     assert_int_equal(c.tickets[TICKET_DELIVERED], THREADS * PER_WORKER * 2);
     assert_int_equal(c.tickets[TICKET_LEASED], THREADS * PER_WORKER);
@@ -1361,7 +1353,7 @@ static void sixteen_at_once_lose_nothing(struct rig *r)
     /* Counted anew at opening, it is the same. */
     rig_close(r);
     rig_open(r);
-    struct store_counts again = counts(r);
+    struct store_counts again = rig_counts(r);
     assert_memory_equal(again.tickets, c.tickets, sizeof c.tickets);
     assert_int_equal(again.payloads, c.payloads);
     assert_int_equal(again.payload_bytes, c.payload_bytes);
@@ -1390,8 +1382,8 @@ static void the_same_letter_sixteen_times_at_once_is_one(struct rig *r)
         existing += w[i].ok;
     }
     assert_int_equal(existing, THREADS - 1);
-    assert_int_equal(counts(r).tickets[TICKET_WAITING], 1);
-    assert_int_equal(counts(r).payloads, 1);
+    assert_int_equal(rig_counts(r).tickets[TICKET_WAITING], 1);
+    assert_int_equal(rig_counts(r).payloads, 1);
 }
 
 static void *outbox_worker(void *arg)
@@ -1421,7 +1413,7 @@ static void sixteen_outbox_workers_send_each_stub_once(struct rig *r)
     for (int i = 0; i < THREADS; i++)
         ok += w[i].ok;
     assert_int_equal(ok, 300);
-    assert_int_equal(counts(r).work, 0);
+    assert_int_equal(rig_counts(r).work, 0);
     for (int i = 0; i < 300; i++) {
         struct ticket t;
 

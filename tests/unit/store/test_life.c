@@ -10,22 +10,6 @@
 
 #define DAY_S 86400
 
-static struct ticket look(struct rig *r, const struct posted *p)
-{
-    struct ticket t;
-
-    assert_err(ERR_OK, store_ticket_get(r->s, p->ticket.key, &t));
-    return t;
-}
-
-static struct store_counts counts(struct rig *r)
-{
-    struct store_counts c;
-
-    assert_err(ERR_OK, store_count(r->s, &c));
-    return c;
-}
-
 static enum err claim(struct rig *r, const struct posted *p, uint8_t token, int64_t now_s)
 {
     struct store_claim q = rig_claim(p, token, now_s);
@@ -94,7 +78,7 @@ static void all_that_happened_is_told_with_its_time(struct rig *r)
     const struct letter *l = LETTER(.notify = "SUCCESS,DELAY");
     int64_t at_s = RIG_NOW_S;
     struct posted p = rig_post(r, l);
-    struct ticket t = look(r, &p);
+    struct ticket t = rig_look(r, &p);
     struct work w = due(r, at_s, WORK_STUB);
 
     CHECK_EVENTS(&t, {TICKET_WAITING, at_s});
@@ -109,14 +93,14 @@ static void all_that_happened_is_told_with_its_time(struct rig *r)
     assert_err(ERR_OK, store_delay_due(r->s, p.ticket.key, at_s + 6));
     w = due(r, at_s + 6, WORK_DELAY);
     assert_err(ERR_OK, store_work_done(r->s, &w, "4bDelay", at_s + 7));
-    assert_err(ERR_OK, store_archived(r->s, p.ticket.key, look(r, &p).payload_id, at_s + 8));
+    assert_err(ERR_OK, store_archived(r->s, p.ticket.key, rig_look(r, &p).payload_id, at_s + 8));
     assert_err(ERR_OK, claim(r, &p, 1, at_s + 10));
     assert_err(ERR_OK, claim(r, &p, 2, at_s + 1000)); /* the first lease was over at 310 */
     reopen(r);
     assert_err(ERR_OK, ack(r, &p, l, at_s + 1001));
     w = due(r, at_s + 1001, WORK_NOTIFY);
     assert_err(ERR_OK, store_work_done(r->s, &w, "4bDsn", at_s + 1002));
-    t = look(r, &p);
+    t = rig_look(r, &p);
     CHECK_EVENTS(&t, {TICKET_WAITING, at_s}, {TICKET_EVENT_STUB_SENT, at_s + 1},
                  {TICKET_CHALLENGED, at_s + 2}, {TICKET_EVENT_CHALLENGE_TOLD, at_s + 3},
                  {TICKET_HELD, at_s + 4}, {TICKET_EVENT_DELAY_TOLD, at_s + 7},
@@ -131,7 +115,7 @@ static void a_lapse_that_nobody_noted_is_told_too(struct rig *r)
     struct ticket t;
 
     assert_err(ERR_OK, claim(r, &p, 1, RIG_NOW_S));
-    t = look(r, &p); /* by the real clock it is long over */
+    t = rig_look(r, &p); /* by the real clock it is long over */
     CHECK_EVENTS(&t, {TICKET_WAITING, RIG_NOW_S}, {TICKET_LEASED, RIG_NOW_S},
                  {TICKET_LAPSED, RIG_NOW_S + 300});
 }
@@ -147,7 +131,7 @@ static void the_first_and_the_newest_events_are_kept(struct rig *r)
 
         assert_err(ERR_OK, store_stub_sent(r->s, &w, "4bStub", RIG_NOW_S + i + 1, RIG_NOW_S + i));
     }
-    t = look(r, &p);
+    t = rig_look(r, &p);
     assert_int_equal(t.event_count, 101);
     assert_int_equal(t.renotified, 99);
     assert_true(ticket_event_get(&t, 0, &e));
@@ -183,7 +167,7 @@ static void a_stub_is_sent_again_and_again(struct rig *r)
     w = due(r, RIG_NOW_S + 10, WORK_STUB);
     assert_int_equal(w.tries, 1);
     assert_err(ERR_OK, store_stub_sent(r->s, &w, "4bOne", RIG_NOW_S + 3600, RIG_NOW_S + 11));
-    t = look(r, &p);
+    t = rig_look(r, &p);
     assert_int_equal(t.stub_tries, 0);
     assert_int_equal(t.stub_sent_s, RIG_NOW_S + 11);
     assert_int_equal(t.renotified, 0);
@@ -194,18 +178,18 @@ static void a_stub_is_sent_again_and_again(struct rig *r)
     w = due(r, RIG_NOW_S + 3600, WORK_STUB);
     assert_err(ERR_OK, store_stub_wait(r->s, &w, RIG_NOW_S + 4000));
     reopen(r);
-    assert_int_equal(counts(r).work, 1);
+    assert_int_equal(rig_counts(r).work, 1);
     w = due(r, RIG_NOW_S + 4000, WORK_STUB);
     assert_int_equal(w.tries, 0);
     assert_err(ERR_OK, store_stub_sent(r->s, &w, "4bTwo", 0, RIG_NOW_S + 4001));
-    t = look(r, &p);
+    t = rig_look(r, &p);
     assert_int_equal(t.renotified, 1);
     assert_int_equal(t.stub_sent_s, RIG_NOW_S + 4001);
     assert_string_equal(t.stub_queue_id, "4bTwo");
     assert_true(next(r) == INT64_MAX);
     assert_err(ERR_OK, store_stub_sent(r->s, &w, "4bLate", 9, RIG_NOW_S)); /* nobody minds */
     assert_err(ERR_OK, store_stub_wait(r->s, &w, 9));
-    assert_int_equal(counts(r).work, 0);
+    assert_int_equal(rig_counts(r).work, 0);
 }
 
 static void a_lease_keeps_the_stubs_entry(struct rig *r)
@@ -221,7 +205,7 @@ static void a_lease_keeps_the_stubs_entry(struct rig *r)
     w = due(r, RIG_NOW_S + 301, WORK_STUB);
     assert_err(ERR_OK, store_work_refused(r->s, &w, "5.1.1", "no such user", RIG_NOW_S + 301));
     assert_int_equal(rig_state(r, &p), TICKET_LAPSED);
-    assert_int_equal(counts(r).work, 0);
+    assert_int_equal(rig_counts(r).work, 0);
 }
 
 static void only_a_stub_is_a_stub(struct rig *r)
@@ -234,7 +218,7 @@ static void only_a_stub_is_a_stub(struct rig *r)
     assert_err(ERR_INTERNAL, store_stub_sent(r->s, &w, "4b", 9, RIG_NOW_S));
     assert_err(ERR_INTERNAL, store_stub_wait(r->s, &w, 9));
     assert_err(ERR_INTERNAL, store_work_refused(r->s, &w, "5.1.1", "", RIG_NOW_S));
-    assert_int_equal(counts(r).work, 2);
+    assert_int_equal(rig_counts(r).work, 2);
 }
 
 /* ---- warnings ------------------------------------------------------------------------------------------ */
@@ -246,7 +230,7 @@ static void a_delay_is_told_once(struct rig *r)
 
     assert_err(ERR_OK, store_stub_sent(r->s, &w, "4b", 0, RIG_NOW_S));
     assert_err(ERR_OK, store_delay_due(r->s, p.ticket.key, RIG_NOW_S + 5));
-    assert_int_equal(look(r, &p).delay_told_s, RIG_NOW_S + 5);
+    assert_int_equal(rig_look(r, &p).delay_told_s, RIG_NOW_S + 5);
     assert_err(ERR_OK, store_delay_due(r->s, p.ticket.key, RIG_NOW_S + 6));
     w = due(r, RIG_NOW_S + 5, WORK_DELAY);
     assert_err(ERR_OK, store_work_later(r->s, &w, RIG_NOW_S + 7, "451"));
@@ -255,8 +239,8 @@ static void a_delay_is_told_once(struct rig *r)
     assert_int_equal(w.tries, 1);
     assert_err(ERR_OK, store_work_done(r->s, &w, "4bDelay", RIG_NOW_S + 7));
     assert_err(ERR_OK, store_delay_due(r->s, p.ticket.key, RIG_NOW_S + 8));
-    assert_int_equal(counts(r).work, 0);
-    assert_int_equal(counts(r).payloads, 1);
+    assert_int_equal(rig_counts(r).work, 0);
+    assert_int_equal(rig_counts(r).payloads, 1);
 }
 
 static void who_is_not_warned(struct rig *r)
@@ -279,15 +263,15 @@ static void who_is_not_warned(struct rig *r)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct posted p =
             rig_post(r, LETTER(.message_id = id[i], .notify = rows[i].notify, .sender = rows[i].sender));
-        uint64_t before = counts(r).work;
+        uint64_t before = rig_counts(r).work;
 
         assert_err(ERR_OK, store_delay_due(r->s, p.ticket.key, RIG_NOW_S));
-        assert_int_equal(counts(r).work, before + rows[i].warned);
-        assert_int_equal(look(r, &p).delay_told_s, RIG_NOW_S);
+        assert_int_equal(rig_counts(r).work, before + rows[i].warned);
+        assert_int_equal(rig_look(r, &p).delay_told_s, RIG_NOW_S);
     }
     assert_err(ERR_OK, store_nack(r->s, gone.ticket.key, NULL, "denied", "", RIG_NOW_S, &t));
     assert_err(ERR_OK, store_delay_due(r->s, gone.ticket.key, RIG_NOW_S));
-    assert_int_equal(look(r, &gone).delay_told_s, 0);
+    assert_int_equal(rig_look(r, &gone).delay_told_s, 0);
     memset(gone.ticket.key, 9, sizeof gone.ticket.key);
     assert_err(ERR_NOT_FOUND, store_delay_due(r->s, gone.ticket.key, RIG_NOW_S));
 }
@@ -300,9 +284,9 @@ static void a_claim_takes_the_warning_back(struct rig *r)
     assert_err(ERR_OK, store_stub_sent(r->s, &w, "4b", 0, RIG_NOW_S));
     assert_err(ERR_OK, store_delay_due(r->s, p.ticket.key, RIG_NOW_S));
     assert_err(ERR_OK, claim(r, &p, 1, RIG_NOW_S));
-    assert_int_equal(counts(r).work, 0);
+    assert_int_equal(rig_counts(r).work, 0);
     assert_err(ERR_OK, store_delay_due(r->s, p.ticket.key, RIG_NOW_S + 300)); /* leased */
-    assert_int_equal(counts(r).work, 0);
+    assert_int_equal(rig_counts(r).work, 0);
     assert_err(ERR_OK, store_delay_due(r->s, p.ticket.key, RIG_NOW_S + 301));
     due(r, RIG_NOW_S + 301, WORK_DELAY);
 }
@@ -327,7 +311,7 @@ static void a_letter_goes_plain(struct rig *r)
     assert_err(ERR_GONE, store_plain(r->s, p.ticket.key, "", RIG_NOW_S + 9, &t));
     reopen(r);
     w = due(r, RIG_NOW_S + 9, WORK_PLAIN);
-    assert_int_equal(counts(r).work, 1);
+    assert_int_equal(rig_counts(r).work, 1);
     assert_err(ERR_OK, store_work_later(r->s, &w, RIG_NOW_S + 20, "451"));
     w = due(r, RIG_NOW_S + 20, WORK_PLAIN);
     assert_int_equal(w.tries, 1);
@@ -336,9 +320,9 @@ static void a_letter_goes_plain(struct rig *r)
     assert_err(ERR_OK, store_payload_dek(r->s, &p.ticket, dek));
     assert_err(ERR_OK, store_work_done(r->s, &w, "4bPlain", RIG_NOW_S + 21));
     assert_err(ERR_OK, store_work_done(r->s, &w, "4bPlain", RIG_NOW_S + 21));
-    assert_int_equal(counts(r).payloads, 0);
-    assert_int_equal(counts(r).work, 0);
-    t = look(r, &p);
+    assert_int_equal(rig_counts(r).payloads, 0);
+    assert_int_equal(rig_counts(r).work, 0);
+    t = rig_look(r, &p);
     CHECK_EVENTS(&t, {TICKET_WAITING, RIG_NOW_S}, {TICKET_PLAIN, RIG_NOW_S + 9},
                  {TICKET_EVENT_PLAIN_SENT, RIG_NOW_S + 21});
 }
@@ -355,16 +339,16 @@ static void a_refused_plain_letter_is_told(struct rig *r)
     w = due(r, RIG_NOW_S, WORK_PLAIN);
     assert_err(ERR_OK, store_work_refused(r->s, &w, "5.7.1", "no", RIG_NOW_S + 1));
     w = due(r, RIG_NOW_S + 1, WORK_NOTIFY);
-    t = look(r, &told);
+    t = rig_look(r, &told);
     assert_int_equal(t.state, TICKET_PLAIN);
     assert_string_equal(t.remote_reason, "5.7.1");
     assert_string_equal(t.remote_text, "no");
     assert_err(ERR_OK, store_work_done(r->s, &w, "4bDsn", RIG_NOW_S + 2));
-    assert_int_equal(counts(r).payloads, 1);
+    assert_int_equal(rig_counts(r).payloads, 1);
     w = due(r, RIG_NOW_S + 5, WORK_PLAIN);
     assert_err(ERR_OK, store_work_refused(r->s, &w, "5.7.1", "no", RIG_NOW_S + 5));
-    assert_int_equal(counts(r).payloads, 0);
-    assert_int_equal(counts(r).work, 0);
+    assert_int_equal(rig_counts(r).payloads, 0);
+    assert_int_equal(rig_counts(r).work, 0);
 }
 
 static void after_hand_over_nothing_goes_plain(struct rig *r)
@@ -399,12 +383,12 @@ static void a_letter_that_is_still_to_go_outlives_its_tombstone(struct rig *r)
     assert_err(ERR_OK, store_plain(r->s, p.ticket.key, "", RIG_NOW_S, &t));
     assert_err(ERR_OK, store_purge(r->s, RIG_NOW_S + 30 * DAY_S, 10, &n));
     assert_int_equal(n, 0);
-    assert_int_equal(counts(r).payloads, 1);
+    assert_int_equal(rig_counts(r).payloads, 1);
     w = due(r, RIG_NOW_S, WORK_PLAIN);
     assert_err(ERR_OK, store_work_done(r->s, &w, "4b", RIG_NOW_S + 30 * DAY_S));
     assert_err(ERR_OK, store_purge(r->s, RIG_NOW_S + 30 * DAY_S, 10, &n));
     assert_int_equal(n, 1);
-    assert_int_equal(counts(r).payloads, 0);
+    assert_int_equal(rig_counts(r).payloads, 0);
 }
 
 static void what_could_not_be_told_in_time_leaves_with_its_tombstone(struct rig *r)
@@ -417,18 +401,18 @@ static void what_could_not_be_told_in_time_leaves_with_its_tombstone(struct rig 
     assert_err(ERR_OK, store_plain(r->s, p.ticket.key, "", RIG_NOW_S, &t));
     w = due(r, RIG_NOW_S, WORK_PLAIN);
     assert_err(ERR_OK, store_work_refused(r->s, &w, "5.4.7", "", RIG_NOW_S));
-    assert_int_equal(counts(r).work, 1);
+    assert_int_equal(rig_counts(r).work, 1);
     assert_err(ERR_OK, store_purge(r->s, RIG_NOW_S + 30 * DAY_S, 10, &n));
     assert_int_equal(n, 1);
-    assert_int_equal(counts(r).payloads, 0);
-    assert_int_equal(counts(r).work, 0);
+    assert_int_equal(rig_counts(r).payloads, 0);
+    assert_int_equal(rig_counts(r).work, 0);
 }
 
 static void a_lapse_that_a_word_finds_is_counted_once(struct rig *r)
 {
     struct posted warned = rig_post(r, LETTER(.message_id = "<1>")),
                   copied = rig_post(r, LETTER(.message_id = "<2>"));
-    struct ticket t = look(r, &copied);
+    struct ticket t = rig_look(r, &copied);
 
     assert_err(ERR_OK, store_delay_due(r->s, warned.ticket.key, RIG_NOW_S));
     assert_err(ERR_OK, store_archived(r->s, copied.ticket.key, t.payload_id, RIG_NOW_S));
@@ -439,8 +423,8 @@ static void a_lapse_that_a_word_finds_is_counted_once(struct rig *r)
         assert_err(ERR_OK, store_delay_due(r->s, warned.ticket.key, RIG_NOW_S + 5000 + i));
     }
     reopen(r);
-    assert_int_equal(counts(r).tickets[TICKET_LAPSED], 2);
-    assert_int_equal(counts(r).tickets[TICKET_LEASED], 0);
+    assert_int_equal(rig_counts(r).tickets[TICKET_LAPSED], 2);
+    assert_int_equal(rig_counts(r).tickets[TICKET_LEASED], 0);
 }
 
 /* ---- the archive -----------------------------------------------------------------------------------------
@@ -452,24 +436,24 @@ static void the_archive_has_one_copy_of_a_letter(struct rig *r)
     struct ticket t;
 
     assert_err(ERR_OK, rig_deposit(r, LETTER(), 3, p));
-    t = look(r, &other);
+    t = rig_look(r, &other);
     assert_err(ERR_GONE, store_archived(r->s, p[1].ticket.key, t.payload_id, RIG_NOW_S)); /* another's */
-    assert_false(look(r, &p[1]).archived);
-    t = look(r, &p[1]);
+    assert_false(rig_look(r, &p[1]).archived);
+    t = rig_look(r, &p[1]);
     assert_err(ERR_OK, store_archived(r->s, p[1].ticket.key, t.payload_id, RIG_NOW_S + 1));
     assert_err(ERR_OK, store_archived(r->s, p[2].ticket.key, t.payload_id, RIG_NOW_S + 2));
     reopen(r);
     for (int i = 0; i < 3; i++)
-        assert_true(look(r, &p[i]).archived);
-    assert_false(look(r, &other).archived);
-    t = look(r, &p[1]);
+        assert_true(rig_look(r, &p[i]).archived);
+    assert_false(rig_look(r, &other).archived);
+    t = rig_look(r, &p[1]);
     CHECK_EVENTS(&t, {TICKET_WAITING, RIG_NOW_S}, {TICKET_EVENT_ARCHIVED, RIG_NOW_S + 1});
     /* Its end does not make it forget. */
     assert_err(ERR_OK, store_nack(r->s, p[0].ticket.key, NULL, "denied", "", RIG_NOW_S, &t));
-    assert_true(look(r, &p[0]).archived);
+    assert_true(rig_look(r, &p[0]).archived);
     assert_err(ERR_OK, claim(r, &p[2], 1, RIG_NOW_S));
     assert_err(ERR_OK, ack(r, &p[2], LETTER(), RIG_NOW_S));
-    assert_true(look(r, &p[2]).archived);
+    assert_true(rig_look(r, &p[2]).archived);
     assert_err(ERR_GONE, store_archived(r->s, p[2].ticket.key, t.payload_id, RIG_NOW_S));
 }
 
@@ -480,15 +464,15 @@ static void nothing_leaves_without_its_copy(struct rig *r)
     struct posted p = rig_post(r, LETTER());
     struct store_claim q = rig_claim(&p, 1, RIG_NOW_S + 5);
     struct store_claimed out;
-    struct ticket t = look(r, &p);
+    struct ticket t = rig_look(r, &p);
     struct work w = due(r, RIG_NOW_S, WORK_STUB);
 
     assert_err(ERR_OK, store_stub_sent(r->s, &w, "4bStub", RIG_NOW_S + 3600, RIG_NOW_S + 1));
     q.archive_first = true;
     assert_err(ERR_UNARCHIVED, store_claim(r->s, &q, &out));
     reopen(r);
-    assert_int_equal(look(r, &p).state, TICKET_WAITING);
-    assert_int_equal(look(r, &p).handed_over_s, 0);
+    assert_int_equal(rig_look(r, &p).state, TICKET_WAITING);
+    assert_int_equal(rig_look(r, &p).handed_over_s, 0);
     w = due(r, RIG_NOW_S + 5, WORK_STUB);
     assert_err(ERR_OK, store_stub_wait(r->s, &w, RIG_NOW_S + 3600));
     assert_err(ERR_OK, store_archived(r->s, p.ticket.key, t.payload_id, RIG_NOW_S + 6));
@@ -527,17 +511,17 @@ static void one_of_several_refuses(struct rig *r)
         assert_err(ERR_OK, claim(r, &leased, again ? 2 : 1, at_s));
         assert_err(ERR_OK, claim(r, &lapsed, again ? 2 : 1, at_s));
         assert_err(ERR_OK, claim(r, &alone, 1, at_s));
-        assert_int_equal(look(r, &leased).several, again);
+        assert_int_equal(rig_look(r, &leased).several, again);
     }
-    assert_false(look(r, &alone).several);
+    assert_false(rig_look(r, &alone).several);
     nack_by(r, &leased, 2, RIG_NOW_S + 410, TICKET_UNCONFIRMED);
     nack_by(r, &lapsed, 2, RIG_NOW_S + 900, TICKET_UNCONFIRMED);
     nack_by(r, &alone, 1, RIG_NOW_S + 410, TICKET_REFUSED);
     nack_by(r, &alone, 1, RIG_NOW_S + 420, TICKET_REFUSED);
     assert_err(ERR_GONE, store_nack(r->s, leased.ticket.key, NULL, "denied", "", RIG_NOW_S + 420, &t));
     assert_err(ERR_GONE, ack(r, &leased, LETTER(), RIG_NOW_S + 420));
-    assert_int_equal(counts(r).tickets[TICKET_UNCONFIRMED], 2);
-    assert_int_equal(counts(r).tickets[TICKET_LEASED], 0);
+    assert_int_equal(rig_counts(r).tickets[TICKET_UNCONFIRMED], 2);
+    assert_int_equal(rig_counts(r).tickets[TICKET_LEASED], 0);
 }
 
 int main(void)

@@ -15,22 +15,6 @@
 #define DAY_S 86400
 #define URL "https://b.test/c"
 
-static struct ticket look(struct rig *r, const struct posted *p)
-{
-    struct ticket t;
-
-    assert_err(ERR_OK, store_ticket_get(r->s, p->ticket.key, &t));
-    return t;
-}
-
-static struct store_counts counts(struct rig *r)
-{
-    struct store_counts c;
-
-    assert_err(ERR_OK, store_count(r->s, &c));
-    return c;
-}
-
 static enum err claim(struct rig *r, const struct posted *p, int64_t now_s, struct store_claimed *out)
 {
     struct store_claim q = rig_claim(p, 1, now_s);
@@ -112,8 +96,8 @@ static void a_letter_is_taken_back(struct rig *r)
     assert_err(ERR_OK, retract(r, &p, &t));
     assert_int_equal(t.state, TICKET_RETRACTED);
     assert_string_equal(ticket_state_gone(t.state), "retracted");
-    assert_int_equal(counts(r).payloads, 0);
-    assert_int_equal(counts(r).work, 0); /* nobody there has seen a stub */
+    assert_int_equal(rig_counts(r).payloads, 0);
+    assert_int_equal(rig_counts(r).work, 0); /* nobody there has seen a stub */
     reopen(r);
     assert_err(ERR_GONE, claim(r, &p, RIG_NOW_S + 10, &c));
     assert_int_equal(c.ticket.state, TICKET_RETRACTED);
@@ -142,11 +126,11 @@ static void who_keeps_it_is_to_look_again(struct rig *r)
         assert_int_equal(t.status_s, 0);
         assert_int_equal(t.look_s, RIG_NOW_S + 9);
         reopen(r);
-        assert_int_equal(counts(r).work, 1);
+        assert_int_equal(rig_counts(r).work, 1);
         assert_int_equal(stubs_due(r, RIG_NOW_S + 9), 1);
         send_stubs(r, RIG_NOW_S + 10);
-        assert_int_equal(counts(r).work, 0);
-        assert_int_equal(look(r, &p).state, TICKET_RETRACTED);
+        assert_int_equal(rig_counts(r).work, 0);
+        assert_int_equal(rig_look(r, &p).state, TICKET_RETRACTED);
     }
 }
 
@@ -160,8 +144,8 @@ static void a_refused_stub_of_a_retracted_letter_is_nothing(struct rig *r)
     assert_err(ERR_OK, retract(r, &p, &t));
     memcpy(w.key, p.ticket.key, sizeof w.key);
     assert_err(ERR_OK, store_work_refused(r->s, &w, "5.1.1", "no", RIG_NOW_S + 9));
-    assert_int_equal(look(r, &p).state, TICKET_RETRACTED);
-    assert_int_equal(counts(r).work, 0);
+    assert_int_equal(rig_look(r, &p).state, TICKET_RETRACTED);
+    assert_int_equal(rig_counts(r).work, 0);
 }
 
 static void what_was_collected_is_not_taken_back(struct rig *r)
@@ -221,9 +205,9 @@ static void what_is_overdue_has_expired(struct rig *r)
 
     assert_err(ERR_GONE, retract(r, &p, &t));
     assert_int_equal(t.state, TICKET_EXPIRED);
-    assert_int_equal(look(r, &p).state, TICKET_EXPIRED);
+    assert_int_equal(rig_look(r, &p).state, TICKET_EXPIRED);
     assert_err(ERR_GONE, replace(r, &q, LETTER(), 2));
-    assert_int_equal(look(r, &q).state, TICKET_EXPIRED);
+    assert_int_equal(rig_look(r, &q).state, TICKET_EXPIRED);
 }
 
 static void the_archive_comes_first(struct rig *r)
@@ -240,9 +224,9 @@ static void the_archive_comes_first(struct rig *r)
     assert_err(ERR_OK, store_archived(r->s, p[1].ticket.key, t.payload_id, RIG_NOW_S));
     assert_err(ERR_OK, rig_replace(r, p, 1, LETTER(.fill = 'r'), 2, true, RIG_NOW_S, &outcome));
     assert_false(p[0].ticket.archived); /* of the new letter it has none yet */
-    assert_false(look(r, &p[0]).archived);
-    assert_true(look(r, &p[1]).archived);
-    assert_int_equal(look(r, &p[0]).look_s, RIG_NOW_S); /* so that it gets one */
+    assert_false(rig_look(r, &p[0]).archived);
+    assert_true(rig_look(r, &p[1]).archived);
+    assert_int_equal(rig_look(r, &p[0]).look_s, RIG_NOW_S); /* so that it gets one */
     assert_err(ERR_GONE, store_archived(r->s, p[0].ticket.key, t.payload_id, RIG_NOW_S)); /* of the old one */
     assert_err(ERR_UNARCHIVED, store_retract(r->s, p[0].ticket.key, true, RIG_NOW_S, &t));
     assert_err(ERR_OK, store_archived(r->s, p[0].ticket.key, t.payload_id, RIG_NOW_S));
@@ -272,11 +256,11 @@ static void another_letter_takes_its_place(struct rig *r)
     assert_string_equal(p.ticket.message_id, "<1@a.test>");
     assert_memory_equal(p.ticket.ka_hash, before.ticket.ka_hash, 32); /* the stub is still the same one's */
     assert_memory_not_equal(p.ticket.payload_id, before.ticket.payload_id, SEAL_PAYLOAD_ID_BYTES);
-    assert_int_equal(counts(r).payloads, 1);
-    assert_int_equal(counts(r).payload_bytes, p.ticket.sealed_bytes);
-    assert_int_equal(counts(r).work, 0); /* nobody keeps it: the stub that was sent will do */
+    assert_int_equal(rig_counts(r).payloads, 1);
+    assert_int_equal(rig_counts(r).payload_bytes, p.ticket.sealed_bytes);
+    assert_int_equal(rig_counts(r).work, 0); /* nobody keeps it: the stub that was sent will do */
     reopen(r);
-    t = look(r, &p);
+    t = rig_look(r, &p);
     assert_string_equal(t.subject, "New");
     assert_err(ERR_NOT_FOUND, store_body_open(r->s, &before.ticket, &body));
     if (r->options.engine == STORE_BDB)
@@ -286,7 +270,7 @@ static void another_letter_takes_its_place(struct rig *r)
     rig_check_body(r, &c, &p, new);
     assert_err(ERR_WRONG_DIGEST, ack(r, &p, old, RIG_NOW_S + 11));
     assert_err(ERR_OK, ack(r, &p, new, RIG_NOW_S + 11));
-    assert_int_equal(counts(r).payloads, 0);
+    assert_int_equal(rig_counts(r).payloads, 0);
 }
 
 static void who_keeps_it_is_told_of_the_new_one(struct rig *r)
@@ -301,7 +285,7 @@ static void who_keeps_it_is_told_of_the_new_one(struct rig *r)
     assert_int_equal(p.ticket.look_s, RIG_NOW_S + 9);
     assert_int_equal(stubs_due(r, RIG_NOW_S + 9), 1);
     status(r, &p, TICKET_HELD); /* it has looked */
-    assert_int_equal(look(r, &p).status_s, RIG_NOW_S + 5);
+    assert_int_equal(rig_look(r, &p).status_s, RIG_NOW_S + 5);
 }
 
 static void one_payload_replaces_that_of_all(struct rig *r)
@@ -320,15 +304,15 @@ static void one_payload_replaces_that_of_all(struct rig *r)
         assert_int_equal(p[i].ticket.version, i == 2 ? 1 : 2);
         assert_int_equal(p[i].ticket.handed_over_s, i == 2 ? RIG_NOW_S : 0);
     }
-    assert_int_equal(counts(r).payloads, 2);
+    assert_int_equal(rig_counts(r).payloads, 2);
     /* Each gets the new one; who had called already, the old one. */
     for (int i = 0; i < COUNT; i++) {
         assert_err(ERR_OK, claim(r, &p[i], RIG_NOW_S + 2, &c));
         rig_check_body(r, &c, &p[i], i == 2 ? old : new);
         assert_err(ERR_OK, ack(r, &p[i], i == 2 ? old : new, RIG_NOW_S + 2));
     }
-    assert_int_equal(counts(r).payloads, 0);
-    assert_int_equal(counts(r).payload_bytes, 0);
+    assert_int_equal(rig_counts(r).payloads, 0);
+    assert_int_equal(rig_counts(r).payload_bytes, 0);
 }
 
 static void nothing_is_left_of_a_replacement_that_failed(struct rig *r)
@@ -344,10 +328,10 @@ static void nothing_is_left_of_a_replacement_that_failed(struct rig *r)
     assert_err(ERR_BUSY, replace(r, &p, LETTER(.size = 99999), 1));
     assert_err(ERR_OK, ticket_create(r->keys, &none.keys));
     assert_err(ERR_NOT_FOUND, replace(r, &none, LETTER(.size = 99999), 2));
-    assert_int_equal(counts(r).payloads, 2);
+    assert_int_equal(rig_counts(r).payloads, 2);
     if (r->options.engine == STORE_BDB)
         assert_int_equal(rig_file_count(r->directory, "payload"), 1);
-    t = look(r, &p);
+    t = rig_look(r, &p);
     assert_int_equal(t.event_count, 1);
     assert_err(ERR_OK, claim(r, &p, RIG_NOW_S, &c));
     rig_check_body(r, &c, &p, LETTER(.size = 70000));
@@ -360,8 +344,8 @@ static void again_and_again_it_is_replaced(struct rig *r)
 
     for (uint32_t version = 2; version < 7; version++)
         assert_err(ERR_OK, replace(r, &p, LETTER(.fill = (uint8_t)('a' + version)), version));
-    assert_int_equal(counts(r).payloads, 1);
-    assert_int_equal(look(r, &p).event_count, 6);
+    assert_int_equal(rig_counts(r).payloads, 1);
+    assert_int_equal(rig_look(r, &p).event_count, 6);
     assert_err(ERR_OK, claim(r, &p, RIG_NOW_S, &c));
     rig_check_body(r, &c, &p, LETTER(.fill = 'a' + 6));
 }
@@ -379,7 +363,7 @@ static void a_replacement_counts_against_the_quota(struct rig *r)
     r->why = &why;
     assert_err(ERR_QUOTA, replace(r, &p, LETTER(.size = 30000), 2));
     assert_true(why.len > 0);
-    assert_int_equal(look(r, &p).version, 1);
+    assert_int_equal(rig_look(r, &p).version, 1);
     assert_err(ERR_OK, replace(r, &p, LETTER(.size = 19000), 2)); /* the old one goes at the same time */
     assert_err(ERR_OK, store_quota(r->s, "alice@a.test", &use));
     assert_int_equal(use.bytes, 19000);
@@ -409,11 +393,11 @@ static void what_is_on_hold_stays(struct rig *r)
         assert_int_equal(n, 0);
         reopen(r);
     }
-    assert_int_equal(look(r, &p).state, TICKET_WAITING);
+    assert_int_equal(rig_look(r, &p).state, TICKET_WAITING);
     assert_err(ERR_OK, claim(r, &p, end_s + 5 * DAY_S, &c));
     assert_err(ERR_OK, store_expire(r->s, end_s + 9 * DAY_S, 9, &n));
     assert_int_equal(n, 0);
-    assert_int_equal(look(r, &p).state, TICKET_LAPSED);
+    assert_int_equal(rig_look(r, &p).state, TICKET_LAPSED);
     assert_err(ERR_OK, ack(r, &p, LETTER(), end_s + 10 * DAY_S));
     assert_err(ERR_GONE, store_hold(r->s, p.ticket.key, false, "", end_s + 10 * DAY_S, &t));
 }
@@ -446,7 +430,7 @@ static void what_is_released_goes_on(struct rig *r)
     assert_int_equal(e.at_s, end_s + 30);
     assert_err(ERR_OK, store_expire(r->s, end_s + 31, 9, &n));
     assert_int_equal(n, 1);
-    assert_int_equal(look(r, &p).state, TICKET_EXPIRED);
+    assert_int_equal(rig_look(r, &p).state, TICKET_EXPIRED);
 }
 
 /* ---- perhaps ------------------------------------------------------------------------------------------- */
@@ -476,19 +460,19 @@ static void what_was_perhaps_handed_over_never_ends_as_never(struct rig *r)
     assert_int_equal(n, 4);
     for (size_t i = 0; i < n; i++)
         assert_err(ERR_OK, store_work_refused(r->s, &w[i], "5.1.1", "", RIG_NOW_S));
-    assert_int_equal(counts(r).tickets[TICKET_WAITING], 4);
-    assert_int_equal(counts(r).work, 0);
+    assert_int_equal(rig_counts(r).tickets[TICKET_WAITING], 4);
+    assert_int_equal(rig_counts(r).work, 0);
     /* Who has it may say so, though nothing is known here of a claim. */
     assert_err(ERR_WRONG_DIGEST, ack(r, &acked, LETTER(.fill = 'z'), RIG_NOW_S));
     assert_err(ERR_OK, ack(r, &acked, LETTER(), RIG_NOW_S));
-    assert_int_equal(look(r, &acked).state, TICKET_DELIVERED);
+    assert_int_equal(rig_look(r, &acked).state, TICKET_DELIVERED);
     assert_err(ERR_OK, claim(r, &claimed, RIG_NOW_S, &c));
     assert_err(ERR_GONE, claim(r, &overdue, end_s + 1, &c));
-    assert_int_equal(look(r, &overdue).state, TICKET_UNCONFIRMED);
+    assert_int_equal(rig_look(r, &overdue).state, TICKET_UNCONFIRMED);
     assert_err(ERR_OK, store_expire(r->s, end_s + 1, 9, &n));
     assert_int_equal(n, 2);
-    assert_int_equal(look(r, &p).state, TICKET_UNCONFIRMED);
-    assert_int_equal(look(r, &claimed).state, TICKET_UNCONFIRMED);
+    assert_int_equal(rig_look(r, &p).state, TICKET_UNCONFIRMED);
+    assert_int_equal(rig_look(r, &claimed).state, TICKET_UNCONFIRMED);
 }
 
 /* ---- races --------------------------------------------------------------------------------------------- */
@@ -570,7 +554,7 @@ static void one_of_a_claim_and_a_retract_wins(struct rig *r)
             }
             rig_check_body(r, &x[0].claimed, &p, LETTER());
         } else {
-            enum ticket_state end = look(r, &p).state;
+            enum ticket_state end = rig_look(r, &p).state;
 
             assert_err(ERR_GONE, x[0].err);
             for (int k = 1; k < 3; k++)
@@ -606,7 +590,7 @@ static void one_of_a_claim_and_a_replacement_comes_first(struct rig *r)
                 assert_true(x[k].err == ERR_HANDED_OVER || (replaced == 1 && x[k].err == ERR_BUSY));
         rig_check_body(r, &x[0].claimed, &p, replaced == 0 ? LETTER() : LETTER(.fill = 'n'));
     }
-    assert_int_equal(counts(r).payloads, rounds);
+    assert_int_equal(rig_counts(r).payloads, rounds);
     print_message("%d of %d claims came first\n", claims, rounds);
 }
 

@@ -29,14 +29,6 @@ static size_t sweep_with(struct store_sweeper *w, int64_t now_s, struct store_sw
     return steps;
 }
 
-static struct store_counts counts(struct rig *r)
-{
-    struct store_counts c;
-
-    assert_err(ERR_OK, store_count(r->s, &c));
-    return c;
-}
-
 /* Puts bytes into the place of a record. */
 static void tamper(struct rig *r, enum engine_table table, struct span key, struct span value)
 {
@@ -72,10 +64,10 @@ static void tickets_past_their_time_end_in_small_steps(struct rig *r)
     assert_true(next_s <= RIG_NOW_S + 101);
     assert_true(sweep_with(w, RIG_NOW_S + 101, &done) > 3);
     assert_int_equal(done.expired, MANY);
-    assert_int_equal(counts(r).tickets[TICKET_EXPIRED], MANY);
-    assert_int_equal(counts(r).tickets[TICKET_WAITING], 1);
+    assert_int_equal(rig_counts(r).tickets[TICKET_EXPIRED], MANY);
+    assert_int_equal(rig_counts(r).tickets[TICKET_WAITING], 1);
     assert_int_equal(rig_state(r, &alive), TICKET_WAITING);
-    assert_int_equal(counts(r).work, 2 * MANY + 1 - MANY); /* a notification each instead of the stub */
+    assert_int_equal(rig_counts(r).work, 2 * MANY + 1 - MANY); /* a notification each instead of the stub */
     /* Nothing twice. */
     done.expired = 0;
     sweep_with(w, RIG_NOW_S + 200, &done);
@@ -93,10 +85,10 @@ static void tombstones_go_with_all_that_was_theirs(struct rig *r)
     rig_sweep(r, RIG_NOW_S + 101);
     done = rig_sweep(r, RIG_NOW_S + 101 + r->options.tombstone_s);
     assert_int_equal(done.purged, MANY);
-    assert_int_equal(counts(r).tickets[TICKET_EXPIRED], 0);
-    assert_int_equal(counts(r).payloads, 0);
-    assert_int_equal(counts(r).work, 0);
-    assert_int_equal(counts(r).removed, MANY);
+    assert_int_equal(rig_counts(r).tickets[TICKET_EXPIRED], 0);
+    assert_int_equal(rig_counts(r).payloads, 0);
+    assert_int_equal(rig_counts(r).work, 0);
+    assert_int_equal(rig_counts(r).removed, MANY);
     assert_err(ERR_OK, store_quota(r->s, "alice@a.test", &use));
     assert_int_equal(use.letters, 0);
     assert_int_equal(use.bytes, 0);
@@ -127,9 +119,9 @@ static void a_lease_is_let_run(struct rig *r)
 
     assert_err(ERR_OK, store_claim(r->s, &q, &c));
     assert_int_equal(rig_sweep(r, RIG_NOW_S + 101).expired, 0);
-    assert_int_equal(counts(r).tickets[TICKET_LEASED], 1);
+    assert_int_equal(rig_counts(r).tickets[TICKET_LEASED], 1);
     assert_int_equal(rig_sweep(r, RIG_NOW_S + 99 + 3602).expired, 1);
-    assert_int_equal(counts(r).tickets[TICKET_UNCONFIRMED], 1);
+    assert_int_equal(rig_counts(r).tickets[TICKET_UNCONFIRMED], 1);
 }
 
 static void a_clock_that_went_back_stops_nothing(struct rig *r)
