@@ -10,8 +10,8 @@
 
 #include "claim/peer.h"
 
-#define HOST_FAILURES_MAX 5       /* consecutive ones that open the circuit */
-#define HOST_PAUSE_FIRST_MS 30000 /* doubled with each trial that fails */
+#define HOST_FAILURES_MAX 5      /* consecutive ones that open the circuit */
+#define HOST_PAUSE_FIRST_MS 1000 /* doubled with each trial that fails: about as long as it was away */
 #define HOST_PAUSE_MAX_MS 3600000
 
 struct host {

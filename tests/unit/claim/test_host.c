@@ -41,7 +41,7 @@ static void pauses_grow_with_each_trial_and_are_forgotten_by_success(void **stat
     int64_t now = 1000, want = HOST_PAUSE_FIRST_MS;
     for (int i = 1; i < HOST_FAILURES_MAX; i++)
         host_failed(&h, now, 0);
-    for (uint32_t i = 0; i < 12; i++) {
+    for (uint32_t i = 0; i < 14; i++) {
         host_failed(&h, now, i * 2654435761u);
         int64_t pause = h.open_until_mono_ms - now;
         assert_in_range(pause, want - want / 4, want + want / 4);
