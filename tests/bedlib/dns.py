@@ -126,8 +126,9 @@ class Dns:
         self._reload()
 
     def flush(self):
-        """The resolver forgets everything."""
-        run(["unbound-control", "-q", "-c", f"{self.folder}/unbound.conf", "reload"])
+        """The resolver forgets everything; what is asked meanwhile is answered (a reload would drop it)."""
+        for command in (["flush_zone", "."], ["flush_infra", "all"]):
+            run(["unbound-control", "-q", "-c", f"{self.folder}/unbound.conf", *command])
 
     def ask(self, name, kind, *, ns=None):
         """Asks the resolver from a namespace. Returns (rcode, AD flag, list of the answer's data)."""
