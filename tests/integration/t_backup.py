@@ -18,9 +18,9 @@ DAY = 86400
 
 
 @contextlib.contextmanager
-def place(bed, name):
-    """A directory that fetchd of a may write."""
-    folder = f"{bed.a.folder}/{name}"
+def place(site, name):
+    """A directory that the site's fetchd may write."""
+    folder = f"{site.folder}/{name}"
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder, 0o700)
     shutil.chown(folder, "restante", "restante")
@@ -43,8 +43,9 @@ def away(site):
 
 @contextlib.contextmanager
 def own_store(bed, **changes):
-    """a keeps letters in a store of this case."""
-    with place(bed, "store") as folder, configured(bed.a, data_directory=folder, **changes):
+    """a keeps letters in a store of this case, and so does b: it forgets afterwards what a lost."""
+    with place(bed.a, "store") as folder, place(bed.b, "store") as other, \
+            configured(bed.b, data_directory=other), configured(bed.a, data_directory=folder, **changes):
         try:
             yield folder
         finally:
@@ -89,7 +90,7 @@ def in_order(bed, *options):
 def test_nothing_is_served_twice_and_nothing_lost_in_silence(bed):
     """Backups under load; then letters are collected, taken back, and come in; the disk is lost, and the journal is not."""
     alice, bob = Box(bed.a, "alice"), Box(bed.b, "bob")
-    with place(bed, "backup") as folder, own_store(bed) as store:
+    with place(bed.a, "backup") as folder, own_store(bed) as store:
         with away(bed.b):
             early = [post(bed) for _ in range(3)] + [post(bed, body=(b"z" * 78 + b"\r\n") * 4000)]
             back = post(bed)
@@ -130,12 +131,12 @@ def test_nothing_is_served_twice_and_nothing_lost_in_silence(bed):
 def test_on_an_empty_directory_without_the_journal(bed):
     """Another disk, and no journal: what waits is served, but nobody is told that it was taken back."""
     bob = Box(bed.b, "bob")
-    with place(bed, "backup") as folder:
+    with place(bed.a, "backup") as folder:
         with own_store(bed), away(bed.b):
             raw = post(bed)
             backup(bed, folder)
             disaster(bed)
-        with place(bed, "other") as other, away(bed.b):
+        with place(bed.a, "other") as other, away(bed.b):
             bed.a.daemons.stop_one("fetchd")
             bed.a.daemons.configure(data_directory=other)
             try:
@@ -156,7 +157,7 @@ def test_on_an_empty_directory_without_the_journal(bed):
 
 def test_a_torn_journal_and_a_killed_restore(bed):
     """The journal's last entry is torn: what it has is known. A restore that dies half way is said to have."""
-    with place(bed, "backup") as folder, own_store(bed) as store:
+    with place(bed.a, "backup") as folder, own_store(bed) as store:
         with away(bed.b):
             raw = post(bed)
             backup(bed, folder)
@@ -207,7 +208,7 @@ def test_check_finds_what_is_lost(bed):
 
 def test_what_may_not_be_written_is_said(bed):
     """A directory of somebody else's, one with other files, one inside of the store: refused with the reason."""
-    with own_store(bed) as store, place(bed, "backup") as folder:
+    with own_store(bed) as store, place(bed.a, "backup") as folder:
         for directory, words in ((f"{store}/inside", b"outside of data_directory"), ("/proc/nothing", b"/proc/nothing"),
                                  ("/root/nothing", b"its own user")):
             done = bed.a.daemons.restantectl("backup", directory, check=False)
@@ -222,7 +223,7 @@ def test_what_may_not_be_written_is_said(bed):
 
 def test_a_torn_log(bed):
     """The end of the database's log is cut off, or flipped: fetchd opens, or says why not; nothing that opens is half."""
-    with place(bed, "copy") as copy, own_store(bed) as store, away(bed.b):
+    with place(bed.a, "copy") as copy, own_store(bed) as store, away(bed.b):
         raw = post(bed)
         with open(max(glob.glob(f"{store}/db/log.*")), "rb") as f:
             length = len(f.read().rstrip(b"\0"))
