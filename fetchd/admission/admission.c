@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "admission/checks.h"
-#include "admission/rate.h"
 #include "dns/organisation.h"
 #include "env/site.h"
 

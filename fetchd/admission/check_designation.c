@@ -3,6 +3,15 @@
  */
 #include "admission/checks.h"
 
+#include "base/clock.h"
+
+static void note_proven(struct admission *a, const struct facts *f)
+{
+    const struct rate_subject subject = facts_rate_subject(f);
+
+    rate_proven(a->rate, &subject, clock_mono_ms());
+}
+
 enum err check_designation(struct admission *a, struct facts *f, struct finding *out)
 {
     const struct config_list *proxies = &a->env->settings->trusted_proxies;
@@ -14,6 +23,8 @@ enum err check_designation(struct admission *a, struct facts *f, struct finding 
     if (d->present && designation_has_host(d, f->link_host, f->link_port, (const char *const *)proxies->item,
                                            proxies->count)) {
         f->verified = !f->doubted && !f->client_skipped;
+        if (f->verified && !f->replay)
+            note_proven(a, f);
         return ERR_OK;
     }
     enum reason reason = d->present ? REASON_NOT_DESIGNATED : REASON_NO_DESIGNATION;

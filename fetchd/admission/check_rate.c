@@ -3,16 +3,20 @@
  */
 #include "admission/checks.h"
 
-#include "admission/rate.h"
 #include "base/clock.h"
+
+struct rate_subject facts_rate_subject(const struct facts *f)
+{
+    return (struct rate_subject){.client = &f->entered,
+                                 .domain = f->sender.null ? NULL : f->sender.domain,
+                                 .organisation = f->organisation[0] ? f->organisation : NULL,
+                                 .host = f->link_host};
+}
 
 enum err check_rate(struct admission *a, struct facts *f, struct finding *out)
 {
     enum reason reason;
-    const struct rate_subject subject = {.client = &f->entered,
-                                         .domain = f->sender.null ? NULL : f->sender.domain,
-                                         .organisation = f->organisation[0] ? f->organisation : NULL,
-                                         .host = f->link_host};
+    const struct rate_subject subject = facts_rate_subject(f);
 
     if (f->replay || f->rate_counted)
         return ERR_OK;

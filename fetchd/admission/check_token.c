@@ -6,7 +6,6 @@
 
 #include <stdio.h>
 
-#include "admission/rate.h"
 #include "base/clock.h"
 
 /* Used up by this very message, or over since, when its client tries once more. */

@@ -5,10 +5,9 @@
 #define ADMISSION_CHECKS_H
 
 #include "admission/admission.h"
+#include "admission/rate.h"
 #include "env/env.h"
 #include "settings/settings.h"
-
-struct rate;
 
 struct admission {
     const struct env *env;
@@ -39,6 +38,8 @@ void finding_set(struct finding *out, enum verdict v, enum reason r, const char 
  * trouble with DNS `temporary`; what is no matter of DNS is returned. */
 enum err finding_of_dns(struct finding *out, enum err e, enum reason temporary, const char *domain);
 
+/* What the rates are counted by; borrows from f. facts_entered first. */
+struct rate_subject facts_rate_subject(const struct facts *f);
 /* f->policy, looked up once. */
 enum err facts_policy(struct admission *a, struct facts *f);
 /* Of a whole message: asks SPF unless that was done, and sets f->verified. *out: VERDICT_LATER, or

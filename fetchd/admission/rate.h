@@ -8,6 +8,7 @@
 #include "admission/reason.h"
 #include "base/netaddr.h"
 
+#define RATE_PROVEN_MS (7 * 86400000LL)
 #define RATE_GUESSES_MAX 10       /* wrong tokens of a client network at a mailbox */
 #define RATE_GUESSES_MS 3600000LL /* within this */
 
@@ -27,6 +28,9 @@ struct rate_subject {
 /* Takes one from each bucket, or from none when one is empty: then *out says which (the first in the order
  * above). The caller refuses with 450. */
 bool rate_take(struct rate *r, const struct rate_subject *s, int64_t now_mono_ms, enum reason *out);
+/* The domain's own client (its network) and host it was: for RATE_PROVEN_MS they have buckets of domain,
+ * organisation and host that those who only use these names cannot empty. */
+void rate_proven(struct rate *r, const struct rate_subject *s, int64_t now_mono_ms);
 
 /* A guess at a token that was none: after RATE_GUESSES_MAX of a client network at a mailbox (lower case)
  * within RATE_GUESSES_MS, tokens are not looked up for it any more (true), without a word. client: NULL or

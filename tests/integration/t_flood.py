@@ -6,7 +6,7 @@ import threading
 
 from crowd import SlowDns, crowd
 from harness import Box, Smtp, check, equal, letter, submit
-from restante import a_stub, bare_id, configured, mail_records, status, zones
+from restante import a_stub, bare_id, configured, mail_records, main_cf, status, zones
 
 NEEDS = ("restante",)
 
@@ -48,6 +48,18 @@ def test_rates(bed):
             check((code, "4.7.1" in said or "4.7.0" in said, text in said) == (450, True, True), f"rate_{name}: {code} {said}")
             check(offer(bed, **other)[0] != 450, f"rate_{name}: another sender is held up")
             a_letter_arrives(bed)
+
+
+def test_forgeries_do_not_hold_up_whom_they_name(bed):
+    """Stubs in a domain's name from many networks empty the buckets of its name, but not for the network from which it was
+    proven."""
+    crowd(bed)
+    with configured(bed.b, rate_domain="3", rate_organisation="3", rate_host="3"), \
+            main_cf(bed.a, smtp_address_preference="ipv4"):
+        a_letter_arrives(bed)
+        codes = [offer(bed, "a.test", source=f"198.18.{n}.1")[0] for n in range(8)]
+        check(codes[0] == 550 and codes[-1] == 450, f"answers to forgeries: {codes}")
+        a_letter_arrives(bed)
 
 
 def test_nothing_is_kept_of_what_is_not_verified(bed):

@@ -95,6 +95,33 @@ static void nothing_is_taken_when_one_is_empty(void **state)
     rate_free(r);
 }
 
+static void forgeries_do_not_use_up_what_the_proven_come_in_by(void **state)
+{
+    struct rate *r =
+        rate_of((struct rate_options){.domain_minute = 2, .organisation_minute = 2, .host_minute = 2});
+    struct netaddr a = addr("192.0.2.1");
+    const struct rate_subject own = {&a, "m.a.test", "a.test", "pull.a.test"};
+    char client[32];
+
+    (void)state;
+    rate_proven(r, &own, 0);
+    for (int i = 0; i < 10; i++) {
+        snprintf(client, sizeof client, "198.51.%d.1", i);
+        take(r, client, "m.a.test", "a.test", "pull.a.test", 0);
+        take(r, "192.0.2.1", "e.test", "e.test", "pull.a.test", 0);
+    }
+    assert_int_equal(take(r, "198.51.99.1", "m.a.test", "a.test", "pull.a.test", 0), REASON_RATE_HOST);
+    assert_int_equal(take(r, "192.0.2.9", "m.a.test", "a.test", "pull.a.test", 0), REASON_NONE);
+    assert_int_equal(take(r, "192.0.2.9", "m.a.test", "a.test", "pull.a.test", 0), REASON_NONE);
+    assert_int_equal(take(r, "192.0.2.9", "m.a.test", "a.test", "pull.a.test", 0), REASON_RATE_DOMAIN);
+    assert_int_equal(take(r, "198.51.100.1", "m.a.test", "a.test", "pull.a.test", RATE_PROVEN_MS),
+                     REASON_NONE);
+    assert_int_equal(take(r, "192.0.2.9", "m.a.test", "a.test", "pull.a.test", RATE_PROVEN_MS), REASON_NONE);
+    assert_int_equal(take(r, "192.0.2.9", "m.a.test", "a.test", "pull.a.test", RATE_PROVEN_MS),
+                     REASON_RATE_DOMAIN);
+    rate_free(r);
+}
+
 static void many_subjects_push_out_the_longest_unused(void **state)
 {
     struct rate *r = rate_of((struct rate_options){.domain_minute = 1, .buckets_max = 1000});
@@ -137,6 +164,7 @@ int main(void)
         cmocka_unit_test(each_bucket_has_its_reason),
         cmocka_unit_test(buckets_fill_evenly_up_to_a_minute),
         cmocka_unit_test(nothing_is_taken_when_one_is_empty),
+        cmocka_unit_test(forgeries_do_not_use_up_what_the_proven_come_in_by),
         cmocka_unit_test(many_subjects_push_out_the_longest_unused),
         cmocka_unit_test(guessing_is_told_by_network_and_mailbox_for_an_hour),
     };
