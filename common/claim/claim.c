@@ -259,8 +259,10 @@ static enum fate decide(struct claim_client *c, struct transfer *t, int64_t now,
     if (now < t->not_before_mono_ms || h->fetching)
         return STAY;
     *err = ERR_CIRCUIT_OPEN;
-    if (host_is_open(h, now))
+    if (host_is_open(h, now)) {
+        t->outcome.pause_ms = h->open_until_mono_ms - now;
         return FAIL;
+    }
     *err = ERR_BUSY;
     if (now - t->queued_mono_ms > c->options.total_timeout_ms)
         return FAIL;
@@ -519,8 +521,6 @@ static enum err admit(struct claim_client *c, struct transfer *t)
     struct host *h = hosts_get(c->hosts, t->request.url.host, t->request.url.port, now);
     if (h == NULL)
         return ERR_NOMEM;
-    if (host_is_open(h, now))
-        return ERR_CIRCUIT_OPEN;
     if (c->waiting_count >= room || (size_t)h->waiting >= share)
         return ERR_BUSY;
     t->host = h;

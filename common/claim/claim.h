@@ -74,6 +74,7 @@ struct claim_outcome {
     char tls[64];                                         /* "TLSv1.3 TLS_AES_256_GCM_SHA384" */
     char certificate_issuer[256], certificate_serial[64]; /* for accountability; of a refused one too */
     int64_t retry_after_s;                                /* 0: none given */
+    int64_t pause_ms; /* with ERR_CIRCUIT_OPEN: how much longer the host is left alone */
     /* CLAIM with ERR_OK: */
     int letter_fd; /* anonymous file at offset 0; the callee owns it (-1 otherwise) */
     uint8_t digest[SEAL_DIGEST_BYTES];
@@ -89,8 +90,8 @@ typedef void (*claim_done)(void *arg, struct claim_outcome *outcome);
 
 /*
  * Starts a request; everything in *request is copied. An interrupted body is resumed by Range within the same
- * request (up to 5 times) before it is reported. ERR_BUSY when transfers_max are waiting already,
- * ERR_CIRCUIT_OPEN while the host is left alone: then done is not called.
+ * request (up to 5 times) before it is reported. ERR_BUSY when transfers_max are waiting already: then done
+ * is not called. While the host is left alone the outcome is ERR_CIRCUIT_OPEN, at once.
  */
 enum err claim_start(struct claim_client *c, const struct claim_request *request, claim_done done, void *arg);
 /* The same, waiting for the outcome (restante-open, tests). */

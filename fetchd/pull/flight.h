@@ -36,6 +36,8 @@ enum err flight_close_job(struct flight *f, enum job_state state, const char *st
 /* steps.c: the job is due again later, by the rules of pulls and says so in the log. retry_after_s: 0, or
  * what the peer asked for. Blocks. */
 void flight_later(struct flight *f, bool corrupt, int64_t retry_after_s, const char *why);
+/* The same of one that could not be tried: due again in wait_s, and it does not count as a try. Blocks. */
+void flight_put_off(struct flight *f, int64_t wait_s, const char *why);
 #define FLIGHT_MARK_TRIES 60 /* a second apart: until then a store that fails may have come to itself */
 /* kept.c: a kept message whose sender is admitted goes into the MTA. In place of flight_start. */
 void kept_start(struct flight *f);

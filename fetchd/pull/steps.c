@@ -67,21 +67,52 @@ static void store_trouble(const struct job *j, enum err e, const char *what)
     log_error("job of <%s>: %s: %s", j->recipient, what, err_text(e));
 }
 
+/* Without it: no jitter. */
+static uint32_t random_number(void)
+{
+    uint32_t random = 0;
+    (void)secret_random(&random, sizeof random);
+    return random;
+}
+
+/* In so many seconds, or right before the end: one last try rather than none. */
+static int64_t next_try_s(const struct job *j, int64_t now_s, int64_t wait_s)
+{
+    int64_t last_s = j->expires_s - LAST_TRY_S;
+    return now_s + wait_s > last_s && now_s < last_s ? last_s : now_s + wait_s;
+}
+
+static void deferred(const struct flight *f, enum err e, int64_t wait_s, const char *why)
+{
+    if (e != ERR_OK)
+        store_trouble(&f->job, e, "putting off");
+    log_job(&f->job, f->url.host, NULL, "deferred", why, wait_s, LOG_LEVEL_INFO);
+}
+
 void flight_later(struct flight *f, bool corrupt, int64_t retry_after_s, const char *why)
 {
     const struct settings *s = f->env->settings;
-    uint32_t random = 0;
-    (void)secret_random(&random, sizeof random);
     int64_t now = clock_now_s();
-    int64_t next =
-        now + verdict_backoff_s(f->job.tries, s->retry_min_s, s->retry_max_s, retry_after_s, random);
-    /* One last try right before the end rather than none. */
-    if (next > f->job.expires_s - LAST_TRY_S && now < f->job.expires_s - LAST_TRY_S)
-        next = f->job.expires_s - LAST_TRY_S;
-    enum err e = store_job_later(f->env->store, f->job.id, next, corrupt, why);
-    if (e != ERR_OK)
-        store_trouble(&f->job, e, "putting off");
-    log_job(&f->job, f->url.host, NULL, "deferred", why, next - now, LOG_LEVEL_INFO);
+    int64_t next = next_try_s(
+        &f->job, now,
+        verdict_backoff_s(f->job.tries, s->retry_min_s, s->retry_max_s, retry_after_s, random_number()));
+    deferred(f, store_job_later(f->env->store, f->job.id, next, corrupt, why), next - now, why);
+}
+
+void flight_put_off(struct flight *f, int64_t wait_s, const char *why)
+{
+    int64_t now = clock_now_s(), next = next_try_s(&f->job, now, wait_s);
+    deferred(f, store_job_put_off(f->env->store, f->job.id, next, why), next - now, why);
+}
+
+/* A call that came to nothing. Where its host is left alone, none was made. */
+static void call_later(struct flight *f, const char *why)
+{
+    const struct claim_outcome *o = &f->outcome;
+    if (o->err == ERR_CIRCUIT_OPEN)
+        flight_put_off(f, verdict_pause_s(o->pause_ms, random_number()), why);
+    else
+        flight_later(f, false, o->retry_after_s, why);
 }
 
 enum err flight_close_job(struct flight *f, enum job_state state, const char *status, const char *why)
@@ -284,12 +315,9 @@ static struct job_heard heard(const struct claim_outcome *o)
 /* When a held letter is looked at next: about held_look from now, each at a time of its own. */
 static int64_t next_look_s(const struct settings *s)
 {
-    uint32_t random = 0;
-    if (s->held_look_s == 0)
-        return 0;
-    (void)secret_random(&random, sizeof random);
-    int64_t wait = verdict_backoff_s(0, s->held_look_s, s->held_look_s, 0, random);
-    return clock_now_s() + wait;
+    return s->held_look_s == 0
+               ? 0
+               : clock_now_s() + verdict_backoff_s(0, s->held_look_s, s->held_look_s, 0, random_number());
 }
 
 /* The sender's site was told that its letter waits, and said what it has. True when the recipient has said
@@ -326,7 +354,7 @@ static bool told(struct flight *f)
     if (f->job.state != JOB_HELD)
         return true;
     if (v != VERDICT_GO_ON && !leased)
-        flight_later(f, false, o->retry_after_s, why);
+        call_later(f, why);
     return false;
 }
 
@@ -387,7 +415,7 @@ static bool answered(struct flight *f)
                          "ended", why);
         return false;
     default:
-        flight_later(f, false, o->retry_after_s, why);
+        call_later(f, why);
         return false;
     }
 }

@@ -50,3 +50,9 @@ int64_t verdict_backoff_s(uint32_t tries, int64_t min_s, int64_t max_s, int64_t 
         retry_after_s = RETRY_AFTER_MAX_S;
     return wait > retry_after_s ? wait : retry_after_s;
 }
+
+int64_t verdict_pause_s(int64_t pause_ms, uint32_t random)
+{
+    int64_t wait = pause_ms > 0 ? (pause_ms + 999) / 1000 : 1;
+    return wait + (int64_t)(random % (uint64_t)(wait / 4 + 2));
+}

@@ -25,5 +25,10 @@ enum verdict verdict_of(enum claim_verb verb, const struct claim_outcome *o);
  */
 int64_t verdict_backoff_s(uint32_t tries, int64_t min_s, int64_t max_s, int64_t retry_after_s,
                           uint32_t random);
+/*
+ * Seconds until a host that is left alone for pause_ms may be called again: never before, never at once, and
+ * later by up to a quarter at random, so that not all its jobs come back together.
+ */
+int64_t verdict_pause_s(int64_t pause_ms, uint32_t random);
 
 #endif

@@ -426,6 +426,9 @@ enum err store_jobs(struct store *s, int state /* -1: any */, size_t limit,
                     bool (*each)(void *arg, const struct job *j), void *arg);
 /* DURABLE: next try. tries + 1; corrupt + 1 when the sealed payload was what failed, else corrupt stays. */
 enum err store_job_later(struct store *s, const uint8_t id[16], int64_t due_s, bool corrupt, const char *why);
+/* The same of a job that could not even be tried: not counted, and forgotten by a crash, after which it is
+ * due at once. */
+enum err store_job_put_off(struct store *s, const uint8_t id[16], int64_t due_s, const char *why);
 /* DURABLE: the MTA has taken it; an ack is due at once. */
 enum err store_job_delivered(struct store *s, const uint8_t id[16], const uint8_t digest[32],
                              uint64_t size_bytes, const char *mta_queue_id, const char *text, int64_t now_s);

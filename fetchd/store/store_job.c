@@ -239,7 +239,7 @@ struct job_word {
     enum job_added added;
     enum job_state state;
     int64_t time_s;
-    bool corrupt, released;
+    bool untried, corrupt, released;
     const uint8_t *digest;
     uint64_t size_bytes;
     const char *queue_id, *reason, *text;
@@ -247,18 +247,24 @@ struct job_word {
 };
 
 /* Secrets lie in a word's record and nowhere else of it. */
-static enum err word_run(struct store *s, change_body body, struct job_word *w)
+static enum err word_run_by(enum err (*change)(struct store *, change_body, void *), struct store *s,
+                            change_body body, struct job_word *w)
 {
     enum err err;
 
     if ((w->r = calloc(1, sizeof *w->r)) == NULL)
         return ERR_NOMEM;
-    err = store_change(s, body, w);
+    err = change(s, body, w);
     job_record_free(w->r);
     w->r = NULL;
     if (err == ERR_OK || err == ERR_NOT_FOUND || err == ERR_GONE)
         grace_give_back(s->job_grace, span_bytes(w->id, JOB_ID_BYTES));
     return err;
+}
+
+static enum err word_run(struct store *s, change_body body, struct job_word *w)
+{
+    return word_run_by(store_change, s, body, w);
 }
 
 static bool has_digest(const struct job *j)
@@ -407,7 +413,7 @@ static enum err job_later(struct change *c, void *arg)
         err = change_job_due(c, w->r, w->time_s);
     if (err != ERR_OK)
         return err;
-    w->r->j.tries++;
+    w->r->j.tries += !w->untried;
     w->r->j.corrupt += w->corrupt;
     store_text(w->r->j.text, sizeof w->r->j.text, w->text);
     err = change_job_put(c, w->r);
@@ -424,6 +430,13 @@ enum err store_job_later(struct store *s, const uint8_t id[JOB_ID_BYTES], int64_
 
     KILL_POINT("job-later-commit-after");
     return err;
+}
+
+enum err store_job_put_off(struct store *s, const uint8_t id[JOB_ID_BYTES], int64_t due_s, const char *why)
+{
+    struct job_word w = {.id = id, .time_s = due_s, .untried = true, .text = why};
+
+    return word_run_by(store_change_lazy, s, job_later, &w);
 }
 
 static enum err job_delivered(struct change *c, void *arg)

@@ -1,8 +1,10 @@
 """Answers of a link host that a puller must not fall for: redirects, compression, endless bodies, missing fields, ends.
 Nothing is injected, and only what the protocol calls final ends a job."""
 
+import calendar
 import gzip
 import threading
+import time
 
 from evil import Evil
 from harness import Box, check, equal, wait_for
@@ -10,6 +12,10 @@ from http2 import LinkHost
 from restante import configured
 
 NEEDS = ("restante",)
+
+
+def seconds(text):
+    return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
 
 
 def endless(request, ticket):
@@ -139,8 +145,9 @@ def test_never_the_first_time(bed):
 
 
 def test_not_restante(bed):
-    """A host that answers without `Restante: 1` is left alone: no second connection, whatever other tickets name it, and the
-    certificate-checked key reached it once at most."""
+    """A host that answers without `Restante: 1` is left alone for an hour: no second connection, whatever other tickets name
+    it, and the certificate-checked key reached it once at most. What waits meanwhile was not tried, and is due when that hour
+    is over, not before."""
     seen = threading.Event()
 
     def stranger(request):
@@ -154,7 +161,11 @@ def test_not_restante(bed):
     with configured(bed.b, retry_min="1s", retry_max="1s"), Evil(bed, handler=bare) as evil:
         first = evil.ticket().offer()
         wait_for("the first call", seen.is_set, 20, 0.05)
-        first.wait_job("waiting", tries=3)
-        evil.ticket().offer().wait_job("waiting", tries=2)
+        first.wait_job("waiting", tries=1)
+        second = evil.ticket().offer()
+        for ticket, tries in ((first, 1), (second, 0)):
+            job = wait_for("a job to be put off", lambda t=ticket: (job := t.job()) and "left alone" in job["text"] and job, 20)
+            equal(job["tries"], tries, "tries")
+            check(3000 < seconds(job["next"]) - seconds(job["created"]) < 5000, f"looked at next: {job['next']}")
         equal(evil.host.connections(), 1, "connections")
         equal(len(evil.seen()), 1, "requests")

@@ -67,6 +67,24 @@ static void backoff_honours_retry_after_up_to_a_day(void **state)
     assert_true(verdict_backoff_s(0, 60, 14400, -5, 0) >= 45);
 }
 
+static void a_host_left_alone_is_called_soon_after_its_pause_and_never_at_once(void **state)
+{
+    static const struct {
+        int64_t pause_ms, least, most;
+    } pauses[] = {{-1, 1, 2}, {0, 1, 2}, {1, 1, 2}, {1000, 1, 2}, {1001, 2, 3}, {3600000, 3600, 4501}};
+    (void)state;
+    for (size_t i = 0; i < sizeof pauses / sizeof *pauses; i++) {
+        int64_t low = INT64_MAX, high = 0;
+        for (uint32_t random = 0; random < 5000; random++) {
+            int64_t wait = verdict_pause_s(pauses[i].pause_ms, random);
+            low = wait < low ? wait : low;
+            high = wait > high ? wait : high;
+        }
+        assert_int_equal(low, pauses[i].least);
+        assert_int_equal(high, pauses[i].most);
+    }
+}
+
 static void notify_of_the_injection_never_asks_for_success(void **state)
 {
     static const struct {
@@ -93,6 +111,7 @@ int main(void)
         cmocka_unit_test(outcomes),
         cmocka_unit_test(backoff_doubles_and_stays_within_bounds),
         cmocka_unit_test(backoff_honours_retry_after_up_to_a_day),
+        cmocka_unit_test(a_host_left_alone_is_called_soon_after_its_pause_and_never_at_once),
         cmocka_unit_test(notify_of_the_injection_never_asks_for_success),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

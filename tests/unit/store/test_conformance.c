@@ -995,6 +995,14 @@ static void a_job_goes_its_way(struct rig *r)
     assert_int_equal(got.tries, 2);
     assert_int_equal(got.corrupt, 1);
     assert_string_equal(got.text, "no route");
+    assert_err(ERR_OK, store_job_put_off(r->s, j.id, RIG_NOW_S + 90, "not tried"));
+    assert_int_equal(jobs_due(r, RIG_NOW_S + 89), 0);
+    assert_int_equal(jobs_due(r, RIG_NOW_S + 90), 1);
+    assert_err(ERR_OK, store_job_put_off(r->s, j.id, RIG_NOW_S + 100, "no way"));
+    got = job_get(r, &j);
+    assert_int_equal(got.tries, 2);
+    assert_int_equal(got.corrupt, 1);
+    assert_string_equal(got.text, "no way");
     assert_memory_equal(got.kd, j.kd, 32);
     assert_string_equal(got.url, j.url);
     assert_int_equal(got.size_bytes, 81234);
@@ -1015,6 +1023,7 @@ static void a_job_goes_its_way(struct rig *r)
     assert_err(ERR_OK, store_job_end(r->s, j.id, JOB_ACKED, "", RIG_NOW_S + 102));
     assert_err(ERR_GONE, store_job_end(r->s, j.id, JOB_FAILED, "", RIG_NOW_S + 102));
     assert_err(ERR_GONE, store_job_later(r->s, j.id, RIG_NOW_S + 200, false, ""));
+    assert_err(ERR_GONE, store_job_put_off(r->s, j.id, RIG_NOW_S + 200, ""));
     got = job_get(r, &j);
     assert_memory_equal(got.ka, zero, 32);
     assert_int_equal(jobs_due(r, RIG_NOW_S + DAY_S), 0);
