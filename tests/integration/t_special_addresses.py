@@ -1,6 +1,7 @@
 """A stub makes nobody connect to an address literal, nor to a name that resolves to a special-purpose address, in whatever
 spelling: 60 of them."""
 
+import os
 import time
 
 from harness import Box, Smtp, check, equal, wait_for
@@ -23,7 +24,12 @@ V6 = ("::", "::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1", "64:ff9
       "5f00::1", "3fff::1")
 
 
-def offer(bed, raw, domain="evil.test"):
+def fresh(name):
+    """A zone that no run before has asked for, and whose hosts nobody leaves alone."""
+    return f"{name}-{os.urandom(4).hex()}"
+
+
+def offer(bed, raw, domain):
     with Smtp(bed.x, to=bed.b.address) as smtp:
         smtp.envelope(f"restante+00@{domain}", ["bob@b.test"], mail="SMTPUTF8")
         return smtp.data(raw, *range(200, 600))
@@ -40,18 +46,19 @@ def tried_connections(bed):
 def test_address_literals(bed):
     """A designation that names address literals or odd spellings is worth nothing: the stub is refused, and at least as many
     spellings are tried as the names below."""
-    record = "v=restante1; h=pull.evil.test; r=1"
-    wrong = []
-    with zones(bed, evil=mail_records(bed.x.address, record) + [f"pull A {bed.x.address}"]):
+    wrong, zone = [], fresh("evil")
+    record = f"v=restante1; h=pull.{zone}.test; r=1"
+    with zones(bed, **{zone: mail_records(bed.x.address, record) + [f"pull A {bed.x.address}"]}):
         for host in LITERALS:
-            code, text = offer(bed, a_stub(host=host))
+            code, text = offer(bed, a_stub(f"eve@{zone}.test", host=host), f"{zone}.test")
             if code // 100 != 5:
                 wrong.append(f"{host}: {code} {text}")
     check(not wrong, "; ".join(wrong))
     ascii_hosts = [host for host in LITERALS[:18] if host.isascii() and not set(host) & set("[]%")]
-    with zones(bed, evil=mail_records(bed.x.address, "v=restante1; h=" + ",".join(ascii_hosts[:8]) + "; r=1")):
+    zone = fresh("evil")
+    with zones(bed, **{zone: mail_records(bed.x.address, "v=restante1; h=" + ",".join(ascii_hosts[:8]) + "; r=1")}):
         for host in ascii_hosts[:8]:
-            code, text = offer(bed, a_stub(host=host))
+            code, text = offer(bed, a_stub(f"eve@{zone}.test", host=host), f"{zone}.test")
             if code // 100 != 5:
                 wrong.append(f"{host}, designated: {code} {text}")
     check(not wrong, "; ".join(wrong))
@@ -68,7 +75,7 @@ def test_names_that_lead_there(bed):
     extra = {}
     for start in range(0, len(hosts), 8):
         part = hosts[start:start + 8]
-        name = f"evil{start}"
+        name = fresh(f"evil{start}")
         extra[name] = mail_records(bed.x.address, "v=restante1; h=" + ",".join(f"{h}.{name}.test" for h in part) + "; r=1") + \
             [record for record in records if record.split()[0] in part]
     box, known = Box(bed.b, "bob"), {job["id"] for job in jobs(bed.b)}
@@ -89,6 +96,7 @@ def test_names_that_lead_there(bed):
         time.sleep(0.5)
         # Look-ups over TCP would count too; the answers here are small.
         equal(tried_connections(bed) - before, 0, "connections opened by b")
-        why = {job.get("text", "") for job in mine}
+        # Who was tried often by now is left alone.
+        why = {job.get("text", "") for job in mine if job["tries"] < 5}
         check(all("special" in text or "address" in text for text in why), f"reasons: {why}")
     equal(box.new(), [], "letters")
