@@ -245,6 +245,12 @@ def find_milter():
     return max(found, key=os.path.getmtime)
 
 
+def listens(path):
+    """True when a UNIX socket is listened at (its name is there a moment earlier). No connection is made."""
+    with open("/proc/net/unix", encoding="utf-8", errors="replace") as f:
+        return any(words[3] == "00010000" and words[-1] == path for words in map(str.split, f))
+
+
 class Milter:
     """restante-milter in a folder of its own, and a Fetchd (localapi.py) whose answers are the case's."""
 
@@ -285,7 +291,7 @@ class Milter:
         def serves():
             if self.process.poll() is not None:
                 raise BedError(f"restante-milter ended with {self.process.returncode}: {self.log_text()}")
-            return os.path.exists(self.path)
+            return listens(self.path)
         wait_for("restante-milter to serve", serves, 20)
 
     def stop(self, *, term=None):
