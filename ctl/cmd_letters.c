@@ -117,7 +117,7 @@ static int command_hold(const struct command *c)
 
 static int command_release(const struct command *c)
 {
-    return post_outcomes(c, API_HOLD_PATH, "hold", "no");
+    return post_outcomes(c, API_HOLD_PATH, "release", "no");
 }
 
 /* ---- another in its place */

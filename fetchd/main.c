@@ -186,6 +186,8 @@ int main(int argc, char **argv)
     } else if (arguments.restore) {
         if ((e = offline_restore(settings, arguments.restore, arguments.replace, &why)))
             status = fail(e, &why);
+        if (e == ERR_EXISTS || e == ERR_NOT_FOUND) /* said again, it would say the same */
+            status = e == ERR_EXISTS ? EX_CANTCREAT : EX_NOINPUT;
     } else if (arguments.check_store) {
         bool wrong = false;
 

@@ -121,6 +121,6 @@ void admin_hold(void *env, struct http_exchange *x)
     if (strcmp(hold, "yes") != 0 && strcmp(hold, "no") != 0)
         question_fail(&q, ERR_SYNTAX, "hold: yes or no");
     const struct recall r = {.word = strcmp(hold, "yes") == 0 ? RECALL_HOLD : RECALL_RELEASE, .note = note};
-    recall_all(&q, &r, "hold");
+    recall_all(&q, &r, r.word == RECALL_HOLD ? "hold" : "release");
     question_close(&q);
 }

@@ -38,7 +38,7 @@ struct store_restored {
                         none */
 };
 /*
- * Puts a backup in the place of the store of `o`, which no process may have open (ERR_EXISTS), and enters
+ * Puts a backup in the place of the store of `o`, which no process may have open (ERR_BUSY), and enters
  * what the handover journal knows of the time since. A store that is there already is refused (ERR_EXISTS)
  * unless `replace` moves it aside. Broken off, it leaves the mark that store_open refuses; said again, it
  * begins anew.

@@ -104,7 +104,7 @@ static enum err open_place(struct restore *r, struct buf *why)
         return failed(why, path);
     if (flock(r->lock_fd, LOCK_EX | LOCK_NB) != 0) {
         buf_printf(why, "%s: restante-fetchd runs: stop it first", r->directory);
-        return ERR_EXISTS;
+        return ERR_BUSY;
     }
     buf_init(&text, MARK_MAX);
     r->again = file_read_all(r->fd, MARK, &text) != ERR_NOT_FOUND;

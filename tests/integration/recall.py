@@ -16,7 +16,7 @@ def word(site, *arguments, status=0, **options):
     """retract, replace, hold or release: one row a ticket; the exit status must be this."""
     done = ctl(site, *arguments, "--json", **options)
     check(done.returncode == status, f"restantectl {' '.join(arguments)}: {done.returncode}: {said(done)}")
-    return next(iter(json.loads(done.stdout).values()))
+    return json.loads(done.stdout)[arguments[0]]
 
 
 def one(site, *arguments, **options):

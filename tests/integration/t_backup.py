@@ -108,7 +108,9 @@ def test_nothing_is_served_twice_and_nothing_lost_in_silence(bed):
         with away(bed.b):
             lost = post(bed)
             disaster(bed)
-            check(restore(bed, folder, check=False).returncode != 0, "a store that is there is not overwritten")
+            equal(restore(bed, folder, check=False).returncode, os.EX_CANTCREAT, "status where a store is there")
+            with place(bed, "empty") as empty:
+                equal(restore(bed, empty, check=False).returncode, os.EX_NOINPUT, "status where there is no backup")
             said = restore(bed, folder, "--replace").stdout.decode()
             check("all that happened since" in said, said)
             in_order(bed, "--deep")

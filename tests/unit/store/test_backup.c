@@ -519,7 +519,7 @@ static void a_store_that_is_there_is_not_overwritten(struct rig *r)
     struct posted p = rig_post(r, LETTER());
 
     back_up(r);
-    assert_err(ERR_EXISTS, restore(r, true, &restored)); /* it runs */
+    assert_err(ERR_BUSY, restore(r, true, &restored)); /* it runs */
     rig_close(r);
     assert_err(ERR_EXISTS, restore(r, false, &restored));
     rig_open(r);
