@@ -61,8 +61,8 @@ static bool is_stopping(struct lifecycle *l)
     return stopping;
 }
 
-/* False: that entry is under way. The store gives it out again when its grace is over, and so it seems to be
- * as soon as the wall clock jumps: what is being sent must not be sent twice side by side. */
+/* False: that entry is under way. The store gives it out again when its grace is over, or as a new one of the
+ * same kind when the last one's task is just ending: nothing is sent twice side by side. */
 static bool task_begin(struct lifecycle *l, struct task *task)
 {
     struct task *t;

@@ -156,7 +156,9 @@ static bool look_at(struct flight *f)
         expire(f);
         return false;
     }
-    if (f->job.state == JOB_HELD && (f->job.kept || f->job.due_s > clock_now_s()))
+    if (f->job.due_s > clock_now_s())
+        return false; /* put off since it was given out, by a flight that was just ending */
+    if (f->job.state == JOB_HELD && f->job.kept)
         return false; /* it waits for its recipient */
     if (f->job.kept)
         return true; /* no host is called: all of them have their turns together */

@@ -7,11 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 #define GRACE_BUCKETS 4096U
 
 struct grace_entry {
     struct grace_entry *next;
-    int64_t until_s;
+    int64_t until_mono_ms;
     size_t len;
     uint8_t id[GRACE_ID_MAX];
 };
@@ -60,47 +62,36 @@ static struct grace_entry **find(struct grace *g, struct span id)
     return at;
 }
 
-bool grace_take(struct grace *g, struct span id, int64_t now_s, int64_t until_s, int64_t *held_until_s)
+bool grace_take(struct grace *g, struct span id, int64_t for_ms)
 {
-    struct grace_entry **at;
+    int64_t now_ms = clock_mono_ms();
+    struct grace_entry **at, *e;
     bool taken = false;
 
     if (id.len > GRACE_ID_MAX)
         return false;
     pthread_mutex_lock(&g->mutex);
     at = find(g, id);
-    if (*at == NULL) {
-        struct grace_entry *e = calloc(1, sizeof *e);
-
-        *held_until_s = now_s;
-        if (e != NULL) {
-            e->len = id.len;
-            memcpy(e->id, id.ptr, id.len);
-            e->until_s = until_s;
-            *at = e;
-            taken = true;
-        }
-    } else if ((*at)->until_s < now_s) {
-        (*at)->until_s = until_s;
+    if ((e = *at) == NULL && (e = calloc(1, sizeof *e)) != NULL) {
+        e->len = id.len;
+        memcpy(e->id, id.ptr, id.len);
+        e->until_mono_ms = INT64_MIN;
+        *at = e;
+    }
+    if (e != NULL && e->until_mono_ms <= now_ms) {
+        e->until_mono_ms = for_ms == GRACE_FOR_EVER ? INT64_MAX : now_ms + for_ms;
         taken = true;
-    } else {
-        *held_until_s = (*at)->until_s;
     }
     pthread_mutex_unlock(&g->mutex);
     return taken;
 }
 
-bool grace_held(struct grace *g, struct span id, int64_t *held_until_s)
+bool grace_held(struct grace *g, struct span id)
 {
-    struct grace_entry **at;
-    bool held = false;
+    bool held;
 
     pthread_mutex_lock(&g->mutex);
-    at = find(g, id);
-    if (*at != NULL) {
-        *held_until_s = (*at)->until_s;
-        held = true;
-    }
+    held = *find(g, id) != NULL;
     pthread_mutex_unlock(&g->mutex);
     return held;
 }

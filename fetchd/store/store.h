@@ -304,13 +304,13 @@ struct work {
     int64_t due_s;
     uint32_t tries;
 };
-/* Entries due at now, oldest first, at most max. An entry given out is not given again for `grace_s` (in
- * memory only: after a crash it is due again). */
+/* Entries due at now, oldest first, at most max. An entry given out is not given again for `grace_s`
+ * (whatever the wall clock does; in memory only: after a crash it is due again). */
 enum err store_work_due(struct store *s, int64_t now_s, int64_t grace_s, struct work *out, size_t max,
                         size_t *count);
 /* Nothing was done with it: it is given out again when it is asked for. */
 void store_work_give_back(struct store *s, const struct work *w);
-/* When the next entry is due; INT64_MAX for none. */
+/* When the next entry is, or was, due, in somebody's hands or not; INT64_MAX for none. */
 enum err store_work_next(struct store *s, int64_t *due_s);
 /* DURABLE: done. queue_id: of the MTA that has it now, which the ticket's events then say ("": it named
  * none); NULL: there was nothing to send. For a notification and a plain letter the payload is freed. A stub
@@ -416,9 +416,9 @@ enum err store_job_id(const struct job *j, uint8_t out[16]);
  * nobody (any more), nothing is stored. */
 enum err store_job_add(struct store *s, struct job *j, enum job_added *added);
 enum err store_job_get(struct store *s, const uint8_t id[16], struct job *out);
-/* Jobs in WAITING, DELIVERED, REFUSED, HELD that are due, oldest first; not given again for grace_s (in
- * memory only). A held one: at once while its `tell` says something, else when it is time to look whether
- * its letter still waits (store_job_told), and past its expires_s, to be ended. */
+/* Jobs in WAITING, DELIVERED, REFUSED, HELD that are due, oldest first; not given again for grace_s
+ * (as of the outbox). A held one: at once while its `tell` says something, else when it is time to look
+ * whether its letter still waits (store_job_told), and past its expires_s, to be ended. */
 enum err store_jobs_due(struct store *s, int64_t now_s, int64_t grace_s, uint8_t (*ids)[16], size_t max,
                         size_t *count);
 enum err store_jobs_next(struct store *s, int64_t *due_s);

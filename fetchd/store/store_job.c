@@ -642,14 +642,14 @@ enum err store_jobs_due(struct store *s, int64_t now_s, int64_t grace_s, uint8_t
               false);
     while (n < max && (err = walk_next(&walk, &key, &value)) == ERR_OK) {
         uint8_t id[JOB_ID_BYTES];
-        int64_t due_s, held_until_s;
+        int64_t due_s;
 
         if (!record_key_time_parse(key, sizeof id, &due_s, id)) {
             err = ERR_STORE;
             break;
         }
         /* First taken, then looked at again, as in store_work_due. */
-        if (!grace_take(s->job_grace, span_bytes(id, sizeof id), now_s, now_s + grace_s, &held_until_s))
+        if (!grace_take(s->job_grace, span_bytes(id, sizeof id), grace_s * 1000))
             continue;
         err = store_read(s, TABLE_JOB, span_bytes(id, sizeof id), &record);
         if (err == ERR_OK)
@@ -674,31 +674,18 @@ enum err store_jobs_due(struct store *s, int64_t now_s, int64_t grace_s, uint8_t
 
 enum err store_jobs_next(struct store *s, int64_t *due_s)
 {
-    int64_t next_s = INT64_MAX, held_until_s;
     struct record_key all = {.len = 0};
     struct walk walk;
     struct span key, value;
+    uint8_t id[JOB_ID_BYTES];
+    int64_t next_s = INT64_MAX;
     enum err err;
 
     walk_init(&walk, s, TABLE_JOB_DUE, all, all, false);
-    walk.page = 32;
-    while ((err = walk_next(&walk, &key, &value)) == ERR_OK) {
-        uint8_t id[JOB_ID_BYTES];
-        int64_t time_s;
-
-        if (!record_key_time_parse(key, sizeof id, &time_s, id)) {
-            err = ERR_STORE;
-            break;
-        }
-        if (time_s >= next_s)
-            break;
-        if (!grace_held(s->job_grace, span_bytes(id, sizeof id), &held_until_s)) {
-            next_s = time_s;
-            break;
-        }
-        if (held_until_s + 1 < next_s)
-            next_s = held_until_s + 1;
-    }
+    walk.page = 1;
+    err = walk_next(&walk, &key, &value);
+    if (err == ERR_OK && !record_key_time_parse(key, sizeof id, &next_s, id))
+        err = ERR_STORE;
     walk_free(&walk);
     if (err == ERR_NOT_FOUND)
         err = ERR_OK;

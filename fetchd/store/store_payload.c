@@ -218,11 +218,10 @@ enum err store_payload_record(const struct store_payload *p, const uint8_t dek[S
 enum err store_payload_keep(struct store_payload *p)
 {
     struct engine_blob *blob = p->blob;
-    int64_t held_until_s;
 
     if (blob == NULL)
         return ERR_OK;
-    p->keeping = grace_take(p->s->keeping, span_bytes(p->id, sizeof p->id), 0, INT64_MAX, &held_until_s);
+    p->keeping = grace_take(p->s->keeping, span_bytes(p->id, sizeof p->id), GRACE_FOR_EVER);
     if (!p->keeping)
         return ERR_NOMEM;
     p->blob = NULL;

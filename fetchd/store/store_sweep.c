@@ -441,11 +441,10 @@ static enum err sweep_file(struct store_sweeper *w, const uint8_t id[ENGINE_BLOB
                            struct store_swept *done)
 {
     char hex[ENCODE_HEX_LEN(ENGINE_BLOB_ID_BYTES) + 1];
-    int64_t held_until_s;
     struct buf value;
     enum err err;
 
-    if (grace_held(w->s->keeping, span_bytes(id, ENGINE_BLOB_ID_BYTES), &held_until_s))
+    if (grace_held(w->s->keeping, span_bytes(id, ENGINE_BLOB_ID_BYTES)))
         return ERR_OK;
     buf_init(&value, STORE_VALUE_MAX);
     err = store_read(w->s, TABLE_PAYLOAD, span_bytes(id, ENGINE_BLOB_ID_BYTES), &value);

@@ -61,7 +61,6 @@ enum err store_work_due(struct store *s, int64_t now_s, int64_t grace_s, struct 
     while (n < max && (err = walk_next(&walk, &key, &value)) == ERR_OK) {
         struct work w = {.due_s = 0};
         struct grace_id id;
-        int64_t held_until_s;
 
         if (!record_key_work_parse(key, &w)) {
             err = ERR_STORE;
@@ -70,7 +69,7 @@ enum err store_work_due(struct store *s, int64_t now_s, int64_t grace_s, struct 
         /* First taken, then looked at again: whoever finishes an entry commits first and gives it back then,
          * so an entry that is still there was not finished by anybody. */
         id = grace_id(&w);
-        if (!grace_take(s->work_grace, grace_span(&id), now_s, now_s + grace_s, &held_until_s))
+        if (!grace_take(s->work_grace, grace_span(&id), grace_s * 1000))
             continue;
         err = look_again(s, &w, r, &record);
         if (err == ERR_OK) {
@@ -100,37 +99,22 @@ void store_work_give_back(struct store *s, const struct work *w)
 
 enum err store_work_next(struct store *s, int64_t *due_s)
 {
-    int64_t next_s = INT64_MAX, held_until_s;
     struct record_key all = {.len = 0};
+    struct work w = {.due_s = INT64_MAX};
     struct walk walk;
     struct span key, value;
     enum err err;
 
     walk_init(&walk, s, TABLE_WORK_DUE, all, all, false);
-    walk.page = 32;
-    while ((err = walk_next(&walk, &key, &value)) == ERR_OK) {
-        struct work w = {.due_s = 0};
-        struct grace_id id;
-
-        if (!record_key_work_parse(key, &w)) {
-            err = ERR_STORE;
-            break;
-        }
-        if (w.due_s >= next_s)
-            break; /* the rest comes later still */
-        id = grace_id(&w);
-        if (!grace_held(s->work_grace, grace_span(&id), &held_until_s)) {
-            next_s = w.due_s;
-            break;
-        }
-        if (held_until_s + 1 < next_s)
-            next_s = held_until_s + 1;
-    }
+    walk.page = 1;
+    err = walk_next(&walk, &key, &value);
+    if (err == ERR_OK && !record_key_work_parse(key, &w))
+        err = ERR_STORE;
     walk_free(&walk);
     if (err == ERR_NOT_FOUND)
         err = ERR_OK;
     if (err == ERR_OK)
-        *due_s = next_s;
+        *due_s = w.due_s;
     return err;
 }
 

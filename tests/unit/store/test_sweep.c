@@ -224,12 +224,11 @@ static void orphaned_files_go_and_no_others(struct rig *r)
     struct posted p = rig_post(r, LETTER(.size = 99999));
     struct store_claimed c;
     struct store_claim q;
-    int64_t held_s;
 
     make_file(r, orphan);
     make_file(r, under_way);
     /* As between a deposit's file and its commit. */
-    assert_true(grace_take(r->s->keeping, span_bytes(under_way, sizeof under_way), 0, INT64_MAX, &held_s));
+    assert_true(grace_take(r->s->keeping, span_bytes(under_way, sizeof under_way), GRACE_FOR_EVER));
     if (r->options.engine == STORE_BDB) { /* not ours to judge */
         char path[200];
 
