@@ -8,7 +8,7 @@ import os
 import shutil
 
 from . import netns
-from .run import BedError, alive, read, stop, wait_for, write
+from .run import BedError, alive, listens, read, stop, wait_for, write
 
 PROGRAMS = {"restante-fetchd": "fetchd", "restante-milter": "milter", "restantectl": "ctl"}
 
@@ -152,7 +152,7 @@ class Daemons:
                 if child.poll() is not None:
                     raise BedError(f"restante-{name} at {self.site.name} ended with status {child.returncode}: "
                                    f"{(read(self.log_file(name)) or '').strip()[-1500:]}")
-                return all(map(os.path.exists, sockets))
+                return all(listens(path, child.pid) for path in sockets)
             wait_for(f"restante-{name} at {self.site.name} to serve", serves, 20)
 
     def stop_one(self, name, *, grace=15):

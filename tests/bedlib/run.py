@@ -37,6 +37,13 @@ def wait_for(what, condition, timeout=10.0, step=0.02):
         time.sleep(step)
 
 
+def listens(path, pid="self"):
+    """True when a UNIX socket is listened at (its name is there a moment earlier), as the process sees its network's sockets.
+    No connection is made."""
+    lines = (read(f"/proc/{pid}/net/unix") or "").splitlines()
+    return any(words[3] == "00010000" and words[-1] == path for words in map(str.split, lines))
+
+
 def write(path, text, mode=0o644):
     """Writes a small file in one go (rename), so that nobody reads half of it."""
     data = text if isinstance(text, bytes) else text.encode()

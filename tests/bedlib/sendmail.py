@@ -10,7 +10,7 @@ import shutil
 
 from . import netns
 from .mta import USERS
-from .run import BedError, alive, read, run, stop, wait_for, write
+from .run import BedError, alive, listens, read, run, stop, wait_for, write
 
 TLSA = "_25._tcp.mx TLSA"
 
@@ -98,7 +98,7 @@ class Sendmail:
             daemons.configure(milter_socket=f"unix:{self.socket}")
             daemons.stop_one("milter")
             daemons.start_one("milter", ready=False)
-            wait_for("the milter's socket", lambda: os.path.exists(self.socket))
+            wait_for("the milter's socket", lambda: listens(self.socket, daemons.pid("milter") or "self"))
             daemons.restart("fetchd")
             self._start()
         except BaseException:

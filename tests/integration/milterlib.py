@@ -16,7 +16,7 @@ import struct
 import subprocess
 import tempfile
 
-from bedlib.run import BedError, wait_for
+from bedlib.run import BedError, listens, wait_for
 from localapi import Fetchd
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
@@ -243,12 +243,6 @@ def find_milter():
     if not found:
         raise BedError("restante-milter is not built")
     return max(found, key=os.path.getmtime)
-
-
-def listens(path):
-    """True when a UNIX socket is listened at (its name is there a moment earlier). No connection is made."""
-    with open("/proc/net/unix", encoding="utf-8", errors="replace") as f:
-        return any(words[3] == "00010000" and words[-1] == path for words in map(str.split, f))
 
 
 class Milter:
