@@ -104,7 +104,7 @@ static enum err send_letter(const struct env *env, const struct ticket *t, const
 
     if (e == ERR_OK)
         hand_over(env, t, &reading, &result);
-    else if (e == ERR_NOMEM || e == ERR_DISK_FULL)
+    else if (e == ERR_NOMEM || e == ERR_DISK_FULL || e == ERR_IO)
         return e; /* ERR_STORE says too that its payload is not what its record says */
     else
         log_error("a letter that is to go plain cannot be read: %s", err_text(e));

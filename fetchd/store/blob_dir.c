@@ -171,8 +171,14 @@ enum err blob_dir_open_blob(struct blob_dir *d, const uint8_t id[ENGINE_BLOB_ID_
 
     encode_hex(id, ENGINE_BLOB_ID_BYTES, name);
     opened = openat(d->fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (opened < 0)
-        return errno == ENOENT ? ERR_NOT_FOUND : disk_err("open");
+    if (opened < 0 && errno == ENOENT)
+        return ERR_NOT_FOUND;
+    if (opened < 0 && errno == ELOOP) /* a link: nothing that was put there by us */
+        return disk_err("open");
+    if (opened < 0) { /* rights, descriptors: says nothing about the letter */
+        log_error("store: payload file %s: %s", name, strerror(errno));
+        return err_from_errno(errno);
+    }
     if (fstat(opened, &st) != 0) {
         close(opened);
         return disk_err("fstat");

@@ -1,6 +1,7 @@
 /*
  * store_verify.c - see verify.h. Payloads come first, then what refers to them, then the indexes
- * (verify_rows.c), which lose their rows to what was taken out, then the sums (verify_sums.c).
+ * (verify_rows.c), which lose their rows to what was taken out, then the files (verify_files.c) and the sums
+ * (verify_sums.c).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -81,7 +82,18 @@ static void note_in_quarantine(const struct verify *v, const struct verify_findi
     buf_free(&line);
 }
 
-static void tell(struct verify *v, bool committed)
+void verify_begin(struct verify *v, enum engine_table table, struct span key)
+{
+    v->table = table;
+    v->key_len = key.len;
+    if (key.len > 0)
+        memcpy(v->key, key.ptr, key.len);
+    v->problems = 0;
+    v->changed = false;
+    v->quarantine[0] = '\0';
+}
+
+void verify_tell(struct verify *v, bool committed)
 {
     for (size_t i = 0; i < v->problems; i++) {
         struct verify_finding f = {.what = v->problem[i].what,
@@ -117,6 +129,12 @@ enum err verify_quarantine(struct verify *v, struct span bytes)
     fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     err = fd < 0 ? err_from_errno(errno) : file_write_all(fd, bytes.ptr, bytes.len);
     if (err == ERR_OK && fsync(fd) != 0)
+        err = err_from_errno(errno);
+    if (fd >= 0)
+        close(fd);
+    /* What is taken out of the store must not be in neither after a power cut. */
+    fd = err == ERR_OK ? open(v->o->quarantine, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (err == ERR_OK && (fd < 0 || fsync(fd) != 0))
         err = err_from_errno(errno);
     if (fd >= 0)
         close(fd);
@@ -170,16 +188,13 @@ enum err verify_record(struct verify *v, enum engine_table table, struct span ke
 
     if (key.len > sizeof v->key)
         return ERR_STORE;
-    v->table = table;
-    v->key_len = key.len;
-    if (key.len > 0)
-        memcpy(v->key, key.ptr, key.len);
+    verify_begin(v, table, key);
     err = store_change_lazy(v->s, look, &l);
     if (err == ERR_NOT_FOUND) {
         v->problems = 0; /* it went meanwhile */
         err = ERR_OK;
     }
-    tell(v, err == ERR_OK && v->changed);
+    verify_tell(v, err == ERR_OK && v->changed);
     return err == ERR_CANCELLED ? ERR_OK : err;
 }
 
@@ -202,37 +217,32 @@ enum err verify_table(struct verify *v, enum engine_table table, verify_body bod
 
 /* ---- payloads ------------------------------------------------------------------------------------------ */
 
-/* What is wrong with the sealed bytes; NULL: nothing. They never change, so no transaction is needed. */
-static const char *look_at_bytes(struct verify *v, const uint8_t id[SEAL_PAYLOAD_ID_BYTES], bool *gone)
+/* Whether it says something about the letter, and not about the machine: of memory, descriptors, rights or a
+ * disk that does not answer no letter is to die. */
+static bool tells_of_damage(enum err err)
 {
-    uint8_t dek[SEAL_DEK_BYTES], digest[SEAL_DIGEST_BYTES];
-    struct opener *opener = NULL;
-    struct store_body body = {.fd = -1};
-    struct buf clear;
-    const char *wrong = NULL;
-    uint64_t letter_bytes, limit;
-    enum err err = store_payload_open_dek(v->s, id, dek);
+    return verify_unreadable(err) || err == ERR_SEAL_FORMAT || err == ERR_SEAL_LENGTH ||
+           err == ERR_SEAL_COMMITMENT || err == ERR_SEAL_TAG || err == ERR_SEAL_TRUNCATED ||
+           err == ERR_SEAL_TRAILING || err == ERR_SEAL_WRAP;
+}
 
-    *gone = err == ERR_NOT_FOUND;
-    if (err != ERR_OK)
-        return *gone ? NULL : "the key that it is sealed with does not open under the site key";
+static enum err open_bytes(struct verify *v, const uint8_t id[SEAL_PAYLOAD_ID_BYTES],
+                           const uint8_t dek[SEAL_DEK_BYTES], const struct store_body *body)
+{
+    uint8_t digest[SEAL_DIGEST_BYTES];
+    struct opener *opener = NULL;
+    struct buf clear;
+    uint64_t letter_bytes, limit = v->o->deep ? body->size : SEAL_HEADER_BYTES;
+    enum err err = opener_create(dek, body->size, &opener);
+
     buf_init_secret(&clear, 4 * PIECE + SEAL_CHUNK_BYTES);
-    err = store_payload_open(v->s, id, &body);
-    *gone = err == ERR_NOT_FOUND;
-    if (err != ERR_OK) {
-        wrong = *gone ? NULL : "its sealed bytes are missing or have another size";
-        body.fd = -1;
-        goto out;
-    }
-    err = opener_create(dek, body.size, &opener);
-    limit = v->o->deep ? body.size : SEAL_HEADER_BYTES;
     for (uint64_t at = 0; err == ERR_OK && at < limit;) {
         char piece[PIECE];
         size_t len = limit - at < PIECE ? (size_t)(limit - at) : PIECE;
 
-        if (body.fd < 0)
-            memcpy(piece, body.bytes.data + at, len);
-        else if (pread(body.fd, piece, len, (off_t)at) != (ssize_t)len)
+        if (body->fd < 0)
+            memcpy(piece, body->bytes.data + at, len);
+        else if (pread(body->fd, piece, len, (off_t)at) != (ssize_t)len)
             err = ERR_IO;
         if (err == ERR_OK)
             err = opener_update(opener, piece, len, &clear);
@@ -243,18 +253,46 @@ static const char *look_at_bytes(struct verify *v, const uint8_t id[SEAL_PAYLOAD
         err = ERR_SEAL_FORMAT;
     if (err == ERR_OK && v->o->deep)
         err = opener_finish(opener, digest, &letter_bytes);
-    if (err != ERR_OK)
-        wrong = v->o->deep ? "its sealed bytes do not open" : "its sealed header does not open";
-out:
     opener_free(opener);
-    store_body_close(&body);
     buf_free(&clear);
-    secret_wipe(dek, sizeof dek);
-    return wrong;
+    return err;
 }
 
-/* The record, which has the sealed key, and then the bytes as they are. */
-static enum err quarantine_bytes(struct verify *v)
+/* ERR_OK, also when it has gone: *damaged says how they are. They never change, so no transaction is needed.
+ * Another error: it cannot be told. */
+static enum err look_at_bytes(struct verify *v, const uint8_t id[SEAL_PAYLOAD_ID_BYTES], bool *damaged)
+{
+    uint8_t dek[SEAL_DEK_BYTES];
+    struct store_body body = {.fd = -1};
+    enum err err = store_payload_open_dek(v->s, id, dek);
+
+    if (err == ERR_OK)
+        err = store_payload_open(v->s, id, &body);
+    if (err == ERR_OK) {
+        err = open_bytes(v, id, dek, &body);
+        store_body_close(&body);
+    }
+    secret_wipe(dek, sizeof dek);
+    *damaged = tells_of_damage(err);
+    return *damaged || err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+/* One payload; its blob is opened before the transaction, which knows of rows alone. */
+enum err verify_payload(struct verify *v, const uint8_t id[SEAL_PAYLOAD_ID_BYTES], verify_body body)
+{
+    uint64_t size;
+    enum err err;
+
+    if (v->s->engine->ops->blob_open(v->s->engine, id, &v->blob_fd, &size) != ERR_OK)
+        v->blob_fd = -1;
+    err = verify_record(v, TABLE_PAYLOAD, span_bytes(id, SEAL_PAYLOAD_ID_BYTES), body);
+    if (v->blob_fd >= 0)
+        close(v->blob_fd);
+    v->blob_fd = -1;
+    return err;
+}
+
+enum err verify_quarantine_bytes(struct verify *v)
 {
     struct buf all;
     enum err err;
@@ -282,33 +320,39 @@ static enum err quarantine_bytes(struct verify *v)
     return err;
 }
 
-/* Its tickets find out when they are looked at. */
-static enum err payload_bytes(struct change *c, struct verify *v)
+enum err verify_payload_out(struct change *c, struct verify *v, struct payload_record *p)
 {
     struct span key = span_bytes(v->key, v->key_len);
-    struct payload_record p;
-    enum err err;
+    enum err err = ERR_OK;
 
-    memset(&p, 0, sizeof p);
-    if (payload_record_decode(buf_span(&v->value), &p) != ERR_OK)
-        return ERR_NOT_FOUND;
-    if (!verify_problem(v, "payload-damaged", "a letter is missing, or does not open"))
-        return ERR_OK;
     buf_clear(&v->extra);
-    if (!p.in_blob && (err = verify_get(c, v, TABLE_SEALED, key)) != ERR_OK && err != ERR_NOT_FOUND)
+    if (!p->in_blob && (err = verify_get(c, v, TABLE_SEALED, key)) != ERR_OK && err != ERR_NOT_FOUND)
         return err;
-    if ((err = quarantine_bytes(v)) == ERR_CANCELLED) {
+    if ((err = verify_quarantine_bytes(v)) == ERR_CANCELLED) {
         verify_no_repair(v);
         return ERR_OK;
     }
     v->changed = true;
-    p.references = 1; /* all of them */
+    p->references = 1; /* all of them */
     buf_clear(&c->value);
     if (err == ERR_OK)
-        err = payload_record_encode(&p, &c->value);
+        err = payload_record_encode(p, &c->value);
     if (err == ERR_OK)
         err = ops(c)->put(c->txn, TABLE_PAYLOAD, key, buf_span(&c->value));
     return err == ERR_OK ? change_payload_release(c, v->key) : err;
+}
+
+/* Its tickets find out when they are looked at. */
+static enum err payload_bytes(struct change *c, struct verify *v)
+{
+    struct payload_record p;
+
+    memset(&p, 0, sizeof p);
+    if (payload_record_decode(buf_span(&v->value), &p) != ERR_OK)
+        return ERR_NOT_FOUND;
+    return verify_problem(v, "payload-damaged", "a letter is missing, or does not open")
+               ? verify_payload_out(c, v, &p)
+               : ERR_OK;
 }
 
 static enum err payload_record(struct change *c, struct verify *v)
@@ -333,8 +377,7 @@ static enum err verify_payloads(struct verify *v)
     walk_init(&w, v->s, TABLE_PAYLOAD, all, all, false);
     while ((err = walk_next(&w, &key, &value)) == ERR_OK) {
         uint8_t id[SEAL_PAYLOAD_ID_BYTES];
-        uint64_t size;
-        bool gone = false;
+        bool damaged = false;
 
         v->result->rows++;
         if ((err = verify_record(v, TABLE_PAYLOAD, key, payload_record)) != ERR_OK)
@@ -342,14 +385,8 @@ static enum err verify_payloads(struct verify *v)
         if (key.len != sizeof id || v->problems > 0)
             continue;
         memcpy(id, key.ptr, sizeof id);
-        if (look_at_bytes(v, id, &gone) == NULL || gone)
-            continue;
-        /* Opened before the transaction, which knows of rows alone. */
-        if (v->s->engine->ops->blob_open(v->s->engine, id, &v->blob_fd, &size) != ERR_OK)
-            v->blob_fd = -1;
-        err = verify_record(v, TABLE_PAYLOAD, span_bytes(id, sizeof id), payload_bytes);
-        if (v->blob_fd >= 0)
-            close(v->blob_fd);
+        if ((err = look_at_bytes(v, id, &damaged)) == ERR_OK && damaged)
+            err = verify_payload(v, id, payload_bytes);
         if (err != ERR_OK)
             break;
     }
@@ -626,6 +663,7 @@ enum err store_verify(struct store *s, const struct verify_options *o, struct ve
     v->o = o;
     v->result = out;
     v->now_s = clock_now_s();
+    v->blob_fd = -1;
     buf_init_secret(&v->value, STORE_VALUE_MAX);
     buf_init_secret(&v->extra, EXTRA_MAX);
     err = verify_payloads(v);
@@ -633,6 +671,8 @@ enum err store_verify(struct store *s, const struct verify_options *o, struct ve
         err = verify_table(v, row[i].table, row[i].body);
     if (err == ERR_OK)
         err = verify_indexes(v);
+    if (err == ERR_OK)
+        err = verify_files(v);
     if (err == ERR_OK)
         err = verify_sums(v);
     /* Repairs are no answers, but they are said to be done. */

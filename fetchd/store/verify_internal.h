@@ -5,6 +5,7 @@
 #define STORE_VERIFY_INTERNAL_H
 
 #include "store/store_internal.h"
+#include "store/store_payload.h"
 #include "store/verify.h"
 
 #define VERIFY_PROBLEMS_MAX 16
@@ -46,6 +47,9 @@ union verify_any {
  * with verify_problem, and where that says so repairs it. Then tells. */
 typedef enum err (*verify_body)(struct change *c, struct verify *v);
 enum err verify_record(struct verify *v, enum engine_table table, struct span key, verify_body body);
+/* What it is made of, for what is no record: the record is named, what is said of it is told. */
+void verify_begin(struct verify *v, enum engine_table table, struct span key);
+void verify_tell(struct verify *v, bool committed);
 /* Every row of a table. */
 enum err verify_table(struct verify *v, enum engine_table table, verify_body body);
 /* A record that is damaged. (A store whose records are of a later version does not open: one that says so
@@ -57,13 +61,22 @@ bool verify_problem(struct verify *v, const char *what, const char *text);
 void verify_no_repair(struct verify *v);
 /* Bytes that are about to be taken out are put into the quarantine; ERR_CANCELLED when there is none. */
 enum err verify_quarantine(struct verify *v, struct span bytes);
+/* The same of v->value, v->extra and v->blob_fd: a payload's record, which has its sealed key, and the bytes
+ * as they are. */
+enum err verify_quarantine_bytes(struct verify *v);
 /* Reads a row into v->extra. */
 enum err verify_get(struct change *c, struct verify *v, enum engine_table table, struct span key);
 /* The row itself: v->value is quarantined, and it goes. */
 enum err verify_take_out(struct change *c, struct verify *v);
 
+/* As verify_record, of a payload, with its bytes at hand for: */
+enum err verify_payload(struct verify *v, const uint8_t id[SEAL_PAYLOAD_ID_BYTES], verify_body body);
+/* The payload of v->value, which p is, is put into the quarantine, and goes. */
+enum err verify_payload_out(struct change *c, struct verify *v, struct payload_record *p);
 /* verify_rows.c */
 enum err verify_indexes(struct verify *v);
+/* verify_files.c */
+enum err verify_files(struct verify *v);
 /* verify_sums.c */
 enum err verify_sums(struct verify *v);
 

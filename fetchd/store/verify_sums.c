@@ -216,21 +216,19 @@ static enum err correct_references(struct change *c, struct verify *v)
     if (payload_record_decode(buf_span(&v->value), &p) != ERR_OK || p.references != noted)
         return ERR_NOT_FOUND; /* it changed meanwhile */
     if (counted == 0) {
-        if (!verify_problem(v, "payload-unneeded", "a payload is there that nobody needs"))
-            return ERR_OK;
-        p.references = 1; /* releasing it takes away all of it */
-    } else if (!verify_problem(v, "references-wrong", "a payload is needed by more or fewer than it says")) {
-        return ERR_OK;
-    } else {
-        p.references = counted;
+        return verify_problem(v, "payload-unneeded", "a payload is there that nobody needs")
+                   ? verify_payload_out(c, v, &p)
+                   : ERR_OK;
     }
+    if (!verify_problem(v, "references-wrong", "a payload is needed by more or fewer than it says"))
+        return ERR_OK;
+    p.references = counted;
     v->changed = true;
     buf_clear(&c->value);
     err = payload_record_encode(&p, &c->value);
-    if (err == ERR_OK)
-        err = c->s->engine->ops->put(c->txn, TABLE_PAYLOAD, span_bytes(v->key, v->key_len),
-                                     buf_span(&c->value));
-    return err == ERR_OK && counted == 0 ? change_payload_release(c, v->key) : err;
+    return err == ERR_OK ? c->s->engine->ops->put(c->txn, TABLE_PAYLOAD, span_bytes(v->key, v->key_len),
+                                                  buf_span(&c->value))
+                         : err;
 }
 
 static enum err compare_references(struct verify *v, const struct sums *first, const struct sums *again)
@@ -247,7 +245,7 @@ static enum err compare_references(struct verify *v, const struct sums *first, c
             continue;
         buf_clear(&v->extra);
         if ((err = buf_append(&v->extra, &a[i], sizeof a[i])) == ERR_OK)
-            err = verify_record(v, TABLE_PAYLOAD, span_bytes(a[i].id, sizeof a[i].id), correct_references);
+            err = verify_payload(v, a[i].id, correct_references);
     }
     return err;
 }

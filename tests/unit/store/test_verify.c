@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -367,6 +368,70 @@ static void references_and_sums_are_corrected(struct rig *r)
     assert_int_equal(n.tickets[TICKET_WAITING], 0);
 }
 
+static void what_nobody_needs_is_not_destroyed(struct rig *r)
+{
+    struct posted small = rig_post(r, LETTER()),
+                  large = rig_post(r, LETTER(.message_id = "<2@a.test>", .size = 300000));
+    struct seen s;
+
+    del_row(r, TABLE_TICKET, key_of(&small));
+    del_row(r, TABLE_TICKET, key_of(&large));
+    check(r, true, true, &s);
+    assert_true(saw(&s, "payload-unneeded"));
+    assert_int_equal(quarantined(r), 4); /* two wrapped keys, two letters */
+    assert_clean(r);
+    rig_remove_tree(quarantine(r));
+}
+
+static void payload_files_without_a_record_are_put_aside(struct rig *r)
+{
+    const struct engine_ops *ops = r->s->engine->ops;
+    const uint8_t id[ENGINE_BLOB_ID_BYTES] = {7};
+    struct engine_blob *b;
+    struct seen s;
+    uint64_t size;
+    int fd;
+
+    rig_post(r, LETTER(.size = 300000));
+    assert_err(ERR_OK, ops->blob_create(r->s->engine, &b));
+    assert_err(ERR_OK, ops->blob_write(b, "whose?", 6));
+    assert_err(ERR_OK, ops->blob_keep(b, id));
+    check(r, false, false, &s);
+    assert_int_equal(s.count, 1);
+    assert_string_equal(s.what[0], "payload-orphan");
+    check(r, true, false, &s);
+    assert_true(s.repaired[0]);
+    assert_int_equal(quarantined(r), 1);
+    assert_err(ERR_NOT_FOUND, ops->blob_open(r->s->engine, id, &fd, &size));
+    assert_clean(r);
+    rig_remove_tree(quarantine(r));
+}
+
+/* Of descriptors that are used up no letter dies. */
+static void what_cannot_be_looked_at_is_not_called_damaged(struct rig *r)
+{
+    struct posted large = rig_post(r, LETTER(.size = 300000));
+    const struct verify_options o = {.repair = true, .quarantine = quarantine(r)};
+    struct verify_result result;
+    struct rlimit before, few;
+    int fd = dup(0);
+
+    assert_true(fd >= 0);
+    close(fd);
+    if (r->directory[0] == '\0')
+        return; /* there are no files */
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = before;
+    few.rlim_cur = (rlim_t)fd;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    enum err err = store_verify(r->s, &o, &result);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_not_equal(err, ERR_OK);
+    assert_int_equal(result.findings, 0);
+    assert_int_equal(state(r, &large), TICKET_WAITING);
+    assert_clean(r);
+}
+
 static const struct rig_case cases[] = {
     {"a_store_in_use_is_in_order", a_store_in_use_is_in_order},
     {"index_rows_that_are_missing_are_made_again", index_rows_that_are_missing_are_made_again},
@@ -376,6 +441,9 @@ static const struct rig_case cases[] = {
     {"sealed_bytes_that_do_not_open_are_found", sealed_bytes_that_do_not_open_are_found},
     {"records_that_cannot_be_read_are_put_aside", records_that_cannot_be_read_are_put_aside},
     {"references_and_sums_are_corrected", references_and_sums_are_corrected},
+    {"what_nobody_needs_is_not_destroyed", what_nobody_needs_is_not_destroyed},
+    {"payload_files_without_a_record_are_put_aside", payload_files_without_a_record_are_put_aside},
+    {"what_cannot_be_looked_at_is_not_called_damaged", what_cannot_be_looked_at_is_not_called_damaged},
 };
 
 int main(void)
