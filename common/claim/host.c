@@ -69,12 +69,15 @@ static void find_idle(const void *node, VISIT which, void *arg)
 
 void hosts_sweep(struct hosts *h, int64_t now_mono_ms)
 {
-    struct sweep s = {.now_mono_ms = now_mono_ms};
-    twalk_r(h->tree, find_idle, &s);
-    for (size_t i = 0; i < s.count; i++) {
-        tdelete(s.host[i], &h->tree, by_name_and_port);
-        free(s.host[i]);
-    }
+    struct sweep s;
+    do {
+        s = (struct sweep){.now_mono_ms = now_mono_ms};
+        twalk_r(h->tree, find_idle, &s);
+        for (size_t i = 0; i < s.count; i++) {
+            tdelete(s.host[i], &h->tree, by_name_and_port);
+            free(s.host[i]);
+        }
+    } while (s.count == SWEEP_MAX); /* a domain may designate new names as fast as its letters come */
 }
 
 bool host_is_open(const struct host *h, int64_t now_mono_ms)

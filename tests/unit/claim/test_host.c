@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "claim/host.h"
@@ -95,6 +96,23 @@ static void only_idle_hosts_are_forgotten(void **state)
     hosts_free(all);
 }
 
+static void all_idle_hosts_are_forgotten_at_once(void **state)
+{
+    (void)state;
+    struct hosts *all = hosts_create();
+    char name[32];
+    for (int i = 0; i < 300; i++) {
+        snprintf(name, sizeof name, "h%d.example", i);
+        hosts_get(all, name, 443, 0)->failures = 3;
+    }
+    hosts_sweep(all, 1000000);
+    for (int i = 0; i < 300; i++) {
+        snprintf(name, sizeof name, "h%d.example", i);
+        assert_int_equal(hosts_get(all, name, 443, 1000000)->failures, 0);
+    }
+    hosts_free(all);
+}
+
 static void special_addresses_are_called_only_where_allowed(void **state)
 {
     (void)state;
@@ -159,6 +177,7 @@ int main(void)
         cmocka_unit_test(failures_of_those_under_way_do_not_lengthen_the_pause),
         cmocka_unit_test(a_stranger_is_left_alone_at_once),
         cmocka_unit_test(only_idle_hosts_are_forgotten),
+        cmocka_unit_test(all_idle_hosts_are_forgotten_at_once),
         cmocka_unit_test(special_addresses_are_called_only_where_allowed),
         cmocka_unit_test(a_socket_goes_only_to_a_checked_address_and_port),
     };
