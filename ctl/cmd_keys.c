@@ -12,6 +12,7 @@
 #include "ask.h"
 #include "base/clock.h"
 #include "base/encode.h"
+#include "base/secret.h"
 #include "base/when.h"
 #include "local/api.h"
 #include "settings/settings.h"
@@ -38,6 +39,7 @@ static void keys_open(struct keys *k, const struct command *c)
     const char *file = command_value(c, "file");
 
     *k = (struct keys){.command = c};
+    (void)secret_forbid_cores(); /* all keys of the site pass through here */
     buf_init(&k->why, 8192);
     k->err = settings_load(c->config, &k->settings, &k->why);
     if (k->err == ERR_IO)
