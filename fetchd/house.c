@@ -366,7 +366,7 @@ enum err house_start(struct house *h, struct buf *why)
         (e = admission_create(&h->env, &h->env.admission, why)) ||
         (e = challenge_create(&h->env.challenge)) || (e = public_create(h->settings, &h->env.public)) ||
         (e = lifecycle_create(&h->env, &h->env.lifecycle)) || (e = puller_create(&h->env, &h->env.puller)) ||
-        (e = listen_local(h, why)))
+        (e = lifecycle_start(h->env.lifecycle)) || (e = listen_local(h, why)))
         return e;
     pool_on_idle(h->env.quick, public_idle, &h->env);
     return http_server_start(h->server);

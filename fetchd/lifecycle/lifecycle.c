@@ -37,6 +37,7 @@ struct lifecycle {
     struct pool *askers;
     struct sweeper *sweeper;
     pthread_t clock;
+    bool clock_runs;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
     bool woken, stopping;
@@ -289,21 +290,22 @@ enum err lifecycle_create(const struct env *env, struct lifecycle **out)
     e = pool_create("outbox", (unsigned)env->settings->injections_max, BATCH + ASKING_MAX, &l->senders);
     if (!e)
         e = pool_create("renotify", ASKERS, ASKING_MAX, &l->askers);
-    if (!e)
-        e = sweeper_create(env->store, wake_for_ended, l, &l->sweeper);
-    if (!e && pthread_create(&l->clock, NULL, run_clock, l))
-        e = ERR_NOMEM;
     if (e) {
-        sweeper_free(l->sweeper);
-        pool_free(l->askers);
-        pool_free(l->senders);
-        pthread_cond_destroy(&l->changed);
-        pthread_mutex_destroy(&l->lock);
-        free(l);
+        lifecycle_free(l);
         return e;
     }
     *out = l;
     return ERR_OK;
+}
+
+enum err lifecycle_start(struct lifecycle *l)
+{
+    enum err e = sweeper_create(l->env->store, wake_for_ended, l, &l->sweeper);
+
+    if (e)
+        return e;
+    l->clock_runs = pthread_create(&l->clock, NULL, run_clock, l) == 0;
+    return l->clock_runs ? ERR_OK : ERR_NOMEM;
 }
 
 void lifecycle_wake(struct lifecycle *l)
@@ -333,7 +335,8 @@ void lifecycle_free(struct lifecycle *l)
     l->stopping = true;
     pthread_cond_signal(&l->changed);
     pthread_mutex_unlock(&l->lock);
-    pthread_join(l->clock, NULL);
+    if (l->clock_runs)
+        pthread_join(l->clock, NULL);
     sweeper_free(l->sweeper);
     pool_free(l->askers); /* what it still has goes to the senders */
     pool_free(l->senders);

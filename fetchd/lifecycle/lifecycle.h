@@ -13,9 +13,10 @@
 struct env;
 struct lifecycle;
 
-/* env must outlive it and have settings, site, store, keys, letters_in and stubs_out set; starts the threads.
- */
+/* env must outlive it and have settings, site, store, keys, letters_in and stubs_out set. */
 enum err lifecycle_create(const struct env *env, struct lifecycle **out);
+/* Once, when nothing of env changes any more: work begins, and its threads read all of env without a lock. */
+enum err lifecycle_start(struct lifecycle *l);
 /* The outbox may have something due now. Cheap, never blocks; NULL is fine. */
 void lifecycle_wake(struct lifecycle *l);
 /* The same, after a letter was deposited: while letters keep coming, few stubs are sent at once, so that the
