@@ -73,6 +73,8 @@ class Daemons:
         write(f"{self.etc}/domains", "")
         write(f"{self.etc}/site.keys", f"1 {os.urandom(32).hex()}\n", 0o400)
         shutil.chown(f"{self.etc}/site.keys", "restante", "restante")
+        # Copied, as the programs are.
+        shutil.copy(f"{self.bed.source}/tests/tsan.supp", f"{self.etc}/tsan.supp")
         self.shift_clock(0)
         self.configure()
         self.install(found)
@@ -133,10 +135,7 @@ class Daemons:
         argv = [f"{self.bin}/restante-{name}", "-c", self.conf]
         if name == "milter":
             argv = ["setpriv", "--reuid", "restante-milter", "--regid", "restante-milter", "--init-groups", *argv]
-        environment = dict(os.environ)
-        reports = f"{self.log}/sanitizer.{name}"
-        environment.setdefault("ASAN_OPTIONS", f"log_path={reports}:detect_leaks=1:disable_coredump=1")
-        environment.setdefault("UBSAN_OPTIONS", f"log_path={reports}:print_stacktrace=1")
+        environment = self.sanitized(name)
         environment["RESTANTE_CLOCK_FILE"] = f"{self.etc}/clock"
         environment.update(env or {})
         sockets = {"fetchd": [f"{self.run}/deposit.sock", f"{self.run}/admin.sock"],
@@ -182,6 +181,15 @@ class Daemons:
     def log_file(self, name):
         return f"{self.log}/{name}.log"
 
+    def sanitized(self, name, env=None):
+        """An environment (this process's, or env) in which a program of a sanitized build writes its reports into the log
+        folder."""
+        reports = f"log_path={self.log}/sanitizer.{name}"
+        return {"ASAN_OPTIONS": f"{reports}:detect_leaks=1:disable_coredump=1",
+                "UBSAN_OPTIONS": f"{reports}:print_stacktrace=1",
+                "TSAN_OPTIONS": f"{reports}:second_deadlock_stack=1:history_size=4:suppressions={self.etc}/tsan.supp",
+                **(os.environ if env is None else env)}
+
     def sanitizer_reports(self):
         """What the sanitizers wrote, as file name -> text."""
         return {path: read(path) for path in glob.glob(f"{self.log}/sanitizer.*")}
@@ -189,6 +197,7 @@ class Daemons:
     def restantectl_argv(self):
         return [f"{self.bin}/restantectl", "-c", self.conf]
 
-    def restantectl(self, *arguments, **options):
+    def restantectl(self, *arguments, env=None, **options):
         """restantectl in the site, as root."""
-        return netns.execute(self.site.ns, [*self.restantectl_argv(), *arguments], **options)
+        return netns.execute(self.site.ns, [*self.restantectl_argv(), *arguments], env=self.sanitized("restantectl", env),
+                             **options)
