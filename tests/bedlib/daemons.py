@@ -185,7 +185,7 @@ class Daemons:
         """An environment (this process's, or env) in which a program of a sanitized build writes its reports into the log
         folder."""
         reports = f"log_path={self.log}/sanitizer.{name}"
-        return {"ASAN_OPTIONS": f"{reports}:detect_leaks=1:disable_coredump=1",
+        return {"ASAN_OPTIONS": f"{reports}:detect_leaks=1:disable_coredump=1:handle_abort=1",
                 "UBSAN_OPTIONS": f"{reports}:print_stacktrace=1",
                 "TSAN_OPTIONS": f"{reports}:second_deadlock_stack=1:history_size=4:suppressions={self.etc}/tsan.supp",
                 **(os.environ if env is None else env)}
