@@ -73,8 +73,8 @@ class Daemons:
         write(f"{self.etc}/domains", "")
         write(f"{self.etc}/site.keys", f"1 {os.urandom(32).hex()}\n", 0o400)
         shutil.chown(f"{self.etc}/site.keys", "restante", "restante")
-        # Copied, as the programs are.
-        shutil.copy(f"{self.bed.source}/tests/tsan.supp", f"{self.etc}/tsan.supp")
+        for name in ("tsan.supp", "tsan.milter.supp"):  # copied, as the programs are
+            shutil.copy(f"{self.bed.source}/tests/{name}", f"{self.etc}/{name}")
         self.shift_clock(0)
         self.configure()
         self.install(found)
@@ -185,9 +185,10 @@ class Daemons:
         """An environment (this process's, or env) in which a program of a sanitized build writes its reports into the log
         folder."""
         reports = f"log_path={self.log}/sanitizer.{name}"
+        known = f"{self.etc}/tsan{'.milter' if name == 'milter' else ''}.supp"
         return {"ASAN_OPTIONS": f"{reports}:detect_leaks=1:disable_coredump=1:handle_abort=1",
                 "UBSAN_OPTIONS": f"{reports}:print_stacktrace=1",
-                "TSAN_OPTIONS": f"{reports}:second_deadlock_stack=1:history_size=4:suppressions={self.etc}/tsan.supp",
+                "TSAN_OPTIONS": f"{reports}:second_deadlock_stack=1:history_size=4:suppressions={known}",
                 **(os.environ if env is None else env)}
 
     def sanitizer_reports(self):

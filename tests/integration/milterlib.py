@@ -258,7 +258,7 @@ class Milter:
         with open(self.conf, "w", encoding="utf-8") as f:
             f.writelines(f"{name} = {value}\n" for name, value in values.items())
         self.fetchd = Fetchd(f"{self.folder}/deposit.sock") if fetchd else None
-        self.environment = {"TSAN_OPTIONS": f"suppressions={SOURCE}/tests/tsan.supp"} | os.environ | (env or {})
+        self.environment = {"TSAN_OPTIONS": f"suppressions={SOURCE}/tests/tsan.milter.supp"} | os.environ | (env or {})
         self.process = None
         self.end_by_term = end_by_term
 
