@@ -45,6 +45,7 @@
 #define QUEUE_MAX 65536
 #define RDAP_DOMAINS_MAX 16384
 #define STOP_GRACE_MS 10000
+#define STOP_MTA_MS 20000 /* TimeoutStopSec of the unit leaves time for this and some more */
 #define QUICK_THREADS(loops) (((loops) + 3) / 4) /* one keeps up with several: it never waits */
 
 struct house {
@@ -396,6 +397,10 @@ void house_close(struct house *h)
 {
     if (!h)
         return;
+    if (h->env.letters_in) /* an MTA that hangs must not keep us */
+        smtp_client_stop(h->env.letters_in, STOP_MTA_MS);
+    if (h->env.stubs_out)
+        smtp_client_stop(h->env.stubs_out, STOP_MTA_MS);
     if (h->env.trust) /* handlers wait for what these two fetch */
         trust_stop(h->env.trust);
     if (h->env.rdap)

@@ -8,10 +8,6 @@
  */
 #include "mta/smtp.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -25,30 +21,12 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/netaddr.h"
-#include "mta/reply.h"
+#include "mta/talk.h"
 
 #define COMMAND_MAX 8192
 #define OUT_CHUNK 32768
 #define IDLE_MS_MAX 60000    /* Postfix closes an idle client after 300 s, under stress after 10 */
 #define TRANSACTIONS_MAX 100 /* then a fresh connection, so that the MTA may reshuffle its processes */
-
-enum capability {
-    CAP_PIPELINING = 1,
-    CAP_SIZE = 2,
-    CAP_DSN = 4,
-    CAP_8BITMIME = 8,
-    CAP_SMTPUTF8 = 16,
-    CAP_XFORWARD = 32,
-};
-
-struct connection {
-    int fd;
-    struct buf in;
-    unsigned caps;
-    unsigned transactions;
-    int64_t idle_since_ms;
-    struct connection *next;
-};
 
 struct smtp_client {
     struct smtp_options o;
@@ -56,185 +34,18 @@ struct smtp_client {
     struct sockaddr_storage addr;
     socklen_t addr_len;
     char relay[128];
+    struct talk_stop stop;
     pthread_mutex_t lock; /* guards idle and idle_count */
-    struct connection *idle;
+    struct talk *idle;
     size_t idle_count;
 };
 
-/* ---- one connection
- * --------------------------------------------------------------------------------------------- */
-
-static void connection_free(struct connection *k)
-{
-    if (!k)
-        return;
-    if (k->fd >= 0)
-        close(k->fd);
-    buf_free(&k->in);
-    free(k);
-}
-
-static enum err wait_for(int fd, short events, int64_t deadline_ms)
-{
-    for (;;) {
-        int64_t left = deadline_ms - clock_mono_ms();
-        if (left <= 0)
-            return ERR_TIMEOUT;
-        struct pollfd p = {.fd = fd, .events = events};
-        int n = poll(&p, 1, left > 1000000 ? 1000000 : (int)left);
-        if (n > 0)
-            return ERR_OK;
-        if (n < 0 && errno != EINTR)
-            return ERR_IO;
-    }
-}
-
-/* Writes all; while it waits for the socket it does not read: replies are few and small. */
-static enum err write_all(struct connection *k, const char *data, size_t len, int64_t timeout_ms)
-{
-    int64_t deadline = clock_mono_ms() + timeout_ms;
-    while (len > 0) {
-        ssize_t n = send(k->fd, data, len, MSG_NOSIGNAL);
-        if (n > 0) {
-            data += n;
-            len -= (size_t)n;
-            deadline = clock_mono_ms() + timeout_ms;
-        } else if (n < 0 && errno == EINTR) {
-            continue;
-        } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-            enum err e = wait_for(k->fd, POLLOUT, deadline);
-            if (e != ERR_OK)
-                return e;
-        } else {
-            return ERR_CONNECT;
-        }
-    }
-    return ERR_OK;
-}
-
-struct reply {
-    int code;
-    char enhanced[12];
-    struct buf text;
-};
-
-static void reply_init(struct reply *r)
-{
-    r->code = 0;
-    r->enhanced[0] = '\0';
-    buf_init(&r->text, 2048);
-}
-
-static enum err read_reply(struct connection *k, int64_t timeout_ms, struct reply *r)
-{
-    int64_t deadline = clock_mono_ms() + timeout_ms;
-    for (;;) {
-        size_t used = 0;
-        buf_clear(&r->text);
-        enum err e = smtp_reply_parse(buf_span(&k->in), &used, &r->code, r->enhanced, &r->text);
-        if (e != ERR_OK)
-            return e;
-        if (used > 0) {
-            buf_consume(&k->in, used);
-            return ERR_OK;
-        }
-        e = wait_for(k->fd, POLLIN, deadline);
-        if (e != ERR_OK)
-            return e;
-        char *room = buf_reserve(&k->in, 4096);
-        if (!room)
-            return ERR_SYNTAX;
-        ssize_t n = recv(k->fd, room, 4096, 0);
-        if (n > 0)
-            buf_added(&k->in, (size_t)n);
-        else if (n == 0 || (errno != EINTR && errno != EAGAIN && errno != EWOULDBLOCK))
-            return ERR_CONNECT;
-    }
-}
-
-static const struct {
-    const char *word;
-    unsigned cap;
-} capability_words[] = {
-    {"PIPELINING", CAP_PIPELINING}, {"SIZE", CAP_SIZE},         {"DSN", CAP_DSN},
-    {"8BITMIME", CAP_8BITMIME},     {"SMTPUTF8", CAP_SMTPUTF8}, {"XFORWARD", CAP_XFORWARD},
-};
-
-static unsigned capabilities(struct span ehlo_text)
-{
-    unsigned caps = 0;
-    struct span line, rest = ehlo_text;
-    bool more = true;
-    while (more) {
-        struct span word, args;
-        more = span_cut(rest, '\n', &line, &rest);
-        (void)span_cut(line, ' ', &word, &args);
-        for (size_t i = 0; i < sizeof capability_words / sizeof *capability_words; i++)
-            if (span_is_nocase(word, capability_words[i].word))
-                caps |= capability_words[i].cap;
-    }
-    return caps;
-}
-
-static enum err connection_open(struct smtp_client *c, struct connection **out, struct reply *r)
-{
-    enum err e;
-    char hello[COMMAND_MAX];
-    struct connection *k = calloc(1, sizeof *k);
-    if (!k)
-        return ERR_NOMEM;
-    buf_init(&k->in, SMTP_REPLY_MAX + 4096);
-    k->fd = socket(c->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (k->fd < 0) {
-        e = err_from_errno(errno);
-        goto fail;
-    }
-    /* Without it the final dot waits 40 ms for the acknowledgement of the content (a UNIX socket has no such
-     * option, and does not need it). */
-    (void)setsockopt(k->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-    if (connect(k->fd, (struct sockaddr *)&c->addr, c->addr_len) != 0) {
-        int failed = 0;
-        socklen_t len = sizeof failed;
-        if (errno != EINPROGRESS && errno != EINTR) {
-            e = ERR_CONNECT;
-            goto fail;
-        }
-        e = wait_for(k->fd, POLLOUT, clock_mono_ms() + c->o.connect_timeout_ms);
-        if (e != ERR_OK)
-            goto fail;
-        if (getsockopt(k->fd, SOL_SOCKET, SO_ERROR, &failed, &len) != 0 || failed != 0) {
-            e = ERR_CONNECT;
-            goto fail;
-        }
-    }
-    e = read_reply(k, c->o.command_timeout_ms, r);
-    if (e == ERR_OK && r->code != 220)
-        e = ERR_SMTP_TEMPORARY; /* a 5yz greeting of our own MTA is trouble with the MTA, not with the letter
-                                 */
-    if (e != ERR_OK)
-        goto fail;
-    int n = snprintf(hello, sizeof hello, "EHLO %s\r\n", c->helo);
-    e = write_all(k, hello, (size_t)n, c->o.command_timeout_ms);
-    if (e == ERR_OK)
-        e = read_reply(k, c->o.command_timeout_ms, r);
-    if (e == ERR_OK && r->code != 250)
-        e = ERR_SMTP_TEMPORARY;
-    if (e != ERR_OK)
-        goto fail;
-    k->caps = capabilities(buf_span(&r->text));
-    *out = k;
-    return ERR_OK;
-fail:
-    connection_free(k);
-    return e;
-}
-
 /* A kept connection that is still open and silent, or NULL. */
-static struct connection *idle_take(struct smtp_client *c)
+static struct talk *idle_take(struct smtp_client *c)
 {
     for (;;) {
         pthread_mutex_lock(&c->lock);
-        struct connection *k = c->idle;
+        struct talk *k = c->idle;
         if (k) {
             c->idle = k->next;
             c->idle_count--;
@@ -246,11 +57,11 @@ static struct connection *idle_take(struct smtp_client *c)
         /* Readable while we owe nothing: closed, or a 421. */
         if (clock_mono_ms() - k->idle_since_ms < IDLE_MS_MAX && k->in.len == 0 && poll(&p, 1, 0) == 0)
             return k;
-        connection_free(k);
+        talk_close(k);
     }
 }
 
-static void idle_give(struct smtp_client *c, struct connection *k)
+static void idle_give(struct smtp_client *c, struct talk *k)
 {
     k->idle_since_ms = clock_mono_ms();
     k->transactions++;
@@ -263,8 +74,8 @@ static void idle_give(struct smtp_client *c, struct connection *k)
     }
     pthread_mutex_unlock(&c->lock);
     if (k) {
-        (void)write_all(k, "QUIT\r\n", 6, 1000);
-        connection_free(k);
+        (void)talk_write(k, "QUIT\r\n", 6, 1000);
+        talk_close(k);
     }
 }
 
@@ -297,28 +108,28 @@ static bool envelope_safe(const struct smtp_envelope *e)
            argument_safe(e->xforward_ident);
 }
 
-static enum err mail_command(const struct connection *k, const struct smtp_envelope *e, struct buf *out)
+static enum err mail_command(const struct talk *k, const struct smtp_envelope *e, struct buf *out)
 {
     enum err rc = buf_printf(out, "MAIL FROM:<%s>", e->sender);
-    if (rc == ERR_OK && (k->caps & CAP_SIZE) && e->size_bytes)
+    if (rc == ERR_OK && (k->caps & TALK_SIZE) && e->size_bytes)
         rc = buf_printf(out, " SIZE=%llu", (unsigned long long)e->size_bytes);
-    if (rc == ERR_OK && (k->caps & CAP_8BITMIME) && e->body)
+    if (rc == ERR_OK && (k->caps & TALK_8BITMIME) && e->body)
         rc = buf_printf(out, " BODY=%s", e->body);
     if (rc == ERR_OK && e->smtputf8)
         rc = buf_append_str(out, " SMTPUTF8");
-    if (rc == ERR_OK && (k->caps & CAP_DSN) && e->ret && *e->ret)
+    if (rc == ERR_OK && (k->caps & TALK_DSN) && e->ret && *e->ret)
         rc = buf_printf(out, " RET=%s", e->ret);
-    if (rc == ERR_OK && (k->caps & CAP_DSN) && e->envid && *e->envid)
+    if (rc == ERR_OK && (k->caps & TALK_DSN) && e->envid && *e->envid)
         rc = buf_printf(out, " ENVID=%s", e->envid);
     return rc == ERR_OK ? buf_append_str(out, "\r\n") : rc;
 }
 
-static enum err rcpt_command(const struct connection *k, const struct smtp_envelope *e, struct buf *out)
+static enum err rcpt_command(const struct talk *k, const struct smtp_envelope *e, struct buf *out)
 {
     enum err rc = buf_printf(out, "RCPT TO:<%s>", e->recipient);
-    if (rc == ERR_OK && (k->caps & CAP_DSN) && e->notify && *e->notify)
+    if (rc == ERR_OK && (k->caps & TALK_DSN) && e->notify && *e->notify)
         rc = buf_printf(out, " NOTIFY=%s", e->notify);
-    if (rc == ERR_OK && (k->caps & CAP_DSN) && e->orcpt && *e->orcpt)
+    if (rc == ERR_OK && (k->caps & TALK_DSN) && e->orcpt && *e->orcpt)
         rc = buf_printf(out, " ORCPT=%s", e->orcpt);
     return rc == ERR_OK ? buf_append_str(out, "\r\n") : rc;
 }
@@ -357,7 +168,7 @@ static enum err xforward_command(const struct smtp_envelope *e, struct buf *out)
     return rc == ERR_OK ? buf_append_str(out, "\r\n") : rc;
 }
 
-static void result_reply(struct smtp_result *out, const struct reply *r)
+static void result_reply(struct smtp_result *out, const struct talk_reply *r)
 {
     struct buf text;
     out->code = r->code;
@@ -376,7 +187,7 @@ static void result_reply(struct smtp_result *out, const struct reply *r)
     buf_free(&text);
 }
 
-static void result_refusal(struct smtp_result *out, const struct reply *r)
+static void result_refusal(struct smtp_result *out, const struct talk_reply *r)
 {
     result_reply(out, r);
     out->err = r->code >= 500 ? ERR_SMTP_PERMANENT : ERR_SMTP_TEMPORARY;
@@ -389,6 +200,7 @@ static void result_trouble(struct smtp_result *out, enum err e, enum err meaning
 {
     out->err = meaning;
     out->code = 0;
+    out->stopped = e == ERR_CANCELLED && meaning == ERR_SMTP_TEMPORARY;
     snprintf(out->text, sizeof out->text, "%s: %s", where, err_text(e));
 }
 
@@ -412,7 +224,7 @@ static void queue_id_of(const char *text, char *out, size_t size)
 
 /* Reads the content, doubles dots at line starts, and writes it with the final dot. ERR_BAD_BYTES at a bare
  * CR or LF: such a letter must not reach any SMTP server (smuggling), and the caller drops the connection. */
-static enum err send_content(struct connection *k, smtp_read read, void *arg, int64_t timeout_ms)
+static enum err send_content(struct talk *k, smtp_read read, void *arg, int64_t timeout_ms)
 {
     enum err e = ERR_OK;
     char *in = malloc(OUT_CHUNK), *out = malloc(OUT_CHUNK * 2 + 8);
@@ -442,7 +254,7 @@ static enum err send_content(struct connection *k, smtp_read read, void *arg, in
             line_start = c == '\n';
             after_cr = c == '\r';
         }
-        e = write_all(k, out, filled, timeout_ms);
+        e = talk_write(k, out, filled, timeout_ms);
         if (e != ERR_OK)
             goto done;
     }
@@ -451,7 +263,7 @@ static enum err send_content(struct connection *k, smtp_read read, void *arg, in
         goto done;
     }
     if (!line_start)
-        e = write_all(k, "\r\n", 2, timeout_ms);
+        e = talk_write(k, "\r\n", 2, timeout_ms);
 done:
     free(in);
     free(out);
@@ -467,19 +279,19 @@ struct step {
 
 /* Returns true when the connection may be used again. *stale: the connection broke before any reply came, so
  * a kept one was dead already and the whole may be said again on a fresh one. */
-static bool transaction(struct smtp_client *c, struct connection *k, const struct smtp_envelope *e,
-                        smtp_read read, void *arg, struct smtp_result *out, bool *stale)
+static bool transaction(struct smtp_client *c, struct talk *k, const struct smtp_envelope *e, smtp_read read,
+                        void *arg, struct smtp_result *out, bool *stale)
 {
     bool reusable = false;
     struct buf commands;
-    struct reply r;
+    struct talk_reply r;
     struct step steps[4];
     size_t step_count = 0;
     enum err rc;
 
     buf_init(&commands, COMMAND_MAX);
-    reply_init(&r);
-    if (e->smtputf8 && !(k->caps & CAP_SMTPUTF8)) {
+    talk_reply_init(&r);
+    if (e->smtputf8 && !(k->caps & TALK_SMTPUTF8)) {
         out->err = ERR_SMTP_PERMANENT;
         out->code = 550;
         snprintf(out->enhanced, sizeof out->enhanced, "5.6.7");
@@ -488,7 +300,7 @@ static bool transaction(struct smtp_client *c, struct connection *k, const struc
         goto done;
     }
     rc = ERR_OK;
-    if (k->caps & CAP_XFORWARD) {
+    if (k->caps & TALK_XFORWARD) {
         rc = xforward_command(e, &commands);
         if (rc == ERR_OK && commands.len > 0)
             steps[step_count++] = (struct step){"XFORWARD", 2, true};
@@ -512,11 +324,11 @@ static bool transaction(struct smtp_client *c, struct connection *k, const struc
         goto done;
     }
 
-    bool pipelining = (k->caps & CAP_PIPELINING) != 0;
+    bool pipelining = (k->caps & TALK_PIPELINING) != 0;
     size_t from = 0;
     bool refused = false;
     if (pipelining) {
-        rc = write_all(k, commands.data, commands.len, c->o.command_timeout_ms);
+        rc = talk_write(k, commands.data, commands.len, c->o.command_timeout_ms);
         if (rc != ERR_OK) {
             *stale = true;
             result_trouble(out, rc, ERR_SMTP_TEMPORARY, "sending commands");
@@ -525,7 +337,7 @@ static bool transaction(struct smtp_client *c, struct connection *k, const struc
     }
     for (size_t i = 0; i < step_count; i++) {
         if (!pipelining) {
-            rc = write_all(k, commands.data + from, ends[i] - from, c->o.command_timeout_ms);
+            rc = talk_write(k, commands.data + from, ends[i] - from, c->o.command_timeout_ms);
             from = ends[i];
             if (rc != ERR_OK) {
                 *stale = i == 0;
@@ -533,7 +345,7 @@ static bool transaction(struct smtp_client *c, struct connection *k, const struc
                 goto done;
             }
         }
-        rc = read_reply(k, c->o.command_timeout_ms, &r);
+        rc = talk_read(k, c->o.command_timeout_ms, &r);
         if (rc != ERR_OK) {
             *stale = i == 0 && rc == ERR_CONNECT;
             if (!refused)
@@ -555,9 +367,9 @@ static bool transaction(struct smtp_client *c, struct connection *k, const struc
          * an empty letter. */
         bool data_open = pipelining && r.code == 354;
         if (!data_open) {
-            rc = write_all(k, "RSET\r\n", 6, c->o.command_timeout_ms);
+            rc = talk_write(k, "RSET\r\n", 6, c->o.command_timeout_ms);
             if (rc == ERR_OK)
-                rc = read_reply(k, c->o.command_timeout_ms, &r);
+                rc = talk_read(k, c->o.command_timeout_ms, &r);
             reusable = rc == ERR_OK && r.code == 250;
         }
         goto done;
@@ -568,9 +380,15 @@ static bool transaction(struct smtp_client *c, struct connection *k, const struc
         result_trouble(out, rc, rc == ERR_BAD_BYTES ? ERR_BAD_BYTES : ERR_SMTP_TEMPORARY, "content");
         goto done;
     }
-    rc = write_all(k, ".\r\n", 3, c->o.data_timeout_ms);
+    if (talk_stop_over(&c->stop)) { /* before the dot nothing is unclear */
+        result_trouble(out, ERR_CANCELLED, ERR_SMTP_TEMPORARY, "content");
+        goto done;
+    }
+    k->waits_for_dot = true;
+    rc = talk_write(k, ".\r\n", 3, c->o.data_timeout_ms);
     if (rc == ERR_OK)
-        rc = read_reply(k, c->o.final_timeout_ms, &r);
+        rc = talk_read(k, c->o.final_timeout_ms, &r);
+    k->waits_for_dot = false;
     if (rc != ERR_OK) {
         result_trouble(out, rc, ERR_SMTP_UNCLEAR, "final answer");
         goto done;
@@ -601,6 +419,8 @@ enum err smtp_client_create(const struct smtp_options *o, struct smtp_client **o
         return ERR_NOMEM;
     pthread_mutex_init(&c->lock, NULL);
     c->o = *o;
+    if ((e = talk_stop_init(&c->stop)) != ERR_OK)
+        goto fail;
     c->server = strdup(o->server);
     c->helo = strdup(o->helo && *o->helo ? o->helo : "localhost");
     if (!c->server || !c->helo) {
@@ -643,24 +463,35 @@ void smtp_client_free(struct smtp_client *c)
     if (!c)
         return;
     while (c->idle) {
-        struct connection *k = c->idle;
+        struct talk *k = c->idle;
         c->idle = k->next;
-        (void)write_all(k, "QUIT\r\n", 6, 200);
-        connection_free(k);
+        (void)talk_write(k, "QUIT\r\n", 6, 200);
+        talk_close(k);
     }
+    talk_stop_free(&c->stop);
     pthread_mutex_destroy(&c->lock);
     free(c->server);
     free(c->helo);
     free(c);
 }
 
-/* A fresh connection, or NULL with the trouble in *out. */
-static struct connection *connection_for(struct smtp_client *c, struct smtp_result *out)
+void smtp_client_stop(struct smtp_client *c, int64_t grace_ms)
 {
-    struct connection *k = NULL;
-    struct reply r;
-    reply_init(&r);
-    enum err rc = connection_open(c, &k, &r);
+    talk_stop_say(&c->stop, grace_ms);
+}
+
+/* A fresh connection, or NULL with the trouble in *out. */
+static struct talk *connection_for(struct smtp_client *c, struct smtp_result *out)
+{
+    struct talk *k = NULL;
+    struct talk_reply r;
+    talk_reply_init(&r);
+    const struct talk_peer peer = {.address = (struct sockaddr *)&c->addr,
+                                   .address_len = c->addr_len,
+                                   .helo = c->helo,
+                                   .connect_timeout_ms = c->o.connect_timeout_ms,
+                                   .command_timeout_ms = c->o.command_timeout_ms};
+    enum err rc = talk_open(&peer, &c->stop, &k, &r);
     if (rc == ERR_SMTP_TEMPORARY)
         result_reply(out, &r);
     else if (rc != ERR_OK)
@@ -680,14 +511,18 @@ void smtp_send(struct smtp_client *c, const struct smtp_envelope *e, smtp_read r
         result_trouble(out, ERR_BAD_BYTES, ERR_BAD_BYTES, "envelope");
         return;
     }
-    struct connection *k = idle_take(c);
+    if (talk_stop_over(&c->stop)) {
+        result_trouble(out, ERR_CANCELLED, ERR_SMTP_TEMPORARY, "stopping");
+        return;
+    }
+    struct talk *k = idle_take(c);
     bool stale = false;
     if (k) {
         if (transaction(c, k, e, read, arg, out, &stale)) {
             idle_give(c, k);
             return;
         }
-        connection_free(k);
+        talk_close(k);
         if (!stale)
             return;
         *out = (struct smtp_result){0};
@@ -699,7 +534,7 @@ void smtp_send(struct smtp_client *c, const struct smtp_envelope *e, smtp_read r
     if (transaction(c, k, e, read, arg, out, &stale))
         idle_give(c, k);
     else
-        connection_free(k);
+        talk_close(k);
 }
 
 void smtp_result_text(const struct smtp_result *r, char *out, size_t size)

@@ -22,6 +22,10 @@ struct smtp_options {
     size_t idle_max;      /* kept connections */
 };
 enum err smtp_client_create(const struct smtp_options *o, struct smtp_client **out);
+/* From now on every send, under way or begun later, ends within grace_ms: half of it is for what has not been
+ * sent whole (then ERR_SMTP_TEMPORARY, stopped), all of it for the answer to what has (then
+ * ERR_SMTP_UNCLEAR). */
+void smtp_client_stop(struct smtp_client *c, int64_t grace_ms);
 void smtp_client_free(struct smtp_client *c);
 
 struct smtp_envelope {
@@ -42,6 +46,7 @@ typedef ssize_t (*smtp_read)(void *arg, void *out, size_t max);
 struct smtp_result {
     enum err err; /* OK, SMTP_TEMPORARY (4yz or connection trouble before the final dot), SMTP_PERMANENT
                      (5yz), SMTP_UNCLEAR (no answer after the final dot: it may have been taken) */
+    bool stopped; /* SMTP_TEMPORARY because of smtp_client_stop: says nothing of the MTA or the letter */
     int code;     /* 0 when no reply came */
     char enhanced[12];
     char text[512];    /* the reply's text, printable */

@@ -30,6 +30,8 @@ static void release(struct flight *f, struct letterfile *letter)
 
     KILL_POINT("kept-inject-before");
     inject_kept(f->env, &f->job, letter, &result);
+    if (result.stopped)
+        return; /* the job stays as it is, for the next start */
     snprintf(text, sizeof text, "%d %s%s%.400s", result.code, result.enhanced, result.enhanced[0] ? " " : "",
              result.text);
     switch (result.err) {

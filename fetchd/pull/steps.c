@@ -246,6 +246,8 @@ static bool inject(struct flight *f)
     }
     KILL_POINT("inject-before");
     inject_letter(env, &f->job, &f->outcome, &result);
+    if (result.stopped)
+        return false; /* the job stays as it is, for the next start */
     snprintf(text, sizeof text, "%d %s%s%.400s", result.code, result.enhanced, result.enhanced[0] ? " " : "",
              result.text);
     switch (result.err) {

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,6 +99,7 @@ struct peer {
     char address[64];
     struct script script;
     pthread_t thread;
+    atomic_bool played; /* all of the script, once */
     char heard[65536];
     size_t heard_len;
 };
@@ -122,6 +124,7 @@ static void play(struct peer *p, int fd)
         if (write(fd, l->say, strlen(l->say)) < 0)
             return;
     }
+    atomic_store(&p->played, true);
     /* Whatever else comes is read until the client closes. */
     char rest[4096];
     while (read(fd, rest, sizeof rest) > 0)
@@ -212,6 +215,19 @@ static struct smtp_result send_one(struct smtp_client *c, const char *content)
     return r;
 }
 
+struct sending {
+    struct smtp_client *client;
+    const char *content;
+    struct smtp_result result;
+};
+
+static void *send_it(void *arg)
+{
+    struct sending *s = arg;
+    s->result = send_one(s->client, s->content);
+    return NULL;
+}
+
 /* One letter to a peer that plays the script. */
 static struct smtp_result converse(const struct line *lines, size_t count, const char *content)
 {
@@ -251,6 +267,68 @@ static void letter_is_sent_with_its_parameters_and_doubled_dots(void **state)
     assert_non_null(strstr(p->heard, "\r\n\r\n..\r\n...y\r\n..z\r\n.\r\n"));
     smtp_client_free(c);
     peer_stop(p);
+}
+
+/* A send to a peer that says nothing after its lines, and the client is stopped while it waits. */
+static struct smtp_result stopped_at(const struct line *lines, size_t count, bool before)
+{
+    struct smtp_client *c;
+    struct sending s = {.content = "Subject: x\r\n\r\ny\r\n"};
+    struct peer *p = peer_start(lines, count, 1);
+    struct smtp_options o = {.server = p->address,
+                             .helo = "mx.a.test",
+                             .connect_timeout_ms = 100000,
+                             .command_timeout_ms = 100000,
+                             .data_timeout_ms = 100000,
+                             .final_timeout_ms = 100000};
+    pthread_t thread;
+    assert_int_equal(smtp_client_create(&o, &c), ERR_OK);
+    s.client = c;
+    if (before)
+        smtp_client_stop(c, 0);
+    assert_int_equal(pthread_create(&thread, NULL, send_it, &s), 0);
+    if (!before) {
+        const char *last = lines[count - 1].after;
+        while (!atomic_load(&p->played) && *last)
+            usleep(1000);
+        smtp_client_stop(c, 200);
+    }
+    pthread_join(thread, NULL);
+    smtp_client_free(c);
+    peer_stop(p);
+    return s.result;
+}
+
+static void stop_gives_up_what_was_not_sent_whole(void **state)
+{
+    static const struct line silent[] = {{"", ""}},
+                             greeted[] = {{"", "220 mx\r\n"}, {"EHLO mx.a.test\r\n", ""}},
+                             hello[] = {HELLO, {"DATA\r\n", ""}};
+    const struct {
+        const struct line *lines;
+        size_t count;
+        bool before;
+    } stages[] = {{silent, 1, false}, {greeted, 2, false}, {hello, 3, false}, {silent, 1, true}};
+    (void)state;
+    for (size_t i = 0; i < COUNT(stages); i++) {
+        struct smtp_result r = stopped_at(stages[i].lines, stages[i].count, stages[i].before);
+        assert_int_equal(r.err, ERR_SMTP_TEMPORARY);
+        assert_true(r.stopped);
+        assert_int_equal(r.code, 0);
+    }
+}
+
+static void stop_while_the_final_answer_is_waited_for_is_unclear(void **state)
+{
+    static const struct line lines[] = {
+        HELLO,
+        {"DATA\r\n", "250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n"},
+        {"\r\n.\r\n", ""},
+    };
+    (void)state;
+    struct smtp_result r = stopped_at(lines, COUNT(lines), false);
+    assert_int_equal(r.err, ERR_SMTP_UNCLEAR);
+    assert_false(r.stopped);
 }
 
 static void lost_final_answer_is_unclear(void **state)
@@ -357,6 +435,8 @@ int main(void)
         cmocka_unit_test(reply_lines),
         cmocka_unit_test(endless_line_is_refused),
         cmocka_unit_test(letter_is_sent_with_its_parameters_and_doubled_dots),
+        cmocka_unit_test(stop_gives_up_what_was_not_sent_whole),
+        cmocka_unit_test(stop_while_the_final_answer_is_waited_for_is_unclear),
         cmocka_unit_test(lost_final_answer_is_unclear),
         cmocka_unit_test(loss_before_the_dot_is_temporary),
         cmocka_unit_test(refused_recipient_is_permanent_and_the_first_refusal_counts),
