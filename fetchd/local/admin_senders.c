@@ -312,8 +312,9 @@ static enum err admit(const struct env *env, const struct entry *e, const struct
     bool named = e->kind == ENTRY_ADDRESS || e->kind == ENTRY_ENVELOPE;
 
     for (size_t i = 0; i < m->count && !err; i++) {
-        err = store_attempt_admit(env->store, e->mailbox, m->sender[i],
-                                  named ? UNPROVEN_GOES_ALONE : UNPROVEN_STAYS, e->created_s, &count);
+        err = store_attempt_admit(
+            env->store, e->mailbox, m->sender[i], named ? UNPROVEN_GOES_ALONE : UNPROVEN_STAYS,
+            reason_code(e->kind == ENTRY_LIST ? REASON_LIST : REASON_ALLOWED), e->created_s, &count);
         if (!err)
             *letters += count;
         else if (err == ERR_NOT_FOUND)

@@ -16,8 +16,8 @@ struct env;
 bool correspondents_fit(const struct api_plan *letter);
 /*
  * Notes the recipients of a submitted letter for its reverse-path's mailbox, unless its owner or the
- * administrator switched that off. What cannot be noted is said in the log: no letter waits for it. Blocks
- * for the store.
+ * administrator switched that off, and calls for what waits from them there. What cannot be noted is said in
+ * the log: no letter waits for it. Blocks for the store.
  */
 void correspondents_note(const struct env *env, const struct api_plan *letter);
 

@@ -233,7 +233,7 @@ static enum err release_if_wanted(const struct env *env, const struct keeping *k
         return ERR_OK;
     enum err e = store_attempt_admit(env->store, k->row.mailbox, k->row.sender,
                                      k->facts.facts.verified ? UNPROVEN_STAYS : UNPROVEN_GOES_ALONE,
-                                     k->facts.facts.now_s, &count);
+                                     reason_code(k->word.reason), k->facts.facts.now_s, &count);
     puller_wake(env->puller);
     return e == ERR_NOT_FOUND ? ERR_OK : e;
 }

@@ -198,8 +198,8 @@ static enum err admit(const struct caller *c)
     snprintf(entry.value, sizeof entry.value, "%s", c->token.sender);
     enum err e = store_entry_put(c->env->store, &entry);
     if (e == ERR_OK)
-        e = store_attempt_admit(c->env->store, c->token.mailbox, c->token.sender, UNPROVEN_STAYS, c->now_s,
-                                &count);
+        e = store_attempt_admit(c->env->store, c->token.mailbox, c->token.sender, UNPROVEN_STAYS,
+                                reason_code(REASON_SOLVED), c->now_s, &count);
     if (e == ERR_OK || e == ERR_NOT_FOUND) {
         puller_wake(c->env->puller);
         log_solved(c, count);

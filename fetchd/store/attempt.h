@@ -74,10 +74,11 @@ enum unproven {
     UNPROVEN_GOES_ALONE /* they go when nothing else waits in the row, else they go on waiting */
 };
 
-/* DURABLE: all that waits in the row becomes due to be pulled (or, kept, injected) now; the row goes, unless
- * something stays: it has no other then. *count: how many became due. ERR_NOT_FOUND. */
+/* DURABLE: all that waits in the row becomes due to be pulled (or, kept, injected) now, by reason (a reason
+ * code: why it is admitted); the row goes, unless something stays: it has no other then. *count: how many
+ * became due. ERR_NOT_FOUND. */
 enum err store_attempt_admit(struct store *s, const char *mailbox, const char *sender, enum unproven unproven,
-                             int64_t now_s, uint32_t *count);
+                             const char *reason, int64_t now_s, uint32_t *count);
 /* DURABLE: all that waits ends, the row goes. told: the sender gets a nack (JOB_REFUSED with this reason and
  * text), else nothing (JOB_FAILED); of kept messages nobody is told. The stubs stay known, so that repeating
  * them changes nothing. ERR_NOT_FOUND. */

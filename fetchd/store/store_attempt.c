@@ -576,7 +576,7 @@ static enum err let_go(struct change *c, struct attempt_word *w, const uint8_t i
     to = w->admit ? JOB_WAITING : w->told && !r->j.kept ? JOB_REFUSED : JOB_FAILED;
     err = change_job_enter(c, r, to, w->now_s);
     if (w->admit)
-        store_text(r->j.admission, sizeof r->j.admission, "allowed"); /* the owner's word is its reason now */
+        store_text(r->j.admission, sizeof r->j.admission, w->reason);
     if (err == ERR_OK && !w->admit) {
         store_text(r->j.reason, sizeof r->j.reason, w->reason);
         store_text(r->j.text, sizeof r->j.text, w->text);
@@ -667,9 +667,9 @@ static enum err attempt_admit(struct change *c, void *arg)
 }
 
 enum err store_attempt_admit(struct store *s, const char *mailbox, const char *sender, enum unproven unproven,
-                             int64_t now_s, uint32_t *count)
+                             const char *reason, int64_t now_s, uint32_t *count)
 {
-    struct attempt_word w = {.admit = true, .unproven = unproven, .now_s = now_s};
+    struct attempt_word w = {.admit = true, .unproven = unproven, .reason = reason, .now_s = now_s};
     enum err err = row_key(mailbox, sender, &w.key);
 
     if (err == ERR_OK)

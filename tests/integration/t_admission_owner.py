@@ -7,7 +7,7 @@ from admitting import Watch, offer, offered, records, stub
 from evil import Evil
 from harness import Box, Smtp, check, equal, letter, submit
 from owner import attempt, clean, do, policy, rows
-from restante import a_stub, jobs, wait_ticket, zones
+from restante import a_stub, bare_id, jobs, wait_ticket, zones
 
 NEEDS = ("restante",)
 BOB = "bob@b.test"
@@ -77,6 +77,26 @@ def test_people_he_wrote_to(bed):
         do(bed.b, "policy", BOB, "--correspondents", "off")
         submit(bed.a, "carol@a.test", [BOB], letter("carol@a.test"))
         attempt(bed.b, BOB, "carol@a.test")
+
+
+def test_what_waits_from_people_he_writes_to(bed):
+    """It is called for when he writes to them, a stub's letter and ordinary mail; not what another name stands in."""
+    with clean(bed.b, BOB), policy(bed.b, BOB, "known", "--legacy", "attempt"):
+        box = Box(bed.b, "bob")
+        raw, other, plain = letter("carol@a.test"), letter("carol@elsewhere.test"), letter("erin@c.test")
+        submit(bed.a, "carol@a.test", [BOB], raw)
+        submit(bed.a, "dave@a.test", [BOB], other)
+        with Smtp(bed.c, to=bed.b.address) as smtp:
+            smtp.send("erin@c.test", [BOB], plain)
+        for sender in ("carol@a.test", "dave@a.test", "erin@c.test"):
+            attempt(bed.b, BOB, sender)
+        submit(bed.b, BOB, ["carol@a.test", "dave@a.test", "erin@c.test"], letter(BOB, "carol@a.test"))
+        wait_ticket(bed.a, raw, "delivered")
+        arrived = b"".join(box.wait(2))
+        for one in (raw, plain):
+            check(bare_id(one).encode() in arrived, f"{bare_id(one)} is not there")
+        check(b'restante=pass reason="correspondent"' in arrived, "why it was taken")
+        equal([one["sender"] for one in rows(bed.b, "attempts", BOB)], ["dave@a.test"], "who waits")
 
 
 def test_denied(bed):

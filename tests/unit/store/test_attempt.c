@@ -332,7 +332,8 @@ static void a_row_keeps_the_newest_twenty(struct rig *r)
     assert_memory_equal(a.job[ATTEMPT_WAITING_MAX - 1], j.id, 16);
     assert_int_equal(rig_counts(r).jobs[JOB_HELD], ATTEMPT_WAITING_MAX);
     assert_err(ERR_NOT_FOUND, store_job_get(r->s, first.id, &j));
-    assert_err(ERR_OK, store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_GOES_ALONE, RIG_NOW_S + 100, &count));
+    assert_err(ERR_OK, store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_GOES_ALONE, "allowed", RIG_NOW_S + 100,
+                                           &count));
     assert_int_equal(count, ATTEMPT_WAITING_MAX);
 }
 
@@ -347,19 +348,21 @@ static void an_admitted_sender_s_letters_are_pulled_at_once(struct rig *r)
     uint32_t count = 0;
 
     assert_int_equal(due(r, RIG_NOW_S + 1, ids, 9), 3); /* all in hand, to be told */
-    assert_err(ERR_OK, store_attempt_admit(r->s, "Bob@b.test", "Alice@a.test", UNPROVEN_GOES_ALONE,
+    assert_err(ERR_OK, store_attempt_admit(r->s, "Bob@b.test", "Alice@a.test", UNPROVEN_GOES_ALONE, "solved",
                                            RIG_NOW_S + 5, &count));
     assert_int_equal(count, 2);
     assert_int_equal(due(r, RIG_NOW_S + 5, ids, 9), 2);
     got = job(r, a.id);
     assert_int_equal(got.state, JOB_WAITING);
+    assert_string_equal(got.admission, "solved");
     assert_int_equal(got.due_s, RIG_NOW_S + 5);
     assert_int_equal(got.tell, JOB_TELL_NOTHING);
     assert_memory_equal(got.ka, a.ka, 32);
     assert_memory_equal(got.kd, a.kd, 32);
     assert_int_equal(job(r, other.id).state, JOB_HELD);
     assert_err(ERR_NOT_FOUND, store_attempt_get(r->s, BOB, ALICE, &gone));
-    assert_err(ERR_NOT_FOUND, store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_GOES_ALONE, RIG_NOW_S, &count));
+    assert_err(ERR_NOT_FOUND,
+               store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_GOES_ALONE, "allowed", RIG_NOW_S, &count));
     assert_int_equal(rig_counts(r).attempts, 1);
     /* And goes its way as any job. */
     assert_err(ERR_OK, tell(r, b.id, "CN=I", "1", RIG_NOW_S + 6)); /* said too late: no harm */
@@ -572,7 +575,8 @@ static void a_kept_message_waits_and_is_released(struct rig *r)
     check_kept(r, &got, 1, 3000);
     got = job(r, big.id);
     check_kept(r, &got, 2, 150000);
-    assert_err(ERR_OK, store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_GOES_ALONE, RIG_NOW_S + 5, &count));
+    assert_err(ERR_OK,
+               store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_GOES_ALONE, "allowed", RIG_NOW_S + 5, &count));
     assert_int_equal(count, 2);
     assert_int_equal(due(r, RIG_NOW_S + 5, ids, 9), 2);
     assert_err(ERR_OK, store_job_delivered(r->s, big.id, big.digest, 150000, "4b", "250", RIG_NOW_S + 6));
@@ -599,7 +603,8 @@ static void what_nothing_proves_does_not_come_in_with_the_proven(struct rig *r)
     assert_int_equal(a.waiting, 2);
     assert_string_equal(a.verified, "a.test");
     assert_false(a.legacy);
-    assert_err(ERR_OK, store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_GOES_ALONE, RIG_NOW_S + 5, &count));
+    assert_err(ERR_OK,
+               store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_GOES_ALONE, "allowed", RIG_NOW_S + 5, &count));
     assert_int_equal(count, 1);
     assert_int_equal(job(r, real.id).state, JOB_WAITING);
     assert_int_equal(job(r, forged.id).state, JOB_HELD);
@@ -608,11 +613,13 @@ static void what_nothing_proves_does_not_come_in_with_the_proven(struct rig *r)
     assert_memory_equal(a.job[0], forged.id, 16);
     assert_string_equal(a.verified, "");
     assert_true(a.legacy);
-    assert_err(ERR_OK, store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_STAYS, RIG_NOW_S + 5, &count));
+    assert_err(ERR_OK,
+               store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_STAYS, "allowed", RIG_NOW_S + 5, &count));
     assert_int_equal(count, 0);
     assert_int_equal(job(r, forged.id).state, JOB_HELD);
     check_kept(r, &forged, 2, 3000);
-    assert_err(ERR_OK, store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_GOES_ALONE, RIG_NOW_S + 5, &count));
+    assert_err(ERR_OK,
+               store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_GOES_ALONE, "allowed", RIG_NOW_S + 5, &count));
     assert_int_equal(count, 1);
     assert_int_equal(job(r, forged.id).state, JOB_WAITING);
     assert_int_equal(rig_counts(r).attempts, 0);
@@ -643,7 +650,8 @@ static void the_same_message_again_is_kept_once(struct rig *r)
     check_kept(r, &a, 1, 150000);
     assert_int_equal(rig_counts(r).jobs[JOB_FAILED], 1);
     /* Delivered: it was no other. */
-    assert_err(ERR_OK, store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_GOES_ALONE, RIG_NOW_S + 6, &count));
+    assert_err(ERR_OK,
+               store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_GOES_ALONE, "allowed", RIG_NOW_S + 6, &count));
     assert_err(ERR_OK, store_job_delivered(r->s, a.id, a.digest, 150000, "4b", "250", RIG_NOW_S + 7));
     assert_err(ERR_OK, store_job_end(r->s, a.id, JOB_ACKED, "", RIG_NOW_S + 7));
     assert_err(ERR_OK, keep(r, ALICE, 1, 150000, &a));
@@ -718,8 +726,8 @@ static void *stranger_worker(void *arg)
             snprintf(a.sender, sizeof a.sender, "s%d@a.test", x->from + i);
         assert_err(ERR_OK, store_attempt_add(x->r->s, &a, &j, ROWS, &added));
         if (i % 10 == 9) {
-            enum err err =
-                store_attempt_admit(x->r->s, BOB, a.sender, UNPROVEN_GOES_ALONE, RIG_NOW_S + i, &count);
+            enum err err = store_attempt_admit(x->r->s, BOB, a.sender, UNPROVEN_GOES_ALONE, "allowed",
+                                               RIG_NOW_S + i, &count);
 
             assert_true(err == ERR_OK || err == ERR_NOT_FOUND);
         }

@@ -418,8 +418,8 @@ static enum err do_step(struct child *c, const struct step *step)
     case KEEP_MESSAGE:
         return keep_message(c);
     case ADMIT:
-        return store_attempt_admit(s, "bob@b.test", slot_sender(slot), UNPROVEN_GOES_ALONE, RIG_NOW_S,
-                                   &count);
+        return store_attempt_admit(s, "bob@b.test", slot_sender(slot), UNPROVEN_GOES_ALONE, "allowed",
+                                   RIG_NOW_S, &count);
     case DROP:
         return store_attempt_drop(s, "bob@b.test", slot_sender(slot), true, "denied", "", RIG_NOW_S, &count);
     case SPEND:

@@ -747,8 +747,8 @@ static void a_store_of_records_2_opens(struct rig *r)
     rig_check_kept(r, &j, 's', 2000);
     assert_err(ERR_OK, store_job_get(r->s, a.job[1], &j));
     rig_check_kept(r, &j, 'l', 80000);
-    assert_err(ERR_OK, store_attempt_admit(r->s, "bob@b.test", "kept@a.test", UNPROVEN_GOES_ALONE, RIG_NOW_S,
-                                           &count));
+    assert_err(ERR_OK, store_attempt_admit(r->s, "bob@b.test", "kept@a.test", UNPROVEN_GOES_ALONE, "allowed",
+                                           RIG_NOW_S, &count));
     assert_int_equal(count, 2);
 
     assert_err(ERR_OK, store_policy_get(r->s, "bob@b.test", &p));
