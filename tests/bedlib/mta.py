@@ -95,7 +95,7 @@ class Mta:
             "message_size_limit": "209715200", "smtputf8_enable": "yes", "recipient_delimiter": "+",
             "virtual_alias_maps": f"inline:{{ {{ team@{self.domain} = carol@{self.domain}, dave@{self.domain} }} }}",
             "smtp_dns_support_level": "dnssec", "smtp_tls_security_level": "dane", "smtp_tls_loglevel": "1",
-            "smtpd_tls_security_level": "may",
+            "smtpd_tls_security_level": "may", "smtpd_tls_received_header": "yes",
             "smtpd_tls_chain_files": f"{key}, {certificate}",
             "smtpd_sasl_type": "dovecot", "smtpd_sasl_path": "private/auth", "smtpd_sasl_local_domain": "$mydomain",
             # Tests shall not wait: the queue is looked at every few seconds.

@@ -12,8 +12,6 @@ from . import netns
 from .mta import USERS
 from .run import BedError, alive, listens, read, run, stop, wait_for, write
 
-TLSA = "_25._tcp.mx TLSA"
-
 # Delivers one letter into the Maildir that the site's Postfix has, so that whoever looks there need not know the MTA.
 _DELIVER = """#!/bin/sh
 case $1 in
@@ -40,6 +38,12 @@ define(`confDONT_PROBE_INTERFACES', `True')dnl
 define(`confDONT_BLAME_SENDMAIL', `GroupWritableDirPathSafe')dnl
 define(`confMIN_QUEUE_AGE', `0')dnl
 define(`confTO_IDENT', `0')dnl
+define(`confCACERT_PATH', `{tls}')dnl
+define(`confCACERT', `{tls}/root.crt')dnl
+define(`confSERVER_CERT', `{tls}/mx.crt')dnl
+define(`confSERVER_KEY', `{tls}/mx.key')dnl
+define(`confCLIENT_CERT', `{tls}/mx.crt')dnl
+define(`confCLIENT_KEY', `{tls}/mx.key')dnl
 define(`LOCAL_MAILER_PATH', `{folder}/deliver')dnl
 define(`LOCAL_MAILER_ARGS', `deliver $u')dnl
 define(`LOCAL_MAILER_FLAGS', `nS')dnl
@@ -77,22 +81,18 @@ class Sendmail:
     def __init__(self, site):
         self.site, self.folder = site, f"{site.folder}/sendmail"
         self.root = unpacked(site.bed.source)
-        # Sendmail refuses a milter's socket below a folder that everybody may write to, as /tmp.
+        # Sendmail uses neither a milter's socket nor a key below a folder that everybody may write to, as /tmp.
         self.run = f"/run/restante-{site.bed.name}"
-        self.socket = f"{self.run}/milter.sock"
+        self.socket, self.tls = f"{self.run}/milter/milter.sock", f"{self.run}/tls"
         # It asks for its machine's own name first, and sleeps a minute when nobody knows it.
         self.hosts = f"/etc/netns/{site.ns}/hosts"
-        self.child, self.tlsa = None, []
+        self.child = None
 
     def __enter__(self):
         if not self.root:
             raise BedError("Sendmail is not unpacked: packaging/unpack-packages build/unpacked")
         self._write()
         self.site.mta.stop()
-        # It has no TLS here, and b would insist on it where DNS says so.
-        dns, zone = self.site.bed.dns, self.site.domain
-        self.tlsa = [line for line in dns.records(zone) if line.startswith(TLSA)]
-        dns.replace(zone, TLSA)
         daemons = self.site.daemons
         try:
             daemons.configure(milter_socket=f"unix:{self.socket}")
@@ -111,7 +111,6 @@ class Sendmail:
             stop([self.child.pid, *self._others()], 2)
             self.child.wait()
         daemons = self.site.daemons
-        self.site.bed.dns.replace(self.site.domain, TLSA, *self.tlsa)
         daemons.stop_one("milter")
         daemons.configure()
         self.site.mta.start()
@@ -130,9 +129,15 @@ class Sendmail:
         os.makedirs(f"{self.folder}/queue", 0o700)
         domain, daemons = self.site.domain, self.site.daemons
         shutil.rmtree(self.run, ignore_errors=True)
-        os.makedirs(self.run)
-        shutil.chown(self.run, "restante-milter", "root")
-        os.chmod(self.run, 0o2750)
+        os.makedirs(os.path.dirname(self.socket))
+        shutil.chown(os.path.dirname(self.socket), "restante-milter", "root")
+        os.chmod(os.path.dirname(self.socket), 0o2750)
+        os.makedirs(self.tls, 0o700)
+        pki = self.site.bed.pki
+        shutil.copy(pki.root, self.tls)
+        for end in ("crt", "key"):
+            shutil.copy(f"{pki.folder}/mx.{domain}.{end}", f"{self.tls}/mx.{end}")
+            os.chmod(f"{self.tls}/mx.{end}", 0o600)
         write(self.hosts, f"127.0.0.1 localhost\n{self.site.address} mx.{domain} {os.uname().nodename}\n")
         write(f"{self.folder}/service.switch", "hosts files dns\n")
         write(f"{self.folder}/deliver", _DELIVER.format(users="|".join(USERS), mail=self.site.mta.mail), 0o755)
@@ -144,7 +149,7 @@ class Sendmail:
                 raise BedError(f"packaging/sendmail/restante.mc lacks {old}")
             snippet = snippet.replace(old, new)
         cf = f"{self.root}/usr/share/sendmail/cf"
-        text = f"define(`_CF_DIR_', `{cf}/')dnl\ninclude(`{cf}/m4/cf.m4')dnl\n" + _SITE.format(folder=self.folder, domain=domain)
+        text = f"define(`_CF_DIR_', `{cf}/')dnl\ninclude(`{cf}/m4/cf.m4')dnl\n" + _SITE.format(folder=self.folder, domain=domain, tls=self.tls)
         write(f"{self.folder}/sendmail.mc", text + snippet + _REFUSALS)
         write(f"{self.folder}/sendmail.cf", run(["m4", f"{self.folder}/sendmail.mc"]).stdout)
 

@@ -1,9 +1,9 @@
 """Sendmail at site a, with the lines of packaging/sendmail: letters as stubs to b's Postfix, letters from b called for and
-handed to Sendmail, stubs that bounce, Sendmail's own refusals, people's answers.
+handed to Sendmail, stubs that bounce, Sendmail's own refusals, people's answers; TLS between the two.
 """
 
 from bedlib.sendmail import Sendmail
-from harness import Box, Refused, Smtp, check, equal, letter, submit, untraced, wait_for
+from harness import Box, Refused, Smtp, check, equal, letter, mail_log, submit, untraced, wait_for
 from restante import Sink, bare_id, dsn, fetchd_log, mail_records, stopped, ticket, tickets, wait_ticket, zones
 
 NEEDS = ("restante",)
@@ -65,11 +65,22 @@ def test_a_letter_comes_from_b(bed):
     """b's stub to Sendmail is taken; the letter is called for and handed to Sendmail, to the byte."""
     mta(bed)
     box, raw = Box(bed.a, "carol"), letter("dave@b.test", "carol@a.test", body=b"To Sendmail.\r\n.\r\n" + b"y" * 70000 + b"\r\n")
+    log = mail_log(bed.b)
     submit(bed.b, "dave@b.test", ["carol@a.test"], raw)
     found = box.one(containing=bare_id(raw).encode(), timeout=40)
     check(b"restante=pass" in found, "its proof is not told")
     untraced(found, raw)
     wait_ticket(bed.b, raw, "delivered")
+    check(log.find("Verified TLS connection established to mx.a.test"), "b's stub came without TLS")
+
+
+def test_tls_towards_others(bed):
+    """Sendmail speaks TLS to whoever offers it."""
+    mta(bed)
+    box, raw = Box(bed.c, "carol"), letter("carol@a.test", "carol@c.test")
+    send(bed, "carol@a.test", ["carol@c.test"], raw)
+    found = box.one(containing=bare_id(raw).encode())
+    check(b"(using TLSv1.3 with cipher" in found, f"c got it without TLS: {found[:600]}")
 
 
 def test_a_stub_comes_back(bed):
