@@ -151,7 +151,7 @@ static struct http_limits local_limits(void)
                                 .drain_ms = 3600000};
 }
 
-/* The authorities of the system, for pullers who show a certificate; NULL: none are asked for one. */
+/* The authorities of the system; NULL: there are none. */
 static const char *system_ca_file(void)
 {
     return access(SYSTEM_CA_FILE, R_OK) == 0 ? SYSTEM_CA_FILE : NULL;
@@ -319,6 +319,16 @@ static enum err open_claim(struct house *h, const char *spool)
     return claim_client_create(&options, &h->env.claim);
 }
 
+/* Without them each certificate of every link host would be refused, letter by letter. */
+static enum err check_authorities(const struct house *h, struct buf *why)
+{
+    if (set_or_null(h->settings->tls_ca_file) || system_ca_file())
+        return ERR_OK;
+    buf_append_str(why, "no certificate authorities: " SYSTEM_CA_FILE
+                        " cannot be read (package ca-certificates), and tls_ca_file is not set");
+    return ERR_CONFIG;
+}
+
 static enum err open_clients(struct house *h, struct buf *why)
 {
     const struct settings *s = h->settings;
@@ -332,6 +342,8 @@ static enum err open_clients(struct house *h, struct buf *why)
 
     snprintf(spool, sizeof spool, "%s/spool", s->data_directory);
     if ((e = make_directory(spool, why)))
+        return e;
+    if ((e = check_authorities(h, why)))
         return e;
     if ((e = resolver_create(&resolver, &h->env.resolver)))
         buf_append_str(why, "resolver: no name server");

@@ -210,8 +210,10 @@ static int no_passphrase(char *out, int size, int writing, void *arg)
 
 static enum err complain(struct buf *why, const char *what, const char *file)
 {
-    unsigned long code = ERR_peek_last_error();
-    const char *reason = ERR_reason_error_string(code);
+    unsigned long first = ERR_peek_error();
+    /* "No such file", "Permission denied": what comes above it in the queue says "system lib". */
+    const char *reason = ERR_SYSTEM_ERROR(first) ? strerror(ERR_GET_REASON(first))
+                                                 : ERR_reason_error_string(ERR_peek_last_error());
 
     if (why != NULL)
         buf_printf(why, "%s%s%s: %s", what, file == NULL ? "" : " ", file == NULL ? "" : file,
