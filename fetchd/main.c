@@ -16,6 +16,7 @@
 #include "base/kill.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "files.h"
 #include "house.h"
 #include "offline.h"
 #include "privileges.h"
@@ -162,6 +163,29 @@ static int serve(const struct settings *settings)
     return status;
 }
 
+/* -n: prints the effective values, or what is wrong. With the eyes of the daemon's user, who reads
+ * certificates again when root is gone. */
+static int check(const struct settings *settings)
+{
+    struct buf why;
+    int status = EX_CONFIG;
+
+    buf_init(&why, 16384);
+    enum err e = privileges_drop(settings->user, &why);
+    if (!e)
+        e = files_check(settings, &why);
+    if (!e)
+        e = house_check(settings, &why);
+    if (e) {
+        fprintf(stderr, "%s\n", why.len ? buf_cstr(&why) : err_text(e));
+    } else {
+        settings_print(stdout, settings, SETTINGS_FETCHD);
+        status = EX_OK;
+    }
+    buf_free(&why);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     int status = EX_OK;
@@ -175,11 +199,14 @@ int main(int argc, char **argv)
     if (!read_arguments(argc, argv, &arguments, &status))
         return status;
     buf_init(&why, 4096);
-    if ((e = settings_load(arguments.config, &settings, &why)) || (e = house_check(settings, &why))) {
+    e = settings_load(arguments.config, &settings, &why);
+    if (!e && !arguments.check)
+        e = house_check(settings, &why);
+    if (e) {
         fprintf(stderr, "%s\n", why.len ? buf_cstr(&why) : err_text(e));
         status = EX_CONFIG;
     } else if (arguments.check) {
-        settings_print(stdout, settings, SETTINGS_FETCHD);
+        status = check(settings);
     } else if (arguments.make_keys) {
         if ((e = house_make_keys(settings, &why)))
             status = fail(e, &why);

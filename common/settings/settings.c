@@ -299,11 +299,11 @@ struct check {
 };
 
 /* 0: not in the file. */
-static unsigned line_of(const struct check *c, const char *name)
+static unsigned line_of(const unsigned *lines, const char *name)
 {
     for (size_t i = 0; i < settings_row_count; i++)
         if (strcmp(settings_rows[i].name, name) == 0)
-            return c->lines[i];
+            return lines[i];
     return 0;
 }
 
@@ -317,7 +317,7 @@ static enum err complain(const struct check *c, const char *name, const char *fo
     (void)vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
     buf_clear(c->why);
-    (void)buf_printf(c->why, "%s:%u: %s: %s", c->file, line_of(c, name), name, text);
+    (void)buf_printf(c->why, "%s:%u: %s: %s", c->file, line_of(c->lines, name), name, text);
     return ERR_CONFIG;
 }
 
@@ -400,8 +400,9 @@ static enum err check_order(const struct check *c, const char *low_name, int64_t
 {
     if (low <= high)
         return ERR_OK;
-    return line_of(c, high_name) != 0 ? complain(c, high_name, "must not be smaller than %s", low_name)
-                                      : complain(c, low_name, "must not be greater than %s", high_name);
+    return line_of(c->lines, high_name) != 0
+               ? complain(c, high_name, "must not be smaller than %s", low_name)
+               : complain(c, low_name, "must not be greater than %s", high_name);
 }
 
 static enum err check_absolute(const struct check *c, const char *name, const char *path)
@@ -542,7 +543,7 @@ static void bound_retention(const struct check *c, struct settings *s)
 {
     if (s->retention_s <= s->max_retention_s)
         return;
-    if (line_of(c, "max_retention") == 0)
+    if (line_of(c->lines, "max_retention") == 0)
         s->max_retention_s = s->retention_s;
     else
         s->retention_s = s->max_retention_s;
@@ -571,12 +572,12 @@ enum err settings_load(const char *path, struct settings **out, struct buf *why)
 {
     const char *file = path == NULL ? SETTINGS_DEFAULT_FILE : path;
     struct settings *s = calloc(1, sizeof *s);
-    unsigned *lines = calloc(settings_row_count, sizeof *lines);
-    enum err e = s == NULL || lines == NULL ? ERR_NOMEM : ERR_OK;
-    if (e == ERR_OK)
-        e = config_load(file, settings_rows, settings_row_count, s, lines, why);
+    enum err e = ERR_NOMEM;
+    if (s != NULL && (s->file = strdup(file)) != NULL &&
+        (s->lines = calloc(settings_row_count, sizeof *s->lines)) != NULL)
+        e = config_load(file, settings_rows, settings_row_count, s, s->lines, why);
     if (e == ERR_OK) {
-        const struct check c = {file, lines, why};
+        const struct check c = {file, s->lines, why};
         bound_retention(&c, s);
         if ((e = check(&c, s)) == ERR_OK)
             e = read_schedule(&c, s);
@@ -591,7 +592,6 @@ enum err settings_load(const char *path, struct settings **out, struct buf *why)
         (void)buf_printf(why, "%s:0: %s", file, err_text(e));
     }
     settings_free(s);
-    free(lines);
     return e;
 }
 
@@ -600,7 +600,14 @@ void settings_free(struct settings *s)
     if (s == NULL)
         return;
     config_free(settings_rows, settings_row_count, s);
+    free(s->file);
+    free(s->lines);
     free(s);
+}
+
+void settings_place(const struct settings *s, const char *name, struct buf *out)
+{
+    (void)buf_printf(out, "%s:%u: %s", s->file, line_of(s->lines, name), name);
 }
 
 void settings_print(FILE *out, const struct settings *s, enum settings_program program)

@@ -112,6 +112,9 @@ struct settings {
     int64_t store_cache_bytes;
     /* milter */
     int64_t milter_timeout_s;
+
+    char *file;      /* that was read */
+    unsigned *lines; /* where each row stands in it; 0: nowhere */
 };
 
 extern const struct config_row settings_rows[];
@@ -121,6 +124,8 @@ extern const size_t settings_row_count;
  * maximum. path NULL: SETTINGS_DEFAULT_FILE. *why as in config_load. */
 enum err settings_load(const char *path, struct settings **out, struct buf *why);
 void settings_free(struct settings *s);
+/* "file:line: name", for a message about what the value of a parameter leads to; line 0: its default. */
+void settings_place(const struct settings *s, const char *name, struct buf *out);
 /* "name = value" of all rows that a program uses. */
 void settings_print(FILE *out, const struct settings *s, enum settings_program program);
 

@@ -1,6 +1,7 @@
 """Configuration: `-n` prints the effective values; an unknown name, a bad value, a missing file is `file:line: message` before
 anything is started."""
 
+import os
 import re
 
 from harness import check, equal
@@ -89,6 +90,54 @@ def test_missing_files(bed):
         path = write(bed, "".join(f"{key} = {value}\n" for key, value in changed.items()))
         done = run(bed, "fetchd", path)
         check(done.returncode != 0 and b"/nonexistent/file" in done.stderr + done.stdout, f"{name}: {done}")
+
+
+def test_files_that_do_not_fit(bed):
+    """-n names each file that the daemon's user cannot read, or that is not what it should be, by the line that names it; a site
+    key that the first start will make is not missed."""
+    good = bed.a.daemons.parameters()
+    other = f"{bed.a.daemons.etc}/tried"
+    os.makedirs(other, exist_ok=True)
+
+    def file(name, content, mode=0o644):
+        with open(f"{other}/{name}", "wb") as f:
+            f.write(content)
+        os.chmod(f"{other}/{name}", mode)
+        return f"{other}/{name}"
+
+    def read(path):
+        with open(path, "rb") as f:
+            return f.read()
+    certificate, key = bed.pki.issue("tried.test", ["tried.test"])
+    hidden = file("hidden", read(good["tls_key_file"]), 0o600)  # root's alone
+    nonsense, absent = file("nonsense", b"-----BEGIN nothing\n"), f"{other}/absent"
+    strange = {"tls_key_file": file("strange.key", read(key))}
+    cases = [(strange, {"tls_key_file": "mismatch"})]
+    for name in ("tls_certificate_file", "tls_key_file", "tls_ca_file", "domains_file", "site_keys_file"):
+        cases.append(({name: hidden}, {name: "Permission denied"}))
+        if name != "domains_file":
+            cases.append(({name: nonsense}, {name: "nonsense"}))
+        if name not in ("domains_file", "site_keys_file"):
+            cases.append(({name: absent}, {name: "No such file"}))
+    client = {"client_certificate_file": file("client.crt", read(certificate)), "client_key_file": absent}
+    cases += [(client, {"client_key_file": "No such file"}),
+              (client | {"client_key_file": good["tls_key_file"]}, {"client_key_file": "mismatch"}),
+              ({"tls_certificate_file": absent, "tls_key_file": absent, "listen_https": ""}, {}),
+              ({"site_keys_file": absent}, {"site_keys_file": "No such file"}),
+              ({"site_keys_file": absent, "data_directory": f"{other}/new"}, {}),
+              ({"tls_certificate_file": absent, "tls_key_file": hidden, "tls_ca_file": nonsense},
+               {"tls_certificate_file": "No such file", "tls_key_file": "Permission denied", "tls_ca_file": "nonsense"})]
+    wrong = []
+    for changes, want in cases:
+        values = good | changes
+        path = write(bed, "".join(f"{name} = {value}\n" for name, value in values.items()))
+        done = run(bed, "fetchd", path, "-n")
+        said = done.stderr.decode().splitlines()
+        lines = {name: f"{path}:{1 + list(values).index(name)}: {name}: " for name in want}
+        if done.returncode != (78 if want else 0) or len(said) != len(want) or not all(
+                any(line.startswith(lines[name]) and words in line for line in said) for name, words in want.items()):
+            wrong.append(f"{changes}: status {done.returncode}, said {said}")
+    check(not wrong, "; ".join(wrong))
 
 
 def test_wrong_options(bed):

@@ -1,0 +1,18 @@
+/*
+ * pem.h - whether files in PEM can be read and belong together, before anybody uses them. No network, nothing
+ * is kept. Thread-safe.
+ */
+#ifndef CERTIFICATE_PEM_H
+#define CERTIFICATE_PEM_H
+
+#include "base/buf.h"
+
+/* Each: ERR_CONFIG when the file cannot be opened or is no such thing; *why then gets "file: what is wrong".
+ */
+enum err pem_check_chain(const char *certificate_file, struct buf *why); /* the certificate, then its chain */
+enum err pem_check_key(const char *key_file, struct buf *why);           /* without a passphrase */
+enum err pem_check_authorities(const char *ca_file, struct buf *why);
+/* Of two that passed: the key is the certificate's. */
+enum err pem_check_pair(const char *certificate_file, const char *key_file, struct buf *why);
+
+#endif
