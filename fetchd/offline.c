@@ -60,8 +60,27 @@ enum err offline_restore(const struct settings *s, const char *directory, bool r
 static void print_finding(void *arg, const struct verify_finding *f)
 {
     (void)arg;
-    printf("%s: %s %s: %s%s%s%s\n", f->what, f->table, f->key, f->text, f->repaired ? " (repaired)" : "",
-           f->quarantine[0] ? ": in quarantine as " : "", f->quarantine);
+    printf("%s: %s%s%s: %s%s%s%s\n", f->what, f->table, f->key[0] ? " " : "", f->key, f->text,
+           f->repaired ? " (repaired)" : "", f->quarantine[0] ? ": in quarantine as " : "", f->quarantine);
+}
+
+static enum err check_rows(const struct store_options *options, const struct verify_options *verify,
+                           struct site_keys *keys, struct verify_result *result, struct buf *why)
+{
+    struct verify_result rows;
+    struct store *store = NULL;
+    enum err e = store_open(options, keys, &store, why);
+
+    if (!e && !(e = store_verify(store, verify, &rows))) {
+        rows.findings += result->findings;
+        rows.repaired += result->repaired;
+        *result = rows;
+        printf("%llu records, %llu rows: %llu wrong, %llu repaired\n", (unsigned long long)result->records,
+               (unsigned long long)result->rows, (unsigned long long)result->findings,
+               (unsigned long long)result->repaired);
+    }
+    store_close(store);
+    return e;
 }
 
 enum err offline_check(const struct settings *s, bool repair, bool deep, bool *wrong, struct buf *why)
@@ -70,21 +89,20 @@ enum err offline_check(const struct settings *s, bool repair, bool deep, bool *w
     struct store_options options = places_store_options(s, journal);
     const struct verify_options verify = {
         .repair = repair, .deep = deep, .quarantine = quarantine, .each = print_finding};
-    struct verify_result result;
+    struct verify_result result = {.findings = 0};
     struct site_keys *keys = NULL;
-    struct store *store = NULL;
     enum err e = begin(s, &keys, why);
 
     snprintf(quarantine, sizeof quarantine, "%s/quarantine", s->data_directory);
     options.recount = repair;
-    if (!e && !(e = store_open(&options, keys, &store, why)) &&
-        !(e = store_verify(store, &verify, &result))) {
-        printf("%llu records, %llu rows: %llu wrong, %llu repaired\n", (unsigned long long)result.records,
-               (unsigned long long)result.rows, (unsigned long long)result.findings,
-               (unsigned long long)result.repaired);
-        *wrong = result.findings > result.repaired;
-    }
-    store_close(store);
+    if (!e)
+        e = store_verify_tables(&options, &verify, &result, why);
+    if (!e && result.findings > result.repaired)
+        printf("%llu of the tables wrong, %llu repaired; the records were not looked at\n",
+               (unsigned long long)result.findings, (unsigned long long)result.repaired);
+    else if (!e)
+        e = check_rows(&options, &verify, keys, &result, why);
+    *wrong = !e && result.findings > result.repaired;
     site_keys_free(keys);
     return e;
 }

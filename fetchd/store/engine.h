@@ -147,6 +147,19 @@ enum err engine_mem_open(struct engine **out);
 /* Brings the files of a backup, which lie in `directory` as it had them, to one state. As engine_bdb_open. */
 enum err engine_bdb_recover(const char *directory, int64_t cache_bytes, struct buf *why);
 
+/* A look at the files of a store that nobody has open: each table is there, and its pages fit together. To
+ * open one of which that is not so may end in anything. each(): of each table that is missing or damaged;
+ * derived: it can be made anew from others. mend: such a one is put aside into the directory `quarantine`
+ * (made when it is needed), and is empty when the store is opened. As engine_bdb_open. */
+struct engine_look {
+    bool mend;
+    const char *quarantine;
+    void (*each)(void *arg, enum engine_table t, bool missing, bool derived, bool mended);
+    void *arg;
+};
+enum err engine_bdb_look(const char *directory, int64_t cache_bytes, const struct engine_look *l,
+                         struct buf *why);
+
 /* Berkeley DB: see store_bdb.c for what lies in `directory`. ERR_EXISTS: another process has it. ERR_CONFIG:
  * a foreign DB_CONFIG. *why gets a sentence. failed(arg) is called once, from any thread, when the
  * environment must be recovered; from then on everything is ERR_STORE. */

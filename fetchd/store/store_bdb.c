@@ -1,5 +1,5 @@
 /*
- * store_bdb.c - the engine on Berkeley DB 5.3; db.h is included here and in store_bdb_backup.c. In the
+ * store_bdb.c - the engine on Berkeley DB 5.3; db.h is included by it and by store_bdb_*.c alone. In the
  * directory:
  *   lock      held by flock as long as the store is open: one process owns the environment, because Berkeley
  * DB does not survive the death of one of two db/       the environment: log files and one file a table
@@ -36,12 +36,6 @@
 #include "store/blob_dir.h"
 #include "store/store_bdb.h"
 
-/*
- * One block of the file system. With larger pages a write that a full disk or a power cut breaks off leaves a
- * page whose head says that it is new and whose tail is old, and recovery believes the head: with 16 KiB
- * pages and a full disk, tickets were lost that way. Faster they were not: the log's sync decides.
- */
-#define PAGE_BYTES 4096
 #define LOG_BUFFER_BYTES (4U * 1024 * 1024)
 #define CACHE_MIN_BYTES (4 * 1024 * 1024)
 /* A deposit to a thousand recipients touches some pages for each. */
@@ -54,7 +48,6 @@
 #define COMPACT_ROWS 8192 /* at a time */
 #define COMPACT_WAIT_US 2000
 #define MESSAGES_A_MINUTE 10
-#define FILE_MODE 0600
 #define DIRECTORY_MODE 0700
 
 struct engine_txn {
@@ -203,7 +196,7 @@ static enum err overwrite(struct engine_txn *t, enum engine_table table, struct 
     struct buf value;
     enum err err;
 
-    buf_init_secret(&value, ENGINE_KEY_MAX + PAGE_BYTES);
+    buf_init_secret(&value, ENGINE_KEY_MAX + BDB_PAGE_BYTES);
     err = get(t->b, t->txn, table, key, DB_RMW, &value);
     if (err == ERR_OK && value.len > 0) {
         memset(value.data, 0, value.len);
@@ -489,7 +482,7 @@ static enum err make_directory(const char *path, struct buf *why)
 
 static enum err take_lock(struct bdb *b, const char *path, struct buf *why)
 {
-    b->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+    b->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, BDB_FILE_MODE);
     if (b->lock_fd < 0)
         return why_errno(why, path);
     if (flock(b->lock_fd, LOCK_EX | LOCK_NB) == 0)
@@ -541,32 +534,14 @@ static enum err open_env(struct bdb *b, const char *home, int64_t cache_bytes, b
                                  1)) != 0 ||
         (rc = env->set_lg_max(env, BDB_LOG_FILE_BYTES)) != 0 ||
         (rc = env->set_lg_bsize(env, LOG_BUFFER_BYTES)) != 0 ||
-        (rc = env->set_lg_filemode(env, FILE_MODE)) != 0 ||
+        (rc = env->set_lg_filemode(env, BDB_FILE_MODE)) != 0 ||
         (rc = env->set_lk_detect(env, DB_LOCK_MINWRITE)) != 0 ||
         (rc = env->set_lk_max_locks(env, LOCKS_MAX)) != 0 ||
         (rc = env->set_lk_max_objects(env, LOCKS_MAX)) != 0 ||
         (rc = env->set_lk_tablesize(env, LOCK_TABLE)) != 0 || (rc = env->set_tx_max(env, TXNS_MAX)) != 0 ||
-        (rc = env->open(env, home, flags, FILE_MODE)) != 0) {
+        (rc = env->open(env, home, flags, BDB_FILE_MODE)) != 0) {
         buf_printf(why, "%s: %s", home, db_strerror(rc));
         return bdb_err(b, "open", rc);
-    }
-    return ERR_OK;
-}
-
-static enum err open_tables(struct bdb *b, struct buf *why)
-{
-    char name[64];
-    int rc = 0;
-
-    for (int i = 0; i < TABLE_COUNT; i++) {
-        snprintf(name, sizeof name, "%s.db", engine_table_name((enum engine_table)i));
-        if ((rc = db_create(&b->table[i], b->env, 0)) != 0 ||
-            (rc = b->table[i]->set_pagesize(b->table[i], PAGE_BYTES)) != 0 ||
-            (rc = b->table[i]->open(b->table[i], NULL, name, NULL, DB_BTREE,
-                                    DB_CREATE | DB_AUTO_COMMIT | DB_THREAD, FILE_MODE)) != 0) {
-            buf_printf(why, "%s: %s", name, db_strerror(rc));
-            return bdb_err(b, name, rc);
-        }
     }
     return ERR_OK;
 }
@@ -619,8 +594,8 @@ static const struct engine_ops bdb_ops = {
     .backup = bdb_backup,
 };
 
-static enum err open_files(const char *directory, int64_t cache_bytes, bool backup, struct bdb **out,
-                           struct buf *why)
+enum err bdb_open_files(const char *directory, int64_t cache_bytes, enum bdb_opening how, struct bdb **out,
+                        struct buf *why)
 {
     char lock[PATH_MAX], home[PATH_MAX - 16], payload[PATH_MAX];
     struct bdb *b = calloc(1, sizeof *b);
@@ -642,8 +617,8 @@ static enum err open_files(const char *directory, int64_t cache_bytes, bool back
     if ((err = make_directory(directory, why)) != ERR_OK || (err = take_lock(b, lock, why)) != ERR_OK ||
         (err = make_directory(home, why)) != ERR_OK || (err = refuse_foreign_config(home, why)) != ERR_OK ||
         (err = blob_dir_open(payload, &b->blobs)) != ERR_OK ||
-        (err = open_env(b, home, cache_bytes, backup, why)) != ERR_OK ||
-        (err = open_tables(b, why)) != ERR_OK) {
+        (err = open_env(b, home, cache_bytes, how == BDB_BACKUP, why)) != ERR_OK ||
+        (how != BDB_NO_TABLES && (err = bdb_open_tables(b, why)) != ERR_OK)) {
         bdb_close(&b->engine);
         return err;
     }
@@ -654,7 +629,7 @@ static enum err open_files(const char *directory, int64_t cache_bytes, bool back
 enum err engine_bdb_recover(const char *directory, int64_t cache_bytes, struct buf *why)
 {
     struct bdb *b = NULL;
-    enum err err = open_files(directory, cache_bytes, true, &b, why);
+    enum err err = bdb_open_files(directory, cache_bytes, BDB_BACKUP, &b, why);
 
     if (err != ERR_OK)
         return err;
@@ -667,7 +642,7 @@ enum err engine_bdb_open(const char *directory, int64_t cache_bytes, void (*fail
                          void *failed_arg, struct engine **out, struct buf *why)
 {
     struct bdb *b = NULL;
-    enum err err = open_files(directory, cache_bytes, false, &b, why);
+    enum err err = bdb_open_files(directory, cache_bytes, BDB_USUAL, &b, why);
 
     if (err != ERR_OK)
         return err;

@@ -13,6 +13,13 @@
 #include "store/engine.h"
 #include "store/group_sync.h"
 
+/*
+ * One block of the file system. With larger pages a write that a full disk or a power cut breaks off leaves a
+ * page whose head says that it is new and whose tail is old, and recovery believes the head: with 16 KiB
+ * pages and a full disk, tickets were lost that way. Faster they were not: the log's sync decides.
+ */
+#define BDB_PAGE_BYTES 4096
+#define BDB_FILE_MODE 0600
 #define BDB_LOG_FILE_BYTES (16U * 1024 * 1024)
 
 /* What a backup needs kept: logs, from the one on that the last incremental backup ended with, and while one
@@ -53,11 +60,25 @@ struct bdb {
 /* Berkeley DB's answer as one of ours. what: for the log. */
 enum err bdb_err(struct bdb *b, const char *what, int rc);
 
+enum bdb_opening {
+    BDB_USUAL,
+    BDB_BACKUP,    /* files of a backup: all logs there are */
+    BDB_NO_TABLES, /* their files are looked at, and not opened */
+};
+/* Takes the lock, recovers, opens; *why gets a sentence. Close with b->engine.ops->close. */
+enum err bdb_open_files(const char *directory, int64_t cache_bytes, enum bdb_opening how, struct bdb **out,
+                        struct buf *why);
+
+/* store_bdb_tables.c */
+enum err bdb_open_tables(struct bdb *b, struct buf *why);
+
 /* store_bdb_backup.c */
 enum err bdb_backup(struct engine *e, struct backup_dir *to, bool *full, struct buf *why);
 /* What the last backup left in the store's directory. */
 void bdb_keep_init(struct bdb *b, const char *directory);
 void bdb_keep_free(struct bdb *b);
+/* The last backup can not be added to. */
+void bdb_keep_forget(struct bdb *b);
 /* Removes logs that neither recovery nor a backup needs. */
 enum err bdb_remove_logs(struct bdb *b);
 /* True: a backup is being made, and the blob goes when it has ended. */

@@ -87,6 +87,13 @@ static void forget(struct bdb *b)
     unlink(path);
 }
 
+void bdb_keep_forget(struct bdb *b)
+{
+    pthread_mutex_lock(&b->keep.mutex);
+    forget(b);
+    pthread_mutex_unlock(&b->keep.mutex);
+}
+
 /* Under the mutex. What is not on disk is forgotten by a crash, and then the next backup is a full one. */
 static void remember(struct bdb *b, const struct backup_manifest *m, u_int32_t log)
 {

@@ -61,7 +61,7 @@ static void key_hex(const struct verify *v, char out[129])
 }
 
 /* A line of JSON: nothing in it needs an escape, since all of it is ours. */
-static void note_in_quarantine(const struct verify *v, const struct verify_finding *f)
+void verify_note(const struct verify *v, const struct verify_finding *f)
 {
     char path[4096], when[CLOCK_ISO_MAX];
     struct buf line;
@@ -106,7 +106,7 @@ void verify_tell(struct verify *v, bool committed)
         v->result->findings++;
         v->result->repaired += f.repaired;
         if (f.quarantine[0] != '\0')
-            note_in_quarantine(v, &f);
+            verify_note(v, &f);
         if (v->o->each != NULL)
             v->o->each(v->o->arg, &f);
     }

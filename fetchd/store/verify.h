@@ -33,6 +33,11 @@ struct verify_result {
     uint64_t findings, repaired;
     bool sums; /* false: so much changed meanwhile that they could not be compared */
 };
+/* Before it is opened, which no process may have done: whether the tables' files are there and whole. When
+ * findings are left that were not repaired, opening it may end in anything. A repair has emptied what
+ * store_verify then makes anew. Adds to *out. Errors of store_open, with *why. */
+enum err store_verify_tables(const struct store_options *o, const struct verify_options *options,
+                             struct verify_result *out, struct buf *why);
 /* Everything. A letter that is not there any more ends its ticket with a repair, and its sender is told. */
 enum err store_verify(struct store *s, const struct verify_options *o, struct verify_result *out);
 

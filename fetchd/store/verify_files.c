@@ -1,9 +1,15 @@
 /*
- * verify_files.c - payload files that no record names. The sweep would remove them some time, for what a
- * broken-off deposit left is of no use to anybody; here nobody knows that it is that, so they are put aside.
+ * verify_files.c - the files that the store consists of.
+ *
+ * Payload files that no record names: the sweep would remove them some time, for what a broken-off deposit
+ * left is of no use to anybody; here nobody knows that it is that, so they are put aside. The tables' files
+ * are looked at while the store is not open.
  */
+#include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "store/backup.h"
 #include "store/verify_internal.h"
 
 /* First asked whether it is under way, for who ceases to be has committed or removed it. */
@@ -71,4 +77,50 @@ enum err verify_files(struct verify *v)
         err = look_at_file(v, id);
     ops->blob_walk_end(walk);
     return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+/* ---- tables -------------------------------------------------------------------------------------------- */
+
+static const char *table_text(bool missing, bool derived, bool mended)
+{
+    if (mended)
+        return missing ? "its file was not there: it is made anew from other tables"
+                       : "the pages of its file did not fit together: it is made anew from other tables";
+    if (derived)
+        return missing
+                   ? "its file is not there: a repair makes it anew from other tables"
+                   : "the pages of its file do not fit together: a repair makes it anew from other tables";
+    return missing ? "its file is not there: put it back, or go back to a backup"
+                   : "the pages of its file do not fit together: go back to a backup";
+}
+
+static void table_found(void *arg, enum engine_table t, bool missing, bool derived, bool mended)
+{
+    struct verify *v = arg;
+    const struct verify_finding f = {.what = missing ? "table-missing" : "table-damaged",
+                                     .table = engine_table_name(t),
+                                     .text = table_text(missing, derived, mended),
+                                     .repaired = mended,
+                                     .quarantine = ""};
+
+    v->result->findings++;
+    v->result->repaired += f.repaired;
+    if (mended && !missing)
+        verify_note(v, &f);
+    if (v->o->each != NULL)
+        v->o->each(v->o->arg, &f);
+}
+
+enum err store_verify_tables(const struct store_options *o, const struct verify_options *options,
+                             struct verify_result *out, struct buf *why)
+{
+    struct verify v = {.o = options, .result = out, .now_s = clock_now_s(), .blob_fd = -1};
+    const struct engine_look look = {.mend = options->repair && options->quarantine != NULL,
+                                     .quarantine = options->quarantine,
+                                     .each = table_found,
+                                     .arg = &v};
+    enum err err = o->engine == STORE_BDB ? store_restore_unfinished(o->directory, why) : ERR_OK;
+
+    return err == ERR_OK && o->engine == STORE_BDB ? engine_bdb_look(o->directory, o->cache_bytes, &look, why)
+                                                   : err;
 }

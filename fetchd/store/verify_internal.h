@@ -50,6 +50,8 @@ enum err verify_record(struct verify *v, enum engine_table table, struct span ke
 /* What it is made of, for what is no record: the record is named, what is said of it is told. */
 void verify_begin(struct verify *v, enum engine_table table, struct span key);
 void verify_tell(struct verify *v, bool committed);
+/* In the quarantine's own list. */
+void verify_note(const struct verify *v, const struct verify_finding *f);
 /* Every row of a table. */
 enum err verify_table(struct verify *v, enum engine_table table, verify_body body);
 /* A record that is damaged. (A store whose records are of a later version does not open: one that says so

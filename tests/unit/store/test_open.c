@@ -166,6 +166,35 @@ static void what_was_in_memory_does_not_get_into_the_files(struct rig *r)
     rig_open(r);
 }
 
+static void table_path(struct rig *r, const char *table, const char *suffix, char out[200])
+{
+    snprintf(out, 200, "%s/db/%s.db%s", r->directory, table, suffix);
+}
+
+/* Else it would be made anew, empty, and all payload files swept. */
+static void a_table_that_is_gone_is_not_made_anew(struct rig *r)
+{
+    static const char *const table[] = {"ticket", "payload", "meta", "created"};
+    struct posted p = rig_post(r, LETTER(.size = 300000));
+    char path[200], away[200], why[200];
+    struct ticket t;
+
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        rig_close(r);
+        table_path(r, table[i], "", path);
+        table_path(r, table[i], ".away", away);
+        assert_int_equal(rename(path, away), 0);
+        for (int again = 0; again < 2; again++) {
+            assert_err(ERR_STORE, try_open(r, r->keys, why));
+            assert_non_null(strstr(why, ".db is missing"));
+        }
+        assert_int_equal(rename(away, path), 0);
+        rig_open(r);
+        assert_err(ERR_OK, store_ticket_get(r->s, p.ticket.key, &t));
+        assert_int_equal(t.state, TICKET_WAITING);
+    }
+}
+
 static void a_second_opener_is_refused(struct rig *r)
 {
     char why[200];
@@ -975,6 +1004,7 @@ int main(int argc, char **argv)
         CASE(another_site_key_is_refused),
         CASE(a_lost_site_key_is_refused),
         CASE(what_was_in_memory_does_not_get_into_the_files),
+        CASE(a_table_that_is_gone_is_not_made_anew),
         CASE(a_second_opener_is_refused),
         CASE(a_foreign_db_config_is_refused),
         CASE(another_format_is_refused),

@@ -3,6 +3,7 @@
  * silently.
  */
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -432,6 +433,68 @@ static void what_cannot_be_looked_at_is_not_called_damaged(struct rig *r)
     assert_clean(r);
 }
 
+/* From the second page on: the entries of its head lead anywhere. */
+static void damage_pages(struct rig *r, const char *table)
+{
+    char path[200], bytes[64];
+    int fd;
+
+    snprintf(path, sizeof path, "%s/db/%s.db", r->directory, table);
+    assert_true((fd = open(path, O_WRONLY)) >= 0);
+    memset(bytes, 0xa5, sizeof bytes);
+    assert_int_equal(pwrite(fd, bytes, sizeof bytes, 4096 + 20), (ssize_t)sizeof bytes);
+    close(fd);
+}
+
+static struct verify_result check_tables(struct rig *r, bool repair, struct seen *s)
+{
+    const struct verify_options o = {.repair = repair, .quarantine = quarantine(r), .each = see, .arg = s};
+    struct verify_result result = {.findings = 0};
+    struct buf why;
+
+    memset(s, 0, sizeof *s);
+    buf_init(&why, 1000);
+    assert_err(ERR_OK, store_verify_tables(&r->options, &o, &result, &why));
+    assert_int_equal(result.findings, s->count);
+    buf_free(&why);
+    return result;
+}
+
+/* Looking into such a table may end in anything: it is found before. */
+static void tables_whose_pages_are_damaged_are_found(struct rig *r)
+{
+    static const char *const derived[] = {"created", "timer", "wrap", "work", "quota", "tally"};
+    struct posted p = rig_post(r, LETTER()), q = rig_post(r, LETTER(.message_id = "<2@a.test>"));
+    struct seen s;
+
+    if (r->directory[0] == '\0')
+        return;
+    for (size_t i = 0; i < sizeof derived / sizeof *derived; i++) {
+        rig_close(r);
+        assert_int_equal(check_tables(r, false, &s).findings, 0);
+        damage_pages(r, derived[i]);
+        check_tables(r, false, &s);
+        assert_int_equal(s.count, 1);
+        assert_string_equal(s.what[0], "table-damaged");
+        assert_int_equal(check_tables(r, true, &s).repaired, 1);
+        r->options.recount = true;
+        rig_open(r);
+        check(r, true, true, &s);
+        assert_clean(r);
+        assert_true(quarantined(r) > 0);
+        rig_remove_tree(quarantine(r));
+    }
+    assert_int_equal(state(r, &p), TICKET_WAITING);
+    assert_int_equal(state(r, &q), TICKET_WAITING);
+    rig_close(r);
+    damage_pages(r, "ticket");
+    assert_int_equal(check_tables(r, true, &s).repaired, 0);
+    assert_int_equal(s.count, 1);
+    assert_int_equal(quarantined(r), 0);
+    rig_remove_tree(r->directory);
+    rig_open(r);
+}
+
 static const struct rig_case cases[] = {
     {"a_store_in_use_is_in_order", a_store_in_use_is_in_order},
     {"index_rows_that_are_missing_are_made_again", index_rows_that_are_missing_are_made_again},
@@ -443,6 +506,7 @@ static const struct rig_case cases[] = {
     {"references_and_sums_are_corrected", references_and_sums_are_corrected},
     {"what_nobody_needs_is_not_destroyed", what_nobody_needs_is_not_destroyed},
     {"payload_files_without_a_record_are_put_aside", payload_files_without_a_record_are_put_aside},
+    {"tables_whose_pages_are_damaged_are_found", tables_whose_pages_are_damaged_are_found},
     {"what_cannot_be_looked_at_is_not_called_damaged", what_cannot_be_looked_at_is_not_called_damaged},
 };
 
