@@ -133,11 +133,14 @@ static size_t utf8_character(struct span s, uint32_t *out)
     return len;
 }
 
-/* Controls, and what Unicode has to turn the direction of text (UAX #9) or to break lines. */
+/* Controls, what Unicode has to turn the direction of text (UAX #9) or to break lines, and what cannot be
+ * seen: two addresses that look the same shall not be two. Not the joiners of U+200C and U+200D, without
+ * which some scripts cannot be read. */
 static bool misleads(uint32_t c)
 {
-    return c < ' ' || (c >= 0x7f && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f ||
-           (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+    return c < ' ' || (c >= 0x7f && c < 0xa0) || c == 0xad || c == 0x61c || c == 0x180e || c == 0x200b ||
+           c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) ||
+           c == 0xfeff || (c >= 0xe0000 && c <= 0xe007f);
 }
 
 enum err encode_visible(struct buf *out, struct span s)

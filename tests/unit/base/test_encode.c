@@ -124,6 +124,9 @@ static void what_could_mislead_a_reader_is_shown(void **state)
         {"\xe2\x81\xa6\xe2\x81\xa7\xe2\x81\xa8\xe2\x81\xa9", "\\u{2066}\\u{2067}\\u{2068}\\u{2069}"},
         {"\xe2\x80\x8e\xe2\x80\x8f\xd8\x9c", "\\u{200E}\\u{200F}\\u{061C}"},
         {"\xe2\x80\xa8\xe2\x80\xa9", "\\u{2028}\\u{2029}"},
+        {"bob\xe2\x80\x8b@a.test\xef\xbb\xbf\xe2\x81\xa0\xc2\xad",
+         "bob\\u{200B}@a.test\\u{FEFF}\\u{2060}\\u{00AD}"},
+        {"\xf3\xa0\x81\xa1", "\\u{E0061}"},
         {"\xff caf\xe9", "\\xFF caf\\xE9"},
         {"\xe2\x80", "\\xE2\\x80"},
     };
