@@ -26,7 +26,11 @@ static enum err parse_address(struct span text, enum entry_kind kind, struct ent
         text.len > 1 && (text.ptr[0] == '@' || text.ptr[1] == '@') && memchr(text.ptr, ':', text.len);
 
     if (route || text.len == 0 || address_parse(text, &a) != ERR_OK || a.null)
-        return bad(why, "no address: user@domain, without comments");
+        return bad(why, text.len > 1 && text.ptr[0] == '@' && !memchr(text.ptr + 1, '@', text.len - 1)
+                            ? "a domain is written without @"
+                            : "no address: user@domain, without comments");
+    if (strcmp(a.local, "*") == 0)
+        return bad(why, "there are no patterns: a.example is a domain, .a.example what is below it");
     out->kind = kind;
     address_key(&a, out->value);
     return ERR_OK;

@@ -63,6 +63,8 @@ def test_bad_words_change_nothing(bed):
         for arguments, why in (
                 (("allow", BOB, ""), r"sender"),
                 (("allow", BOB, "@"), r"@"),
+                (("allow", BOB, "@c.test"), r"without @"),
+                (("deny", BOB, "*@c.test"), r"no patterns"),
                 (("allow", BOB, "a b@c.test"), r"a b@c\.test"),
                 (("allow", BOB, "a@c.test, d@c.test"), r"a@c\.test"),
                 (("allow", BOB, "user@[192.0.2.1]"), r"192"),

@@ -111,6 +111,8 @@ static void what_is_no_entry_is_refused_with_a_reason(void **state)
         "list:" LONG256 ".test",
         "*",
         "*@a.test.*",
+        "*@a.test",
+        "envelope:*@a.test",
     };
 
     (void)state;
