@@ -187,7 +187,7 @@ const struct config_row settings_rows[] = {
     {"attempts_text", CONFIG_FLAG, AT(attempts_text), "no", 0, 0, NONE,
      "Whether contact attempts show the display name and the Subject, which their senders chose.", F},
     {"rate_client", CONFIG_NUMBER, AT(rate_client), "1200", 0, 10000000, NULL, "stubs a minute",
-     "How many stubs a client network (/24, /48) may send. 0: any number.", F},
+     "How many stubs a client network (/24, /48) may send, and messages that are kept as contact attempts. 0: any number.", F},
     {"rate_domain", CONFIG_NUMBER, AT(rate_domain), "3000", 0, 10000000, NULL, "stubs a minute",
      "The same for a sender's domain.", F},
     {"rate_organisation", CONFIG_NUMBER, AT(rate_organisation), "6000", 0, 10000000, NULL, "stubs a minute",

@@ -4,6 +4,8 @@
  */
 #include "admission/checks.h"
 
+#include "base/clock.h"
+
 static void stub_rule(const struct facts *f, struct finding *out)
 {
     enum reason stranger = !f->aligned    ? REASON_UNALIGNED
@@ -18,6 +20,27 @@ static void stub_rule(const struct facts *f, struct finding *out)
         finding_set(out, VERDICT_CHALLENGE, REASON_CHALLENGE, NULL);
     else /* also where nobody would answer a challenge, or somebody who never wrote */
         finding_set(out, VERDICT_WAIT, stranger, NULL);
+}
+
+/* What is kept lies here: no more of it than of stubs. What nothing proves counts for its client alone, since
+ * it may bear anybody's name. */
+static bool comes_too_fast(struct admission *a, struct facts *f, struct finding *out)
+{
+    enum reason reason;
+    struct rate_subject subject = facts_rate_subject(f);
+
+    if (f->replay || f->rate_counted)
+        return false;
+    f->rate_counted = true;
+    subject.host = f->verified ? "" : NULL; /* it has none; its domain's word is proven or nothing */
+    if (f->verified)
+        rate_proven(a->rate, &subject, clock_mono_ms());
+    else
+        subject.domain = subject.organisation = NULL;
+    if (rate_take(a->rate, &subject, clock_mono_ms(), &reason))
+        return false;
+    finding_set(out, VERDICT_REFUSE, reason, NULL);
+    return true;
 }
 
 static enum err legacy_rule(struct admission *a, struct facts *f, struct finding *out)
@@ -39,7 +62,7 @@ static enum err legacy_rule(struct admission *a, struct facts *f, struct finding
         return e;
     if (proof.verdict == VERDICT_LATER)
         *out = proof;
-    else
+    else if (!comes_too_fast(a, f, out))
         finding_set(out, VERDICT_WAIT, REASON_LEGACY_ATTEMPT, NULL);
     return ERR_OK;
 }

@@ -106,7 +106,7 @@ static struct bucket *fill(struct rate *r, enum kind kind, const struct name *na
 /* A domain or host, in one of its two buckets. */
 static struct name text_name(const char *text, bool proven, char space[NAME_SPACE])
 {
-    if (!text)
+    if (!text || !*text)
         return (struct name){NULL, 0};
     int len = snprintf(space, NAME_SPACE, "%c%s", proven ? '+' : '-', text);
     return (struct name){space, len < NAME_SPACE ? (size_t)len : NAME_SPACE - 1};

@@ -23,7 +23,7 @@ void rate_free(struct rate *r); /* NULL is fine */
 
 struct rate_subject {
     const struct netaddr *client;             /* NULL or family 0: none */
-    const char *domain, *organisation, *host; /* lower case; NULL: none */
+    const char *domain, *organisation, *host; /* lower case; NULL or "": none */
 };
 /* Takes one from each bucket, or from none when one is empty: then *out says which (the first in the order
  * above). The caller refuses with 450. */

@@ -6,6 +6,7 @@ import threading
 
 from crowd import SlowDns, crowd
 from harness import Box, Smtp, check, equal, letter, submit
+from owner import clean, policy
 from restante import a_stub, bare_id, configured, mail_records, main_cf, status, zones
 
 NEEDS = ("restante",)
@@ -74,6 +75,23 @@ def test_nothing_is_kept_of_what_is_not_verified(bed):
             code, said = offer(bed, domain, source=source, **options)
             check(code // 100 in (4, 5), f"{domain}: {code} {said}")
     equal(rows(bed), before, "rows")
+
+
+def test_ordinary_mail_that_would_be_kept(bed):
+    """It has the rates of stubs: what comes too fast is put off and leaves nothing; what is not kept has none."""
+    def send(to):
+        with Smtp(bed.c, to=bed.b.address) as smtp:
+            smtp.envelope("erin@c.test", [to])
+            return smtp.data(letter("erin@c.test", to), *range(200, 600))
+    with configured(bed.b, rate_client="3"), policy(bed.b, "dave@b.test", "known", "--legacy", "attempt"), \
+            clean(bed.b, "dave@b.test"):
+        for n in range(3):
+            equal(send("dave@b.test")[0], 250, f"answer {n}")
+        before = rows(bed)
+        code, said = send("dave@b.test")
+        check(code == 450 and "client's network" in said, f"the fourth: {code} {said}")
+        equal(rows(bed), before, "rows")
+        equal(send("bob@b.test")[0], 250, "answer for a mailbox that takes ordinary mail")
 
 
 def test_a_slow_name_server(bed):

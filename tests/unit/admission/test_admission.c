@@ -684,6 +684,29 @@ static void what_comes_too_fast_is_put_off(void **state)
     assert_true(err_temporary(reason_err(REASON_RATE_CLIENT)));
 }
 
+static void what_would_be_kept_too_fast_is_put_off(void **state)
+{
+    struct bench *b = *state;
+    struct buf why;
+    const struct message proven = {.kind = FACTS_LEGACY, .sender = "al@good.test"},
+                         forged = {.kind = FACTS_LEGACY, .sender = "al@good.test", .client = "198.51.200.2"};
+
+    buf_init(&why, 100);
+    admission_free(b->env.admission);
+    b->settings.rate_domain = 2;
+    b->settings.rate_client = 3;
+    put_policy(b, "bob@b.test", (struct policy){.legacy = LEGACY_ATTEMPT});
+    assert_int_equal(admission_create(&b->env, &b->env.admission, &why), ERR_OK);
+    for (int i = 0; i < 3; i++)
+        expect(b, "forged", &forged, VERDICT_WAIT, REASON_LEGACY_ATTEMPT);
+    expect(b, "one forged too many", &forged, VERDICT_REFUSE, REASON_RATE_CLIENT);
+    for (int i = 0; i < 2; i++)
+        expect(b, "proven", &proven, VERDICT_WAIT, REASON_LEGACY_ATTEMPT);
+    expect(b, "one too many", &proven, VERDICT_REFUSE, REASON_RATE_DOMAIN);
+    put_policy(b, "bob@b.test", (struct policy){.legacy = LEGACY_ACCEPT});
+    expect(b, "what is not kept", &proven, VERDICT_ADMIT, REASON_LEGACY_ACCEPT);
+}
+
 /* One client after another, through one relay. */
 static enum reason relayed(struct bench *b, const char *client, const char *recipient)
 {
@@ -857,6 +880,7 @@ int main(void)
         TEST(cached_answers_alone_never_wait),
         TEST(a_replay_asks_all_and_counts_nothing),
         TEST(what_comes_too_fast_is_put_off),
+        TEST(what_would_be_kept_too_fast_is_put_off),
         TEST(clients_behind_a_relay_do_not_share_its_rate),
         TEST(a_message_that_used_a_token_up_may_come_again),
         TEST(a_testing_domain_gets_no_further_than_with_ordinary_mail),
