@@ -12,6 +12,9 @@
 #include "mta/smtp.h"
 #include "store/ticket_state.h"
 
+#define GIVE_UP_TRIES 100
+#define GIVE_UP_S (30 * 86400)
+
 /* ---- what to tell */
 
 const char *notify_asked(const struct site *site, const char *sender_domain, const char *given)
@@ -178,12 +181,20 @@ static void log_notification(const struct ticket *t, const struct work *work,
     log_line_end(&line, LOG_LEVEL_INFO);
 }
 
+bool notify_gives_up(const struct ticket *t, const struct work *work, const struct smtp_result *result,
+                     int64_t now_s)
+{
+    if (result->err == ERR_OK || result->err == ERR_SMTP_PERMANENT)
+        return result->err != ERR_OK;
+    return result->code != 0 && work->tries >= GIVE_UP_TRIES && now_s - t->changed_s >= GIVE_UP_S;
+}
+
 enum err notify_record(const struct env *env, const struct ticket *t, const struct work *work,
                        const struct smtp_result *result)
 {
     char text[STORE_TEXT_MAX];
 
-    if (result->err == ERR_OK || result->err == ERR_SMTP_PERMANENT) {
+    if (result->err == ERR_OK || notify_gives_up(t, work, result, clock_now_s())) {
         /* A refused notification has nobody left to be told about. */
         log_notification(t, work, result, result->err ? "notice-refused" : "notified");
         return store_work_done(env->store, work, result->queue_id, clock_now_s());

@@ -28,6 +28,10 @@ bool notify_decide_delay(const struct ticket *t, struct notify_words *out);
  * came of it. */
 enum err notify_hand_over(const struct env *env, const struct ticket *t, const struct notify_words *words,
                           struct smtp_result *result);
+/* Whether the MTA will not take a notification: it said so for good, or has said "later" for a month and many
+ * times. One that does not answer is waited for. Pure. */
+bool notify_gives_up(const struct ticket *t, const struct work *work, const struct smtp_result *result,
+                     int64_t now_s);
 /* What came of a notification at the MTA: into the store (done, or later) and the log. */
 enum err notify_record(const struct env *env, const struct ticket *t, const struct work *work,
                        const struct smtp_result *result);

@@ -466,7 +466,7 @@ struct store_domain {
 enum err store_domain_get(struct store *s, const char *domain, struct store_domain *out); /* ERR_NOT_FOUND */
 enum err store_domain_put(struct store *s, const char *domain, const struct store_domain *d);
 
-/* Removes tombstones, ended jobs, rows of attempts in which nothing waits, spent things and correspondents
+/* Removes tombstones of which nothing is in the outbox, ended jobs, rows of attempts in which nothing waits, spent things and correspondents
  * whose time is over, at most max. */
 enum err store_purge(struct store *s, int64_t now_s, size_t max, size_t *count);
 

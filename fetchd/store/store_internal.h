@@ -110,7 +110,7 @@ enum err change_ticket_release(struct change *c, struct ticket_record *r);
  * ERR_NOT_FOUND: its time is not up (any more), nothing was changed. r: for its record. */
 enum err change_ticket_expire(struct change *c, const uint8_t key[TICKET_STORE_KEY_BYTES], int64_t now_s,
                               struct ticket_record *r);
-/* Everything of an ended ticket. */
+/* Everything of an ended ticket. ERR_NOT_FOUND: it lives, or something is still to be done for it. */
 enum err change_ticket_purge(struct change *c, struct ticket_record *r);
 enum err change_job_purge(struct change *c, const uint8_t id[16], int64_t timer_s);
 

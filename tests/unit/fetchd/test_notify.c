@@ -6,6 +6,7 @@
 #include "env/env.h"
 #include "env/site.h"
 #include "lifecycle/notify.h"
+#include "mta/smtp.h"
 #include "seal/seal.h"
 #include "store/store.h"
 #include "store/ticket_state.h"
@@ -315,6 +316,37 @@ static void an_expired_ticket_says_that_nobody_called(void **state)
     buf_free(&text);
 }
 
+static void only_an_mta_that_answers_is_given_up(void **state)
+{
+    static const struct {
+        const char *name;
+        enum err err;
+        int code;
+        uint32_t tries;
+        int64_t after_s;
+        bool gives_up;
+    } cases[] = {
+        {"taken", ERR_OK, 250, 500, 99 * 86400, false},
+        {"refused", ERR_SMTP_PERMANENT, 550, 0, 0, true},
+        {"later", ERR_SMTP_TEMPORARY, 450, 3, 3600, false},
+        {"later, for a month", ERR_SMTP_TEMPORARY, 450, 120, 31 * 86400, true},
+        {"later, often in a short time", ERR_SMTP_TEMPORARY, 450, 500, 86400, false},
+        {"later, after the clock jumped", ERR_SMTP_TEMPORARY, 450, 3, 99 * 86400, false},
+        {"away for a year", ERR_SMTP_TEMPORARY, 0, 3000, 365 * 86400, false},
+        {"its answer was lost", ERR_SMTP_UNCLEAR, 0, 3000, 365 * 86400, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct ticket t = {.state = TICKET_REFUSED, .changed_s = NOW};
+        struct work work = {.kind = WORK_NOTIFY, .tries = cases[i].tries};
+        struct smtp_result result = {.err = cases[i].err, .code = cases[i].code};
+
+        if (notify_gives_up(&t, &work, &result, NOW + cases[i].after_s) != cases[i].gives_up)
+            fail_msg("%s", cases[i].name);
+    }
+}
+
 static void how_far_it_got_is_told_as_far_as_it_is_known(void **state)
 {
     static const struct {
@@ -474,6 +506,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_remote_mta_is_told_where_it_is_known, open_house, close_house),
         cmocka_unit_test_setup_teardown(ret_full_returns_the_letter, open_house, close_house),
         cmocka_unit_test_setup_teardown(an_expired_ticket_says_that_nobody_called, open_house, close_house),
+        cmocka_unit_test(only_an_mta_that_answers_is_given_up),
         cmocka_unit_test(how_far_it_got_is_told_as_far_as_it_is_known),
         cmocka_unit_test(a_warning_is_told_once_it_is_wanted),
         cmocka_unit_test(of_what_was_perhaps_collected_nothing_is_said_that_may_be_false),

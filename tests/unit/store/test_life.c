@@ -391,7 +391,7 @@ static void a_letter_that_is_still_to_go_outlives_its_tombstone(struct rig *r)
     assert_int_equal(rig_counts(r).payloads, 0);
 }
 
-static void what_could_not_be_told_in_time_leaves_with_its_tombstone(struct rig *r)
+static void what_is_still_to_be_told_outlives_its_tombstone(struct rig *r)
 {
     struct posted p = rig_post(r, LETTER());
     struct ticket t;
@@ -402,7 +402,16 @@ static void what_could_not_be_told_in_time_leaves_with_its_tombstone(struct rig 
     w = due(r, RIG_NOW_S, WORK_PLAIN);
     assert_err(ERR_OK, store_work_refused(r->s, &w, "5.4.7", "", RIG_NOW_S));
     assert_int_equal(rig_counts(r).work, 1);
-    assert_err(ERR_OK, store_purge(r->s, RIG_NOW_S + 30 * DAY_S, 10, &n));
+    assert_err(ERR_OK, store_purge(r->s, RIG_NOW_S + 90 * DAY_S, 10, &n));
+    assert_int_equal(n, 0);
+    w = due(r, RIG_NOW_S + 90 * DAY_S, WORK_NOTIFY);
+    assert_err(ERR_OK, store_work_later(r->s, &w, RIG_NOW_S + 91 * DAY_S, "connection refused"));
+    assert_err(ERR_OK, store_purge(r->s, RIG_NOW_S + 91 * DAY_S, 10, &n));
+    assert_int_equal(n, 0);
+    assert_int_equal(rig_counts(r).payloads, 1); /* what the notice returns */
+    w = due(r, RIG_NOW_S + 91 * DAY_S, WORK_NOTIFY);
+    assert_err(ERR_OK, store_work_done(r->s, &w, "4b", RIG_NOW_S + 91 * DAY_S));
+    assert_err(ERR_OK, store_purge(r->s, RIG_NOW_S + 91 * DAY_S, 10, &n));
     assert_int_equal(n, 1);
     assert_int_equal(rig_counts(r).payloads, 0);
     assert_int_equal(rig_counts(r).work, 0);
@@ -545,7 +554,7 @@ int main(void)
         CASE(a_refused_plain_letter_is_told),
         CASE(after_hand_over_nothing_goes_plain),
         CASE(a_letter_that_is_still_to_go_outlives_its_tombstone),
-        CASE(what_could_not_be_told_in_time_leaves_with_its_tombstone),
+        CASE(what_is_still_to_be_told_outlives_its_tombstone),
         CASE(a_lapse_that_a_word_finds_is_counted_once),
         CASE(the_archive_has_one_copy_of_a_letter),
         CASE(nothing_leaves_without_its_copy),

@@ -313,7 +313,9 @@ static void counts_are_what_the_records_say(struct rig *r)
 
     for (int i = 0; i < 6; i++) {
         snprintf(id, sizeof id, "<%d>", i);
-        p[i] = rig_post(r, LETTER(.message_id = id, .size = i % 2 == 0 ? 3000 : 70000));
+        p[i] = rig_post(r, LETTER(.message_id = id,
+                                  .size = i % 2 == 0 ? 3000 : 70000,
+                                  .notify = i == 3 ? "NEVER" : ""));
     }
     for (int i = 0; i < 4; i++)
         assert_err(ERR_OK, store_nack(r->s, p[i].ticket.key, token, "no", "", RIG_NOW_S - i * 1000, &t));

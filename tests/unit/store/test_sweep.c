@@ -40,10 +40,11 @@ static void tamper(struct rig *r, enum engine_table table, struct span key, stru
     assert_err(ERR_OK, e->ops->commit(t));
 }
 
-static void post_many(struct rig *r, struct posted *out, size_t count, int64_t expires_s)
+static void post_many(struct rig *r, struct posted *out, size_t count, const char *notify,
+                      int64_t expires_s)
 {
     for (size_t i = 0; i < count; i++)
-        out[i] = rig_post(r, LETTER(.message_id = "", .size = 100, .expires_s = expires_s));
+        out[i] = rig_post(r, LETTER(.message_id = "", .size = 100, .notify = notify, .expires_s = expires_s));
 }
 
 /* ---- tickets ------------------------------------------------------------------------------------------- */
@@ -57,7 +58,7 @@ static void tickets_past_their_time_end_in_small_steps(struct rig *r)
     struct store_sweeper *w;
     int64_t next_s;
 
-    post_many(r, p, MANY, RIG_NOW_S + 100);
+    post_many(r, p, MANY, "", RIG_NOW_S + 100);
     assert_err(ERR_OK, store_sweeper_create(r->s, &w));
     assert_err(ERR_OK, store_sweep(w, RIG_NOW_S + 101, &done, &next_s));
     assert_in_range(done.expired, 1, MANY / 2);
@@ -81,7 +82,7 @@ static void tombstones_go_with_all_that_was_theirs(struct rig *r)
     struct store_swept done;
     struct quota_use use;
 
-    post_many(r, p, MANY, RIG_NOW_S + 100);
+    post_many(r, p, MANY, "NEVER", RIG_NOW_S + 100);
     rig_sweep(r, RIG_NOW_S + 101);
     done = rig_sweep(r, RIG_NOW_S + 101 + r->options.tombstone_s);
     assert_int_equal(done.purged, MANY);
@@ -99,7 +100,7 @@ static void a_damaged_record_stops_nobody_else(struct rig *r)
     struct posted p[MANY];
     struct store_swept done;
 
-    post_many(r, p, MANY, RIG_NOW_S + 100);
+    post_many(r, p, MANY, "NEVER", RIG_NOW_S + 100);
     for (int i = 0; i < 3; i++)
         tamper(r, TABLE_TICKET, span_bytes(p[i * 40].ticket.key, 32), SPAN_LITERAL("\0\1rubbish"));
     done = rig_sweep(r, RIG_NOW_S + 101);
