@@ -238,7 +238,8 @@ const struct config_row settings_rows[] = {
      "Senders in these domains get a confirmation of delivery for letters with which they did not say what they want to be "
      "notified of (NOTIFY).", F},
     {"journal", CONFIG_TEXT, AT(journal), "", 0, 320, NONE,
-     "The address of an archive that gets a complete copy of each letter before its stubs go out. Empty: none.", F},
+     "The address of an archive that gets a complete copy of each letter, under fields with its envelope, before its stubs go "
+     "out. Empty: none.", F},
     {"retract_forbidden", CONFIG_LIST, AT(retract_forbidden), "", 0, 10000, NULL, "domains, or *",
      "Senders in these domains cannot take their letters back.", F},
     {"replace_forbidden", CONFIG_LIST, AT(replace_forbidden), "", 0, 10000, NULL, "domains, or *",

@@ -1,6 +1,9 @@
 /*
  * archive.c - see archive.h.
  *
+ * On top of the copy stands the envelope, a field for each address, since the letter itself need not say whom
+ * it is for (Bcc), nor who sent it; an MTA would cut one field that names a thousand.
+ *
  * The copy's reverse-path is the sender's domain's postmaster: when the archive's mailbox bounces what the
  * MTA has taken, he hears of it, and the letter's sender never does.
  */
@@ -13,9 +16,12 @@
 #include "base/kill.h"
 #include "env/site.h"
 #include "lifecycle/letterfile.h"
+#include "lifecycle/outbox.h"
 #include "lifecycle/story.h"
 #include "mail/address.h"
 #include "mta/smtp.h"
+
+#define ENVELOPE_MAX (16u << 20) /* bytes: tens of thousands of recipients */
 
 /* ---- one at a time of each letter */
 
@@ -79,9 +85,41 @@ static void turn_end(struct turn *mine, enum err outcome)
 
 /* ---- the copy */
 
-static ssize_t read_letter(void *arg, void *out, size_t max)
+struct copy {
+    struct buf envelope; /* header fields */
+    struct outbox_reading reading;
+    struct letterfile *letter;
+};
+
+static enum err add_recipient(void *arg, const char *recipient)
 {
-    return letterfile_read(arg, out, max);
+    return buf_printf(arg, ARCHIVE_TO ": <%s>\r\n", recipient);
+}
+
+static enum err copy_open(const struct env *env, const struct ticket *t, struct copy *out)
+{
+    enum err e;
+
+    *out = (struct copy){.reading = {.from = &out->envelope}};
+    buf_init(&out->envelope, ENVELOPE_MAX);
+    if (!(e = buf_printf(&out->envelope, ARCHIVE_FROM ": <%s>\r\n", t->sender)) &&
+        !(e = store_letter_recipients(env->store, t, add_recipient, &out->envelope)))
+        e = letterfile_open(env->store, t, &out->letter);
+    return e;
+}
+
+static void copy_close(struct copy *c)
+{
+    letterfile_close(c->letter);
+    buf_free(&c->envelope);
+}
+
+static ssize_t copy_read(void *arg, void *out, size_t max)
+{
+    struct copy *c = arg;
+    ssize_t got = outbox_read(&c->reading, out, max);
+
+    return got ? got : letterfile_read(c->letter, out, max);
 }
 
 static void log_copy(const struct env *env, const struct ticket *t, const struct smtp_result *result)
@@ -103,14 +141,18 @@ static void log_copy(const struct env *env, const struct ticket *t, const struct
  * aliases and knows its own mailboxes alone; elsewhere the copy goes as stubs do. */
 static enum err send_copy(const struct env *env, const struct ticket *t)
 {
-    struct letterfile *letter = NULL;
+    struct copy copy;
     struct address sender;
     char postmaster[ADDRESS_TEXT_MAX];
     struct smtp_result result = {.err = ERR_OK};
     enum err e = address_parse(span_of(t->sender), &sender);
 
-    if (e || (e = letterfile_open(env->store, t, &letter)))
+    if (e)
         return e;
+    if ((e = copy_open(env, t, &copy))) {
+        copy_close(&copy);
+        return e;
+    }
     snprintf(postmaster, sizeof postmaster, "postmaster@%s", sender.domain);
     const struct smtp_envelope envelope = {.sender = postmaster,
                                            .recipient = env->site->archive,
@@ -118,12 +160,12 @@ static enum err send_copy(const struct env *env, const struct ticket *t)
                                            .ret = "HDRS",
                                            .body = t->body_8bit ? "8BITMIME" : NULL,
                                            .smtputf8 = t->smtputf8,
-                                           .size_bytes = t->letter_bytes};
+                                           .size_bytes = copy.envelope.len + t->letter_bytes};
     KILL_POINT("archive-send-before");
-    smtp_send(env->site->archive_here ? env->letters_in : env->stubs_out, &envelope, read_letter, letter,
+    smtp_send(env->site->archive_here ? env->letters_in : env->stubs_out, &envelope, copy_read, &copy,
               &result);
     KILL_POINT("archive-send-after");
-    letterfile_close(letter);
+    copy_close(&copy);
     log_copy(env, t, &result);
     return result.err ? ERR_UNARCHIVED : store_archived(env->store, t->key, t->payload_id, clock_now_s());
 }
@@ -157,10 +199,9 @@ enum err archive_first(const struct env *env, struct ticket *t)
         e = copy_once(env, &was);
         turn_end(&mine, e);
     }
-    /* Closed to claims already, it was not marked; its copy is there all the same. */
     if (e == ERR_OK || e == ERR_GONE)
         e = store_ticket_get(env->store, was.key, t);
     if (e)
         return e;
-    return t->archived || t->state == TICKET_PLAIN || !leaves(t) ? ERR_OK : ERR_UNARCHIVED; /* replaced */
+    return t->archived || !leaves(t) ? ERR_OK : ERR_UNARCHIVED; /* replaced */
 }

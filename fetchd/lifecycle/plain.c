@@ -112,15 +112,27 @@ static enum err send_letter(const struct env *env, const struct ticket *t, const
     return record(env, t, work, &result, e != ERR_OK || reading.broken);
 }
 
+/* Nothing leaves without the archive's copy. Its sender is told when there never was one, or will be none. */
+static enum err unarchived(const struct env *env, const struct ticket *t, const struct work *work, enum err e)
+{
+    const struct smtp_result none = {.err = e};
+
+    if (e == ERR_STORE)
+        return record(env, t, work, &none, true);
+    return clock_now_s() >= t->expires_s ? give_up(env, t, work, &none, "5.4.7", ARCHIVE_WAITS) : e;
+}
+
 void plain_send(const struct env *env, const struct work *work)
 {
     struct ticket t;
     enum err e = store_ticket_get(env->store, work->key, &t);
 
-    if (e == ERR_NOT_FOUND || (!e && t.state != TICKET_PLAIN))
+    if (e == ERR_NOT_FOUND || (!e && t.state != TICKET_PLAIN)) {
         e = store_work_done(env->store, work, NULL, clock_now_s());
-    else if (!e && !(e = archive_first(env, &t)))
-        e = send_letter(env, &t, work);
+    } else if (!e) {
+        e = archive_first(env, &t);
+        e = e ? unarchived(env, &t, work, e) : send_letter(env, &t, work);
+    }
     if (e)
         outbox_put_off(env, work, e, "a letter by plain SMTP");
 }

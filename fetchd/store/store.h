@@ -222,6 +222,11 @@ struct store_filter { /* NULL or -1: any */
 enum err store_tickets(struct store *s, const struct store_filter *f, size_t limit,
                        bool (*each)(void *arg, const struct ticket *t), void *arg);
 
+/* Calls back for each recipient of a ticket's letter, as it is now, until it returns an error: those of all
+ * tickets of its deposit that share its payload, or did. In no order. */
+enum err store_letter_recipients(struct store *s, const struct ticket *t,
+                                 enum err (*each)(void *arg, const char *recipient), void *arg);
+
 /* Sealed bytes of a payload: either in memory or as a file. */
 struct store_body {
     struct buf bytes; /* when fd is -1 */
@@ -331,7 +336,7 @@ enum err store_delay_due(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYT
 enum err store_plain(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES], const char *why,
                      int64_t now_s, struct ticket *out);
 /* DURABLE: `archived` of the ticket and of all that share this payload, of which the archive has a copy.
- * ERR_GONE, no change: it ended, or has another letter by now. */
+ * ERR_GONE, no change: it ended and no other has the letter, or it has another letter by now. */
 enum err store_archived(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTES],
                         const uint8_t payload_id[SEAL_PAYLOAD_ID_BYTES], int64_t now_s);
 /* DURABLE: the MTA refused for good. WORK_STUB: ticket -> bounced, a notification becomes due. WORK_PLAIN: a
@@ -466,8 +471,8 @@ struct store_domain {
 enum err store_domain_get(struct store *s, const char *domain, struct store_domain *out); /* ERR_NOT_FOUND */
 enum err store_domain_put(struct store *s, const char *domain, const struct store_domain *d);
 
-/* Removes tombstones of which nothing is in the outbox, ended jobs, rows of attempts in which nothing waits, spent things and correspondents
- * whose time is over, at most max. */
+/* Removes tombstones of which nothing is in the outbox, ended jobs, rows of attempts in which nothing waits,
+ * spent things and correspondents whose time is over, at most max. */
 enum err store_purge(struct store *s, int64_t now_s, size_t max, size_t *count);
 
 struct store_counts {

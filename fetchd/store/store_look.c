@@ -114,6 +114,40 @@ static bool text_matches(const char *want, const char *have)
     return want == NULL || strcmp(want, have) == 0;
 }
 
+/* They were created at one time. */
+enum err store_letter_recipients(struct store *s, const struct ticket *t,
+                                 enum err (*each)(void *arg, const char *recipient), void *arg)
+{
+    struct ticket_record *r = malloc(sizeof *r);
+    struct walk w;
+    struct span key, value;
+    uint8_t id[TICKET_STORE_KEY_BYTES];
+    int64_t created_s;
+    struct buf record;
+    enum err err = ERR_OK;
+
+    if (r == NULL)
+        return ERR_NOMEM;
+    buf_init(&record, STORE_VALUE_MAX);
+    walk_init(&w, s, TABLE_CREATED, record_key_time(t->created_s, NULL, 0),
+              record_key_time(t->created_s + 1, NULL, 0), false);
+    while (err == ERR_OK && (err = walk_next(&w, &key, &value)) == ERR_OK) {
+        if (!record_key_time_parse(key, sizeof id, &created_s, id)) {
+            err = ERR_STORE;
+            break;
+        }
+        err = read_record(s, id, r, &record);
+        if (err == ERR_OK && memcmp(r->t.payload_id, t->payload_id, sizeof r->t.payload_id) == 0)
+            err = each(arg, r->t.recipient);
+        else if (err == ERR_NOT_FOUND || err == ERR_STORE)
+            err = ERR_OK; /* purged meanwhile; damaged: said so at opening */
+    }
+    walk_free(&w);
+    buf_free(&record);
+    free(r);
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
 static bool address_matches(const char *want, const char *have)
 {
     return want == NULL || ticket_address_equal(want, have);

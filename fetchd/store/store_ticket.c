@@ -466,14 +466,15 @@ static enum err archived(struct change *c, void *arg)
 
     if ((err = word_get(c, w, 0)) != ERR_OK)
         return err;
-    if (ticket_state_ended(t->state) || memcmp(t->payload_id, w->payload_id, sizeof t->payload_id) != 0)
+    if (memcmp(t->payload_id, w->payload_id, sizeof t->payload_id) != 0)
         return ERR_GONE;
     if ((err = change_ticket_archived(c, w->r)) != ERR_OK)
         return err;
     if (t->archived)
         return change_ticket_put(c, w->r); /* its lease may have lapsed by now */
+    /* One that ended may leave the letter to others, and one that was closed as plain goes on with it. */
     if ((err = change_payload_get(c, t->payload_id, &p)) != ERR_OK)
-        return err == ERR_NOT_FOUND ? ERR_STORE : err;
+        return err != ERR_NOT_FOUND ? err : ticket_state_ended(t->state) ? ERR_GONE : ERR_STORE;
     p.archived = t->archived = true;
     ticket_event_add(t, TICKET_EVENT_ARCHIVED, w->now_s);
     buf_clear(&c->value);

@@ -1,26 +1,39 @@
-"""`journal`: the archive gets a complete copy of each letter, to the byte, before anything of it leaves, and one copy however
-many recipients it has. Nothing leaves without its copy; a failing archive is the postmaster's business, never the sender's.
+"""`journal`: the archive gets a complete copy of each letter, to the byte under its envelope, before anything of it leaves, and
+one copy however many recipients it has. Nothing leaves without its copy; a failing archive is the postmaster's business, never
+the sender's.
 """
+
+import re
 
 from harness import Box, Smtp, check, daemon_log, equal, letter, submit, untraced, wait_for
 from restante import Sink, answered_at_rcpt, bare_id, caught, configured, fetchd_log, mail_records, ticket, tickets, wait_ticket, zones
 
 NEEDS = ("restante",)
 FAR = "v=restante1; h=pull.far.test; r=1"
+ENVELOPE = re.compile(rb"(?:^X-Envelope-(?:From|To): <.*>\r?\n)+", re.MULTILINE)
+
+
+def copied(copy, raw, sender="alice@a.test", recipients=("bob@b.test",)):
+    """A copy in the archive: the letter to the byte, on top of it the envelope."""
+    found, = ENVELOPE.findall(copy)
+    want = [f"X-Envelope-From: <{sender}>"] + [f"X-Envelope-To: <{one}>" for one in sorted(recipients)]
+    lines = found.decode().splitlines()
+    equal(lines[:1] + sorted(lines[1:]), want, "envelope")
+    untraced(copy.replace(found, b"", 1), raw)
 
 
 def test_the_copy_comes_first(bed):
-    """To a mailbox of the site: one copy for three recipients, delivered before the first stub; it is no stub itself, and is
-    not copied again."""
+    """To a mailbox of the site: one copy for three recipients (dave is a Bcc), delivered before the first stub; it is no stub
+    itself, and is not copied again."""
     archive, boxes, raw = Box(bed.a, "dave"), [Box(bed.b, user) for user in ("bob", "carol", "dave")], letter(
-        to="bob@b.test, carol@b.test, dave@b.test", body=b"For the archive.\r\n.\r\n" + b"x" * 70000 + b"\r\n")
+        to="bob@b.test, carol@b.test", body=b"For the archive.\r\n.\r\n" + b"x" * 70000 + b"\r\n")
     with configured(bed.a, journal="dave@a.test"):
         log = fetchd_log(bed.a)
         submit(bed.a, "alice@a.test", ["bob@b.test", "carol@b.test", "dave@b.test"], raw)
         for box in boxes:
             untraced(box.one(containing=bare_id(raw).encode()), raw)
         copy = archive.one(containing=bare_id(raw).encode())
-        untraced(copy, raw)
+        copied(copy, raw, recipients=["bob@b.test", "carol@b.test", "dave@b.test"])
         check(copy.startswith(b"Return-Path: <postmaster@a.test>"), f"reverse-path of the copy: {copy[:80]!r}")
         text = log.text()
         equal(text.count("status=archived"), 1, "copies")
@@ -40,7 +53,7 @@ def test_reports_are_not_copied(bed):
         box.one(containing=bare_id(raw).encode())
         submit(bed.a, "carol@a.test", ["carol@c.test"], letter("carol@a.test", "carol@c.test"))
         equal(len(archive.wait(1)), 1, "copies")
-        untraced(archive.one(), raw)
+        copied(archive.one(), raw, "carol@a.test", ["nobody@b.test"])
 
 
 def test_an_archive_elsewhere(bed):
@@ -51,6 +64,7 @@ def test_an_archive_elsewhere(bed):
         mail = sink.one()
         equal((mail.sender, mail.recipients[0][0]), ("postmaster@a.test", "archive@far.test"), "envelope")
         check(mail.raw.endswith(raw), "the copy is not the letter")
+        check(ENVELOPE.search(mail.raw), "no envelope")
         check("NOTIFY=FAILURE" in mail.recipients[0][1] and "RET=HDRS" in mail.mail, f"parameters: {mail.mail} {mail.recipients}")
         wait_ticket(bed.a, raw, "delivered")
 
@@ -98,7 +112,7 @@ def test_letters_of_before(bed):
         log = fetchd_log(bed.a)
         with Smtp(bed.a, bed.b.address, source=bed.a.address) as smtp:
             smtp.send(stub.sender, ["bob@b.test"], stub.raw)
-        wait_for("the copy", lambda: archive.new(bare_id(raw).encode()), 20, 0.05)
+        copied(wait_for("the copy", lambda: archive.new(bare_id(raw).encode()), 20, 0.05)[0], raw)
         untraced(box.one(containing=bare_id(raw).encode(), timeout=90), raw)
         text = log.text()
         check(text.index("status=archived") < text.index("status=leased"), f"it was handed over first: {text}")

@@ -238,6 +238,23 @@ def test_the_mta_defers_the_plain_letter(bed):
         is_plain(domain, offer)
 
 
+def test_an_archive_of_later(bed):
+    """A letter that was closed as plain before there was an archive, while the MTA defers it: one copy, however often it is tried."""
+    archive = Box(bed.a, "dave")
+    with far(bed) as domain:
+        offer = domain.send()
+        domain.designate("r=0")
+        with answered(bed, domain, "450 4.7.1 not now"):
+            domain.clock(int(1.11 * H))
+            domain.log.wait(r"status=plain-deferred", 15)
+            with configured(bed.a, journal="dave@a.test", outbox_retry_min="1s", outbox_retry_max="1s"):
+                log = fetchd_log(bed.a)
+                wait_for("three tries", lambda: log.text().count("status=plain-deferred") >= 3, 20, 0.1)
+                equal(log.text().count("status=archived"), 1, "copies in the log")
+        domain.log.wait(r"status=plain-sent", 30)
+    equal(len(archive.new(bare_id(offer.raw).encode())), 1, "copies")
+
+
 def test_a_damaged_letter(bed):
     """What is to go plain and was damaged here, cut or changed: nothing of it goes out, and alice is told, once."""
     for damage in ("cut", "changed"):

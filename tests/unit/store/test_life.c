@@ -463,7 +463,58 @@ static void the_archive_has_one_copy_of_a_letter(struct rig *r)
     assert_err(ERR_OK, claim(r, &p[2], 1, RIG_NOW_S));
     assert_err(ERR_OK, ack(r, &p[2], LETTER(), RIG_NOW_S));
     assert_true(rig_look(r, &p[2]).archived);
-    assert_err(ERR_GONE, store_archived(r->s, p[2].ticket.key, t.payload_id, RIG_NOW_S));
+    assert_err(ERR_OK, store_archived(r->s, p[2].ticket.key, t.payload_id, RIG_NOW_S));
+}
+
+static enum err collect(void *arg, const char *recipient)
+{
+    return buf_printf(arg, " %s", recipient);
+}
+
+static void a_letters_recipients_are_known(struct rig *r)
+{
+    struct posted p[4], other = rig_post(r, LETTER(.message_id = "<other>", .recipient = "eve@b.test"));
+    struct ticket t;
+    struct buf text;
+    enum err outcome[2];
+
+    buf_init(&text, 1000);
+    assert_err(ERR_OK, rig_deposit(r, LETTER(.notify = "NEVER"), 4, p));
+    assert_err(ERR_OK, store_nack(r->s, p[1].ticket.key, NULL, "denied", "", RIG_NOW_S, &t));
+    assert_err(ERR_OK, store_letter_recipients(r->s, &p[0].ticket, collect, &text));
+    assert_int_equal(text.len, strlen(" bob@b.test r1@b.test r2@b.test r3@b.test"));
+    for (int i = 0; i < 4; i++)
+        assert_non_null(strstr(buf_cstr(&text), p[i].ticket.recipient)); /* those that ended too */
+    buf_clear(&text);
+    assert_err(ERR_OK, rig_replace(r, &p[2], 2, LETTER(.fill = 'y'), 2, false, RIG_NOW_S + 9, outcome));
+    assert_err(ERR_OK, store_letter_recipients(r->s, &p[2].ticket, collect, &text));
+    assert_int_equal(text.len, strlen(" r2@b.test r3@b.test"));
+    buf_clear(&text);
+    assert_err(ERR_OK, store_letter_recipients(r->s, &other.ticket, collect, &text));
+    assert_string_equal(buf_cstr(&text), " eve@b.test");
+    buf_free(&text);
+}
+
+/* The copy was under way when the ticket was closed, or ended. */
+static void the_archive_has_one_copy_of_what_goes_plain(struct rig *r)
+{
+    struct posted p[3];
+    struct ticket t;
+
+    assert_err(ERR_OK, rig_deposit(r, LETTER(), 3, p));
+    assert_err(ERR_OK, store_plain(r->s, p[0].ticket.key, "", RIG_NOW_S, &t));
+    assert_err(ERR_OK, store_archived(r->s, p[0].ticket.key, t.payload_id, RIG_NOW_S + 1));
+    for (int i = 0; i < 3; i++)
+        assert_true(rig_look(r, &p[i]).archived);
+
+    assert_err(ERR_OK, rig_deposit(r, LETTER(.message_id = "<2>", .notify = "NEVER"), 3, p));
+    assert_err(ERR_OK, store_nack(r->s, p[0].ticket.key, NULL, "denied", "", RIG_NOW_S, &t));
+    assert_err(ERR_OK, store_archived(r->s, p[0].ticket.key, t.payload_id, RIG_NOW_S + 1));
+    assert_true(rig_look(r, &p[1]).archived);
+
+    assert_err(ERR_OK, rig_deposit(r, LETTER(.message_id = "<3>", .notify = "NEVER"), 1, p));
+    assert_err(ERR_OK, store_nack(r->s, p[0].ticket.key, NULL, "denied", "", RIG_NOW_S, &t));
+    assert_err(ERR_GONE, store_archived(r->s, p[0].ticket.key, t.payload_id, RIG_NOW_S + 1));
 }
 
 /* Whatever has made the URL known: what the archive has no copy of is not handed over, and is copied at once.
@@ -557,6 +608,8 @@ int main(void)
         CASE(what_is_still_to_be_told_outlives_its_tombstone),
         CASE(a_lapse_that_a_word_finds_is_counted_once),
         CASE(the_archive_has_one_copy_of_a_letter),
+        CASE(a_letters_recipients_are_known),
+        CASE(the_archive_has_one_copy_of_what_goes_plain),
         CASE(nothing_leaves_without_its_copy),
         CASE(one_of_several_refuses),
     };
