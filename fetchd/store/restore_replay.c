@@ -251,6 +251,10 @@ static enum err end_for_want_of_letter(struct change *c, struct ticket_record *r
 {
     enum ticket_state to = r->t.handed_over_s != 0 ? TICKET_UNCONFIRMED : TICKET_BOUNCED;
 
+    if (r->t.perhaps && r->t.handed_over_s == 0) { /* perhaps it arrived: never "not delivered" */
+        store_text(r->t.remote_text, sizeof r->t.remote_text, text);
+        return change_ticket_enter(c, r, TICKET_UNCONFIRMED, now_s);
+    }
     store_text(r->t.remote_reason, sizeof r->t.remote_reason, RESTORED_REASON);
     store_text(r->t.remote_text, sizeof r->t.remote_text, to == TICKET_UNCONFIRMED ? HANDED_OVER_TEXT : text);
     return enter_end(c, r, to, now_s);
@@ -267,13 +271,7 @@ enum err change_letter_lost(struct change *c, struct ticket_record *r, const cha
         if (err == ERR_OK && ticket_asks(&r->t, DSN_FAILURE))
             err = change_work_set(c, r, WORK_NOTIFY, now_s);
     }
-    if (err != ERR_OK || ticket_state_ended(r->t.state))
-        return err;
-    if (r->t.perhaps && r->t.handed_over_s == 0) { /* perhaps it arrived: never "not delivered" */
-        store_text(r->t.remote_text, sizeof r->t.remote_text, text);
-        return change_ticket_enter(c, r, TICKET_UNCONFIRMED, now_s);
-    }
-    return end_for_want_of_letter(c, r, text, now_s);
+    return err != ERR_OK || ticket_state_ended(r->t.state) ? err : end_for_want_of_letter(c, r, text, now_s);
 }
 
 /* What was done since is not done again. */

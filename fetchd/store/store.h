@@ -206,7 +206,8 @@ struct store_deposit {
 /*
  * DURABLE, one commit: payload, tickets, wraps and outbox entries (due at once). For each recipient whose
  * (owner, reverse-path, recipient, Message-ID, body digest) was deposited within dedupe_s and whose ticket
- * lives or is delivered, the existing ticket is given instead; a payload that nobody needs is dropped.
+ * lives, is delivered, or went plain and was not refused then, the existing ticket is given instead; a
+ * payload that nobody needs is dropped.
  */
 enum err store_deposit(struct store *s, struct store_deposit *d);
 

@@ -43,6 +43,23 @@ static enum err dedupe_key(const struct ticket *t, const uint8_t *body_digest, u
     return crypt_sha256v(part, sizeof part / sizeof *part, out);
 }
 
+/* Nothing has become of it yet. */
+static void begin_life(struct ticket *t)
+{
+    t->state = TICKET_WAITING;
+    t->changed_s = t->created_s;
+    memset(t->lease_token, 0, sizeof t->lease_token);
+    t->challenge_url[0] = '\0';
+    t->lease_holder[0] = t->stub_queue_id[0] = t->remote_reason[0] = t->remote_text[0] = '\0';
+    t->lease_started_s = t->lease_until_s = t->handed_over_s = t->stub_sent_s = 0;
+    t->lapses = t->bodies = t->stub_tries = t->renotified = t->event_count = 0;
+    t->hold = t->several = t->archived = false;
+    t->hold_note[0] = '\0';
+    t->status_s = t->delay_told_s = 0;
+    t->events.len = 0;
+    ticket_event_add(t, TICKET_WAITING, t->created_s);
+}
+
 static enum err prepare_item(struct store *s, const struct store_deposit *d, uint64_t sealed_bytes,
                              const uint8_t *payload_id, const uint8_t *sealed_digest, struct deposit_item *it)
 {
@@ -58,23 +75,13 @@ static enum err prepare_item(struct store *s, const struct store_deposit *d, uin
     r->t = it->of->ticket;
     t = &r->t;
     memcpy(t->a, k->a, sizeof t->a);
-    t->state = TICKET_WAITING;
     t->version = d->version;
     memcpy(t->payload_id, payload_id, sizeof t->payload_id);
     t->letter_bytes = d->letter_bytes;
     t->sealed_bytes = sealed_bytes;
     memcpy(t->sealed_digest, sealed_digest, sizeof t->sealed_digest);
-    t->changed_s = t->created_s;
-    memset(t->lease_token, 0, sizeof t->lease_token);
-    t->challenge_url[0] = '\0';
-    t->lease_holder[0] = t->stub_queue_id[0] = t->remote_reason[0] = t->remote_text[0] = '\0';
-    t->lease_started_s = t->lease_until_s = t->handed_over_s = t->stub_sent_s = 0;
-    t->lapses = t->bodies = t->stub_tries = t->renotified = t->event_count = 0;
-    t->hold = t->perhaps = t->archived = false;
-    t->hold_note[0] = '\0';
-    t->status_s = t->delay_told_s = 0;
-    t->events.len = 0;
-    ticket_event_add(t, TICKET_WAITING, t->created_s);
+    t->perhaps = false;
+    begin_life(t);
     if ((err = ticket_store_key(k->a, k->b, t->key)) != ERR_OK ||
         (err = ticket_ka_hash(k->ka, t->ka_hash)) != ERR_OK ||
         (err = crypt_sha256v(
@@ -119,8 +126,30 @@ static enum err find_existing(struct change *c, struct deposit_item *it)
     err = change_ticket_get(c, d.key, it->old);
     if (err == ERR_NOT_FOUND)
         return ERR_OK;
-    it->existing =
-        err == ERR_OK && (!ticket_state_ended(it->old->t.state) || it->old->t.state == TICKET_DELIVERED);
+    it->existing = err == ERR_OK && ticket_stands(&it->old->t);
+    return err;
+}
+
+/* Before the crash that kept the answer from whoever brings the letter again, the handover journal may have
+ * lost the note that it is here: now somebody is told that it is. As it came; what became of it since has its
+ * own notes. */
+static enum err note_again(struct change *c, const struct ticket_record *old, int64_t now_s)
+{
+    struct ticket_record *r;
+    enum err err;
+
+    if (c->s->handover == NULL)
+        return ERR_OK;
+    if ((r = malloc(sizeof *r)) == NULL)
+        return ERR_NOMEM;
+    *r = *old;
+    begin_life(&r->t);
+    r->timer_s = r->t.expires_s;
+    buf_clear(&c->value);
+    err = ticket_record_encode(r, &c->value);
+    if (err == ERR_OK)
+        err = change_note_ticket(c, HANDOVER_DEPOSITED, 0, &r->t, now_s, buf_span(&c->value));
+    free(r);
     return err;
 }
 
@@ -198,9 +227,13 @@ static enum err deposit(struct change *c, void *arg)
 
     x->fresh = 0;
     for (size_t i = 0; i < x->d->count && err == ERR_OK; i++) {
-        err = find_existing(c, &x->item[i]);
-        if (err == ERR_OK && !x->item[i].existing) {
-            err = put_records(c, &x->item[i]);
+        struct deposit_item *it = &x->item[i];
+
+        err = find_existing(c, it);
+        if (err == ERR_OK && it->existing) {
+            err = note_again(c, it->old, it->r->t.created_s);
+        } else if (err == ERR_OK) {
+            err = put_records(c, it);
             x->fresh++;
         }
     }

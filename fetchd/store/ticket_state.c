@@ -203,6 +203,13 @@ enum err ticket_may_plain(const struct ticket *t)
     return t->perhaps ? ERR_RESTORED : ERR_OK;
 }
 
+bool ticket_stands(const struct ticket *t)
+{
+    /* Only our own MTA's refusal gives a letter that was sent plain a reason. */
+    return !ticket_state_ended(t->state) || t->state == TICKET_DELIVERED ||
+           (t->state == TICKET_PLAIN && t->remote_reason[0] == '\0');
+}
+
 int64_t ticket_retry_after_s(const struct ticket *t)
 {
     uint32_t doublings = t->lapses < RETRY_AFTER_DOUBLINGS_MAX ? t->lapses : RETRY_AFTER_DOUBLINGS_MAX;

@@ -42,6 +42,10 @@ enum ticket_state ticket_overdue_end(const struct ticket *t);
 enum ticket_state ticket_refused_end(const struct ticket *t);
 enum err ticket_may_plain(const struct ticket *t);
 
+/* Whether the same letter, when it comes again, is this ticket's: it has reached its recipient, or may still,
+ * in one way or the other. Pure. */
+bool ticket_stands(const struct ticket *t);
+
 /* Appends to what happened; the first is kept, and of the others the newest. */
 void ticket_event_add(struct ticket *t, unsigned what, int64_t at_s);
 

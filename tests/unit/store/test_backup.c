@@ -14,6 +14,7 @@
 
 #include "rig.h"
 #include "store/backup.h"
+#include "store/handover_file.h"
 #include "store/recall.h"
 #include "store/store_internal.h"
 
@@ -467,6 +468,57 @@ static void a_letter_that_came_since_is_told_of(struct rig *r)
     done_with(r);
 }
 
+/* As after a power cut that the database's log survived and the journal did not. */
+static void forget_since(struct rig *r, const struct handover_position *at)
+{
+    char path[200], name[HANDOVER_NAME_MAX];
+
+    rig_close(r);
+    handover_file_name(at->file, name);
+    snprintf(path, sizeof path, "%s/%s", r->options.handover_directory, name);
+    assert_int_equal(truncate(path, (off_t)at->offset), 0);
+    rig_open(r);
+}
+
+/* Nobody was told of it before that, and when the same letter came again somebody was. */
+static void a_letter_whose_note_a_crash_took_is_told_of_when_it_came_again(struct rig *r)
+{
+    enum { WAITS, COLLECTED, CLOSED, CONFIRMED, SENT, PERHAPS, ALL };
+    struct posted p[ALL];
+    struct store_restored restored;
+    struct handover_position at;
+    struct work w;
+
+    back_up(r);
+    handover_position(r->s->handover, &at);
+    for (int i = 0; i < ALL; i++)
+        p[i] = rig_post(r, nth(i));
+    forget_since(r, &at);
+    claim_it(r, &p[COLLECTED], 1, RIG_NOW_S + 10);
+    claim_it(r, &p[CONFIRMED], 1, RIG_NOW_S + 10);
+    ack_it(r, &p[CONFIRMED], CONFIRMED, RIG_NOW_S + 11);
+    assert_err(ERR_OK, store_plain(r->s, p[CLOSED].ticket.key, "", RIG_NOW_S + 12, NULL));
+    assert_err(ERR_OK, store_plain(r->s, p[SENT].ticket.key, "", RIG_NOW_S + 12, NULL));
+    w = entry(r, &p[SENT], WORK_PLAIN);
+    assert_err(ERR_OK, store_work_done(r->s, &w, "4b", RIG_NOW_S + 13));
+    rig_set_perhaps(r, &p[PERHAPS]);
+    for (int i = 0; i < ALL; i++)
+        assert_true(rig_post(r, nth(i)).existing);
+    bring_back(r, &restored);
+    assert_true(restored.covered);
+    assert_int_equal(restored.lost, ALL);
+    assert_int_equal(rig_look(r, &p[WAITS]).state, TICKET_BOUNCED);
+    assert_int_equal(due(r, &p[WAITS]), 1U << WORK_NOTIFY);
+    assert_int_equal(rig_look(r, &p[COLLECTED]).state, TICKET_UNCONFIRMED);
+    assert_int_equal(rig_look(r, &p[CLOSED]).state, TICKET_BOUNCED);
+    assert_int_equal(rig_look(r, &p[CONFIRMED]).state, TICKET_DELIVERED);
+    assert_int_equal(rig_look(r, &p[SENT]).state, TICKET_PLAIN);
+    assert_int_equal(due(r, &p[SENT]), 0);
+    assert_int_equal(rig_look(r, &p[PERHAPS]).state, TICKET_UNCONFIRMED);
+    assert_int_equal(rig_counts(r).payloads, 0);
+    done_with(r);
+}
+
 static void fill_job(struct job *j, int i)
 {
     memset(j, 0, sizeof *j);
@@ -686,6 +738,8 @@ static const struct rig_case cases[] = {
      without_a_journal_everything_is_perhaps_handed_over},
     {"a_letter_that_was_replaced_is_not_served", a_letter_that_was_replaced_is_not_served},
     {"a_letter_that_came_since_is_told_of", a_letter_that_came_since_is_told_of},
+    {"a_letter_whose_note_a_crash_took_is_told_of_when_it_came_again",
+     a_letter_whose_note_a_crash_took_is_told_of_when_it_came_again},
     {"a_letter_that_was_delivered_here_is_not_delivered_again",
      a_letter_that_was_delivered_here_is_not_delivered_again},
     {"a_store_that_is_there_is_not_overwritten", a_store_that_is_there_is_not_overwritten},

@@ -218,6 +218,25 @@ static void the_same_letter_again_gets_its_ticket(struct rig *r)
     assert_int_equal(rig_counts(r).payloads, 0);
 }
 
+static void the_same_letter_again_is_not_sent_plain_twice(struct rig *r)
+{
+    struct posted sent = rig_post(r, LETTER()), refused = rig_post(r, LETTER(.message_id = "<2>")), again;
+    struct work w = {.kind = WORK_PLAIN};
+
+    assert_err(ERR_OK, store_plain(r->s, sent.ticket.key, "takes no stubs", RIG_NOW_S + 3600, NULL));
+    assert_true(rig_post(r, LETTER()).existing); /* it is on its way */
+    memcpy(w.key, sent.ticket.key, sizeof w.key);
+    assert_err(ERR_OK, store_work_done(r->s, &w, "4bPlain", RIG_NOW_S + 3601));
+    again = rig_post(r, LETTER(.created_s = RIG_NOW_S + 7200));
+    assert_true(again.existing);
+    assert_int_equal(again.ticket.state, TICKET_PLAIN);
+    /* Of one that did not go he was told, and tries it once more. */
+    assert_err(ERR_OK, store_plain(r->s, refused.ticket.key, "takes no stubs", RIG_NOW_S + 3600, NULL));
+    memcpy(w.key, refused.ticket.key, sizeof w.key);
+    assert_err(ERR_OK, store_work_refused(r->s, &w, "5.7.1", "not this one", RIG_NOW_S + 3601));
+    assert_false(rig_post(r, LETTER(.message_id = "<2>", .created_s = RIG_NOW_S + 7200)).existing);
+}
+
 static void what_differs_is_another_letter(struct rig *r)
 {
     struct posted first = rig_post(r, LETTER());
@@ -1450,6 +1469,7 @@ int main(void)
         CASE(the_largest_envelope_fits_one_commit),
         CASE(an_aborted_payload_leaves_nothing),
         CASE(the_same_letter_again_gets_its_ticket),
+        CASE(the_same_letter_again_is_not_sent_plain_twice),
         CASE(what_differs_is_another_letter),
         CASE(without_message_id_nothing_is_the_same),
         CASE(an_ended_ticket_does_not_stand_in_the_way),

@@ -521,7 +521,21 @@ static void ends_that_the_journal_lost_are_noted_at_opening(struct rig *r)
     assert_noted(r, &since, (const unsigned[]){HANDOVER_REFUSED}, 1);
 }
 
+static void a_letter_that_comes_again_is_noted_again(struct rig *r)
+{
+    struct handover_position since;
+    struct posted p = rig_post(r, LETTER());
+
+    handover_position(r->s->handover, &since);
+    assert_true(rig_post(r, LETTER()).existing);
+    assert_noted(r, &since, (const unsigned[]){HANDOVER_DEPOSITED}, 1);
+    assert_err(ERR_OK, store_nack(r->s, p.ticket.key, NULL, "policy", "no", RIG_NOW_S + 1, NULL));
+    assert_false(rig_post(r, LETTER()).existing);
+    assert_noted(r, &since, (const unsigned[]){HANDOVER_DEPOSITED, HANDOVER_REFUSED, HANDOVER_DEPOSITED}, 3);
+}
+
 static const struct rig_case cases[] = {
+    {"a_letter_that_comes_again_is_noted_again", a_letter_that_comes_again_is_noted_again},
     {"a_letters_life_is_noted", a_letters_life_is_noted},
     {"what_is_refused_is_noted_once_it_is", what_is_refused_is_noted_once_it_is},
     {"a_store_without_its_journal_for_a_while_begins_a_new_one",
