@@ -1,11 +1,9 @@
 /*
- * store_attempt.c - the words of attempt.h: held jobs and the rows that count them.
+ * store_attempt.c - the words of attempt.h that change something: held jobs and the rows that count them.
  *
- * A row stands in ATTEMPT under its mailbox and sender, and twice in ATTEMPT_TIME by when it was heard of
- * last: among all rows, and in its mailbox's ring, whose length is in ATTEMPT_BOX. A held job names its row
- * (mailbox, attempt) and the row names its jobs; both change in one commit. A transaction cannot scan: which
- * rows a new one takes the place of is looked up before it, looked at again inside, and when others were
- * faster, all begins anew.
+ * A held job names its row (mailbox, attempt) and the row names its jobs; both change in one commit. A
+ * transaction cannot scan: which rows a new one takes the place of is looked up before it, looked at again
+ * inside, and when others were faster, all begins anew. Looking is in store_attempt_look.c.
  */
 #include "store/attempt.h"
 
@@ -15,206 +13,12 @@
 
 #include "base/kill.h"
 #include "base/secret.h"
-#include "store/policy_record.h"
+#include "store/attempt_row.h"
 #include "store/store_job.h"
 #include "store/store_payload.h"
 
-#define ROW_KEY_BYTES (2 * KEY_HASH_BYTES) /* mailbox, sender */
-#define EVICT_MAX 4                        /* rows that one new row takes the place of, at most */
+#define EVICT_MAX 4 /* rows that one new row takes the place of, at most */
 #define LOOKS_MAX 50
-
-static const struct engine_ops *ops(const struct change *c)
-{
-    return c->s->engine->ops;
-}
-
-static enum err absent_is_fine(enum err err)
-{
-    return err == ERR_NOT_FOUND ? ERR_OK : err;
-}
-
-/* ---- rows ---------------------------------------------------------------------------------------------- */
-
-enum index { RING = 'm', ALL = 'a' };
-
-static enum err row_key(const char *mailbox, const char *sender, struct record_key *out)
-{
-    return key_in_box(mailbox, 0, sender, out);
-}
-
-/* RING: kind, mailbox, time, sender; ALL: kind, time, mailbox, sender. */
-static struct record_key index_key(enum index kind, const uint8_t row[ROW_KEY_BYTES], int64_t last_s)
-{
-    struct record_key k = {.data = {(uint8_t)kind}, .len = 1};
-    size_t before = kind == RING ? KEY_HASH_BYTES : 0;
-
-    memcpy(k.data + k.len, row, before);
-    k.len += before;
-    codec_put_be64(k.data + k.len, last_s < 0 ? 0 : (uint64_t)last_s);
-    k.len += 8;
-    memcpy(k.data + k.len, row + before, ROW_KEY_BYTES - before);
-    k.len += ROW_KEY_BYTES - before;
-    return k;
-}
-
-static bool index_key_parse(struct span key, uint8_t row[ROW_KEY_BYTES], int64_t *last_s)
-{
-    const uint8_t *at = (const uint8_t *)key.ptr + 1;
-    size_t before;
-
-    if (key.len != 1 + 8 + ROW_KEY_BYTES)
-        return false;
-    before = key.ptr[0] == RING ? KEY_HASH_BYTES : 0;
-    memcpy(row, at, before);
-    *last_s = (int64_t)codec_get_be64(at + before);
-    memcpy(row + before, at + before + 8, ROW_KEY_BYTES - before);
-    return true;
-}
-
-/* Rows of one mailbox, or of all. */
-static void index_range(const struct record_key *box, struct record_key *from, struct record_key *until)
-{
-    struct record_key prefix = {.data = {box == NULL ? ALL : RING}, .len = 1};
-
-    if (box != NULL) {
-        memcpy(prefix.data + 1, box->data, box->len);
-        prefix.len += box->len;
-    }
-    key_box_range(&prefix, from, until);
-}
-
-static enum err index_put(struct change *c, const uint8_t row[ROW_KEY_BYTES], int64_t last_s)
-{
-    struct record_key ring = index_key(RING, row, last_s), all = index_key(ALL, row, last_s);
-    enum err err = ops(c)->put(c->txn, TABLE_ATTEMPT_TIME, record_key_span(&ring), span_bytes(NULL, 0));
-
-    return err == ERR_OK ? ops(c)->put(c->txn, TABLE_ATTEMPT_TIME, record_key_span(&all), span_bytes(NULL, 0))
-                         : err;
-}
-
-static enum err index_del(struct change *c, const uint8_t row[ROW_KEY_BYTES], int64_t last_s)
-{
-    struct record_key ring = index_key(RING, row, last_s), all = index_key(ALL, row, last_s);
-    enum err err = absent_is_fine(ops(c)->del(c->txn, TABLE_ATTEMPT_TIME, record_key_span(&ring)));
-
-    return err == ERR_OK ? absent_is_fine(ops(c)->del(c->txn, TABLE_ATTEMPT_TIME, record_key_span(&all)))
-                         : err;
-}
-
-/* How many rows a mailbox has. A damaged count begins anew: the ring is too long then for a while. */
-static enum err box_get(struct change *c, const uint8_t row[ROW_KEY_BYTES], uint64_t *rows)
-{
-    enum err err = ops(c)->get(c->txn, TABLE_ATTEMPT_BOX, span_bytes(row, KEY_HASH_BYTES), true, &c->value);
-
-    *rows = err == ERR_OK && c->value.len == 8 ? codec_get_be64((const uint8_t *)c->value.data) : 0;
-    return absent_is_fine(err);
-}
-
-static enum err box_put(struct change *c, const uint8_t row[ROW_KEY_BYTES], uint64_t rows)
-{
-    struct span key = span_bytes(row, KEY_HASH_BYTES);
-    uint8_t be[8];
-
-    codec_put_be64(be, rows);
-    return rows > 0 ? ops(c)->put(c->txn, TABLE_ATTEMPT_BOX, key, span_bytes(be, sizeof be))
-                    : absent_is_fine(ops(c)->del(c->txn, TABLE_ATTEMPT_BOX, key));
-}
-
-static enum err row_get(struct change *c, const uint8_t row[ROW_KEY_BYTES], struct attempt_record *r)
-{
-    enum err err = ops(c)->get(c->txn, TABLE_ATTEMPT, span_bytes(row, ROW_KEY_BYTES), true, &c->value);
-
-    memset(r, 0, sizeof *r);
-    return err == ERR_OK ? attempt_record_decode(buf_span(&c->value), r) : err;
-}
-
-static enum err row_put(struct change *c, const uint8_t row[ROW_KEY_BYTES], const struct attempt_record *r)
-{
-    enum err err;
-
-    buf_clear(&c->value);
-    err = attempt_record_encode(r, &c->value);
-    return err == ERR_OK
-               ? ops(c)->put(c->txn, TABLE_ATTEMPT, span_bytes(row, ROW_KEY_BYTES), buf_span(&c->value))
-               : err;
-}
-
-static enum err row_del(struct change *c, const uint8_t row[ROW_KEY_BYTES], int64_t last_s)
-{
-    uint64_t rows;
-    enum err err = box_get(c, row, &rows);
-
-    if (err == ERR_OK && rows > 0)
-        err = box_put(c, row, rows - 1);
-    if (err == ERR_OK)
-        err = index_del(c, row, last_s);
-    if (err == ERR_OK)
-        err = ops(c)->del(c->txn, TABLE_ATTEMPT, span_bytes(row, ROW_KEY_BYTES));
-    if (err == ERR_OK)
-        c->counts.attempts--;
-    return err;
-}
-
-static size_t jobs_find(const struct attempt_record *r, const uint8_t id[JOB_ID_BYTES])
-{
-    size_t at = 0;
-
-    while (at < r->jobs.len && memcmp(r->jobs.data + at, id, JOB_ID_BYTES) != 0)
-        at += JOB_ID_BYTES;
-    return at;
-}
-
-static void jobs_remove(struct attempt_record *r, size_t at)
-{
-    r->jobs.len = (uint16_t)(r->jobs.len - JOB_ID_BYTES);
-    memmove(r->jobs.data + at, r->jobs.data + at + JOB_ID_BYTES, r->jobs.len - at);
-}
-
-/* The row that a held job stands in. ERR_NOT_FOUND also when it goes in this same change, or is damaged: no
- * reason to keep the job. */
-static enum err row_of_job(struct change *c, const struct job *j, struct record_key *key,
-                           struct attempt_record *r)
-{
-    enum err err = ERR_NOT_FOUND;
-
-    memset(r, 0, sizeof *r);
-    if (j->attempt[0] != '\0' && row_key(j->mailbox, j->attempt, key) == ERR_OK)
-        err = row_get(c, key->data, r);
-    return err == ERR_STORE ? ERR_NOT_FOUND : err;
-}
-
-enum err change_attempt_leave(struct change *c, const struct job *j)
-{
-    struct attempt_record *r = malloc(sizeof *r);
-    struct record_key key;
-    size_t at;
-    enum err err;
-
-    if (r == NULL)
-        return ERR_NOMEM;
-    err = row_of_job(c, j, &key, r);
-    if (err == ERR_OK && (at = jobs_find(r, j->id)) < r->jobs.len) {
-        jobs_remove(r, at);
-        err = row_put(c, key.data, r);
-    }
-    free(r);
-    return absent_is_fine(err);
-}
-
-enum err change_attempt_empty(struct change *c, const struct job *j)
-{
-    struct attempt_record *r = malloc(sizeof *r);
-    struct record_key key;
-    enum err err;
-
-    if (r == NULL)
-        return ERR_NOMEM;
-    err = row_of_job(c, j, &key, r);
-    if (err == ERR_OK && r->jobs.len == 0)
-        err = row_del(c, key.data, r->a.last_s);
-    free(r);
-    return absent_is_fine(err);
-}
 
 /* A job of a row that gives way: as if its stub had never come, so that the same stub, when its sender sends
  * it again, is an attempt anew; and a flood leaves nothing behind. */
@@ -239,7 +43,7 @@ struct attempt_word {
     uint32_t rows_max;
     size_t oldest_count; /* of the mailbox's ring, oldest first */
     struct oldest {
-        uint8_t row[ROW_KEY_BYTES];
+        uint8_t row[ATTEMPT_ROW_BYTES];
         int64_t last_s;
     } oldest[EVICT_MAX];
     int looks;
@@ -292,7 +96,7 @@ static enum err make_room(struct change *c, struct attempt_word *w)
 {
     uint32_t rows_max = w->rows_max == 0 ? 1 : w->rows_max;
     uint64_t rows;
-    enum err err = box_get(c, w->key.data, &rows);
+    enum err err = attempt_box_get(c, w->key.data, &rows);
 
     /* Looked so often, and there never is a row: the count is wrong. */
     if (w->oldest_count == 0 && w->looks > LOOKS_MAX / 2)
@@ -304,7 +108,7 @@ static enum err make_room(struct change *c, struct attempt_word *w)
             w->look_again = i == 0; /* when the maximum came down, the next new row takes more away */
             break;
         }
-        err = row_get(c, w->oldest[i].row, r);
+        err = attempt_row_get(c, w->oldest[i].row, r);
         if (err == ERR_NOT_FOUND || (err == ERR_OK && r->a.last_s != w->oldest[i].last_s)) {
             w->look_again = true;
             return ERR_OK;
@@ -314,10 +118,10 @@ static enum err make_room(struct change *c, struct attempt_word *w)
         for (size_t at = 0; at < r->jobs.len && err == ERR_OK; at += JOB_ID_BYTES)
             err = forget_job(c, r->jobs.data + at, w->r);
         if (err == ERR_OK)
-            err = row_del(c, w->oldest[i].row, w->oldest[i].last_s);
+            err = attempt_row_del(c, w->oldest[i].row, w->oldest[i].last_s);
     }
     if (err == ERR_OK && !w->look_again) {
-        err = box_put(c, w->key.data, rows + 1);
+        err = attempt_box_put(c, w->key.data, rows + 1);
         c->counts.attempts++;
     }
     return err;
@@ -353,12 +157,12 @@ static enum err add_to_row(struct change *c, struct attempt_word *w)
 {
     struct span key = record_key_span(&w->key);
     struct attempt_record *row = w->row;
-    enum err err = row_get(c, w->key.data, row);
+    enum err err = attempt_row_get(c, w->key.data, row);
 
     if (err == ERR_OK) {
         err = attempt_record_open(c->s->keys, key, row);
         if (err == ERR_OK)
-            err = index_del(c, w->key.data, row->a.last_s);
+            err = attempt_index_del(c, w->key.data, row->a.last_s);
     } else if (err == ERR_NOT_FOUND) {
         row->a.first_s = w->add->created_s;
         err = make_room(c, w);
@@ -372,15 +176,15 @@ static enum err add_to_row(struct change *c, struct attempt_word *w)
         row->a.last_s = w->add->created_s;
     if (row->jobs.len == sizeof row->jobs.data) {
         err = forget_job(c, row->jobs.data, w->r);
-        jobs_remove(row, 0);
+        attempt_jobs_remove(row, 0);
     }
     memcpy(row->jobs.data + row->jobs.len, w->same, JOB_ID_BYTES);
     row->jobs.len = (uint16_t)(row->jobs.len + JOB_ID_BYTES);
     if (err == ERR_OK)
         err = attempt_record_seal(c->s->keys, key, row);
     if (err == ERR_OK)
-        err = index_put(c, w->key.data, row->a.last_s);
-    return err == ERR_OK ? row_put(c, w->key.data, row) : err;
+        err = attempt_index_put(c, w->key.data, row->a.last_s);
+    return err == ERR_OK ? attempt_row_put(c, w->key.data, row) : err;
 }
 
 static enum err add_new(struct change *c, struct attempt_word *w)
@@ -404,16 +208,16 @@ static enum err retell_row(struct change *c, struct attempt_word *w)
 {
     struct span key = record_key_span(&w->key);
     struct attempt_record *row = w->row;
-    enum err err = row_get(c, w->key.data, row);
+    enum err err = attempt_row_get(c, w->key.data, row);
 
-    if (err == ERR_OK && jobs_find(row, w->same) + JOB_ID_BYTES == row->jobs.len) {
+    if (err == ERR_OK && attempt_jobs_find(row, w->same) + JOB_ID_BYTES == row->jobs.len) {
         err = attempt_record_open(c->s->keys, key, row);
         store_text(row->a.name, sizeof row->a.name, w->facts->name);
         store_text(row->a.subject, sizeof row->a.subject, w->facts->subject);
         if (err == ERR_OK)
             err = attempt_record_seal(c->s->keys, key, row);
         if (err == ERR_OK)
-            err = row_put(c, w->key.data, row);
+            err = attempt_row_put(c, w->key.data, row);
     }
     return err == ERR_STORE ? ERR_OK : absent_is_fine(err);
 }
@@ -472,13 +276,13 @@ static enum err find_oldest(struct store *s, struct attempt_word *w)
 
     w->oldest_count = 0;
     memcpy(box.data, w->key.data, KEY_HASH_BYTES);
-    index_range(&box, &from, &until);
+    attempt_index_range(&box, &from, &until);
     walk_init(&walk, s, TABLE_ATTEMPT_TIME, from, until, false);
     walk.page = EVICT_MAX;
     while (w->oldest_count < EVICT_MAX && (err = walk_next(&walk, &key, &value)) == ERR_OK) {
         struct oldest *o = &w->oldest[w->oldest_count];
 
-        if (!index_key_parse(key, o->row, &o->last_s)) {
+        if (!attempt_index_parse(key, o->row, &o->last_s)) {
             err = ERR_STORE;
             break;
         }
@@ -497,7 +301,7 @@ static enum err add(struct store *s, struct attempt_word *w, enum job_added *add
         return ERR_SYNTAX;
     store_text(j->mailbox, sizeof j->mailbox, w->facts->mailbox);
     store_text(j->attempt, sizeof j->attempt, w->facts->sender);
-    if ((err = row_key(j->mailbox, j->attempt, &w->key)) != ERR_OK ||
+    if ((err = attempt_row_key(j->mailbox, j->attempt, &w->key)) != ERR_OK ||
         (err = job_same_hash(j, w->same)) != ERR_OK)
         return err;
     err = ERR_CANCELLED;
@@ -614,7 +418,7 @@ static enum err sort_jobs(struct change *c, struct attempt_word *w, size_t *goin
 static enum err keep_row(struct change *c, struct attempt_word *w)
 {
     struct attempt *a = &w->row->a;
-    enum err err = row_get(c, w->key.data, w->row);
+    enum err err = attempt_row_get(c, w->key.data, w->row);
 
     if (err == ERR_OK)
         err = attempt_record_open(c->s->keys, record_key_span(&w->key), w->row);
@@ -623,7 +427,7 @@ static enum err keep_row(struct change *c, struct attempt_word *w)
     a->legacy = true;
     a->verified[0] = a->link_host[0] = a->certificate_issuer[0] = a->certificate_serial[0] = '\0';
     err = attempt_record_seal(c->s->keys, record_key_span(&w->key), w->row);
-    return err == ERR_OK ? row_put(c, w->key.data, w->row) : err;
+    return err == ERR_OK ? attempt_row_put(c, w->key.data, w->row) : err;
 }
 
 /* Those that go leave the row one by one. */
@@ -641,7 +445,7 @@ static enum err admit_some(struct change *c, struct attempt_word *w, size_t goin
 static enum err end_row(struct change *c, struct attempt_word *w)
 {
     size_t going = 0;
-    enum err err = row_get(c, w->key.data, w->row);
+    enum err err = attempt_row_get(c, w->key.data, w->row);
 
     w->job_count = 0;
     if (err == ERR_OK && w->admit) {
@@ -651,7 +455,7 @@ static enum err end_row(struct change *c, struct attempt_word *w)
     }
     /* The row first: its jobs need not leave it one by one then. */
     if (err == ERR_OK)
-        err = row_del(c, w->key.data, w->row->a.last_s);
+        err = attempt_row_del(c, w->key.data, w->row->a.last_s);
     for (size_t at = 0; at < w->row->jobs.len && err == ERR_OK; at += JOB_ID_BYTES)
         err = let_go(c, w, w->row->jobs.data + at);
     return err;
@@ -670,7 +474,7 @@ enum err store_attempt_admit(struct store *s, const char *mailbox, const char *s
                              const char *reason, int64_t now_s, uint32_t *count)
 {
     struct attempt_word w = {.admit = true, .unproven = unproven, .reason = reason, .now_s = now_s};
-    enum err err = row_key(mailbox, sender, &w.key);
+    enum err err = attempt_row_key(mailbox, sender, &w.key);
 
     if (err == ERR_OK)
         err = word_run(s, attempt_admit, &w);
@@ -693,7 +497,7 @@ enum err store_attempt_drop(struct store *s, const char *mailbox, const char *se
                             const char *reason, const char *text, int64_t now_s, uint32_t *count)
 {
     struct attempt_word w = {.told = told, .reason = reason, .text = text, .now_s = now_s};
-    enum err err = row_key(mailbox, sender, &w.key);
+    enum err err = attempt_row_key(mailbox, sender, &w.key);
 
     if (err == ERR_OK)
         err = word_run(s, attempt_drop, &w);
@@ -709,11 +513,11 @@ enum err store_attempt_drop(struct store *s, const char *mailbox, const char *se
 static enum err tell_row(struct change *c, struct attempt_word *w, const struct job *j)
 {
     struct attempt_record *row = w->row;
-    enum err err = row_key(j->mailbox, j->attempt, &w->key);
+    enum err err = attempt_row_key(j->mailbox, j->attempt, &w->key);
 
     if (err == ERR_OK)
-        err = row_get(c, w->key.data, row);
-    if (err == ERR_OK && jobs_find(row, j->id) + JOB_ID_BYTES == row->jobs.len) {
+        err = attempt_row_get(c, w->key.data, row);
+    if (err == ERR_OK && attempt_jobs_find(row, j->id) + JOB_ID_BYTES == row->jobs.len) {
         err = attempt_record_open(c->s->keys, record_key_span(&w->key), row);
         if (j->certificate_issuer[0] != '\0') {
             store_text(row->a.certificate_issuer, sizeof row->a.certificate_issuer, j->certificate_issuer);
@@ -722,7 +526,7 @@ static enum err tell_row(struct change *c, struct attempt_word *w, const struct 
         if (err == ERR_OK)
             err = attempt_record_seal(c->s->keys, record_key_span(&w->key), row);
         if (err == ERR_OK)
-            err = row_put(c, w->key.data, row);
+            err = attempt_row_put(c, w->key.data, row);
     }
     return err == ERR_STORE ? ERR_OK : absent_is_fine(err);
 }
@@ -765,108 +569,33 @@ enum err store_job_told(struct store *s, const uint8_t id[16], const struct job_
     return err;
 }
 
-/* ---- looking ------------------------------------------------------------------------------------------- */
-
-static enum err read_row(struct store *s, struct span key, struct attempt_record *r)
-{
-    struct buf value;
-    enum err err;
-
-    buf_init(&value, STORE_VALUE_MAX);
-    memset(r, 0, sizeof *r);
-    err = store_read(s, TABLE_ATTEMPT, key, &value);
-    if (err == ERR_OK)
-        err = attempt_record_decode(buf_span(&value), r);
-    if (err == ERR_OK)
-        err = attempt_record_open(s->keys, key, r);
-    buf_free(&value);
-    return err;
-}
-
-enum err store_attempt_get(struct store *s, const char *mailbox, const char *sender, struct attempt *out)
-{
-    struct attempt_record *r = malloc(sizeof *r);
-    struct record_key key;
-    enum err err;
-
-    if (r == NULL)
-        return ERR_NOMEM;
-    err = row_key(mailbox, sender, &key);
-    if (err == ERR_OK)
-        err = read_row(s, record_key_span(&key), r);
-    if (err == ERR_OK)
-        *out = r->a;
-    free(r);
-    return err;
-}
-
-enum err store_attempts(struct store *s, const char *mailbox, size_t limit,
-                        bool (*each)(void *arg, const struct attempt *a), void *arg)
-{
-    struct attempt_record *r = malloc(sizeof *r);
-    struct record_key box, from, until;
-    uint8_t row[ROW_KEY_BYTES];
-    struct span key, value;
-    struct walk walk;
-    int64_t last_s;
-    enum err err = ERR_OK;
-
-    if (r == NULL)
-        return ERR_NOMEM;
-    if (mailbox != NULL && (err = key_box(mailbox, &box)) != ERR_OK) {
-        free(r);
-        return err;
-    }
-    index_range(mailbox == NULL ? NULL : &box, &from, &until);
-    walk_init(&walk, s, TABLE_ATTEMPT_TIME, from, until, true);
-    while (limit > 0 && (err = walk_next(&walk, &key, &value)) == ERR_OK) {
-        if (!index_key_parse(key, row, &last_s)) {
-            err = ERR_STORE;
-            break;
-        }
-        err = read_row(s, span_bytes(row, sizeof row), r);
-        /* Gone or moved meanwhile: a row is given once. Damaged: said so at opening. */
-        if (err == ERR_NOT_FOUND || err == ERR_STORE || (err == ERR_OK && r->a.last_s != last_s))
-            continue;
-        if (err != ERR_OK)
-            break;
-        limit--;
-        if (!each(arg, &r->a))
-            break;
-    }
-    walk_free(&walk);
-    free(r);
-    return err == ERR_NOT_FOUND ? ERR_OK : err;
-}
-
 /* ---- purge --------------------------------------------------------------------------------------------- */
 
 static enum err purge_row(struct change *c, void *arg)
 {
     struct attempt_word *w = arg;
-    enum err err = row_get(c, w->key.data, w->row);
+    enum err err = attempt_row_get(c, w->key.data, w->row);
 
     if (err == ERR_OK && (w->row->jobs.len > 0 || w->row->a.last_s != w->now_s))
         err = ERR_NOT_FOUND;
-    return err == ERR_OK ? row_del(c, w->key.data, w->now_s) : err;
+    return err == ERR_OK ? attempt_row_del(c, w->key.data, w->now_s) : err;
 }
 
 enum err store_attempts_purge(struct store *s, int64_t now_s, size_t max, size_t *count)
 {
     struct attempt_word w = {.row = malloc(sizeof *w.row)};
-    uint8_t nothing[ROW_KEY_BYTES] = {0};
-    struct record_key from = index_key(ALL, nothing, 0),
-                      until = index_key(ALL, nothing, now_s - s->tombstone_s + 1);
+    struct record_key from, until;
     struct span key, value;
     struct walk walk;
     enum err err = ERR_OK;
 
     if (w.row == NULL)
         return ERR_NOMEM;
-    w.key.len = ROW_KEY_BYTES;
+    w.key.len = ATTEMPT_ROW_BYTES;
+    attempt_index_before(now_s - s->tombstone_s + 1, &from, &until);
     walk_init(&walk, s, TABLE_ATTEMPT_TIME, from, until, false);
     while (*count < max && (err = walk_next(&walk, &key, &value)) == ERR_OK) {
-        if (!index_key_parse(key, w.key.data, &w.now_s)) {
+        if (!attempt_index_parse(key, w.key.data, &w.now_s)) {
             err = ERR_STORE;
             break;
         }

@@ -17,11 +17,6 @@ static const struct engine_ops *ops(const struct change *c)
 }
 
 /* An index entry that should be there and is not: not worth failing for, the record itself decides. */
-static enum err absent_is_fine(enum err err)
-{
-    return err == ERR_NOT_FOUND ? ERR_OK : err;
-}
-
 enum err change_ticket_get(struct change *c, const uint8_t key[TICKET_STORE_KEY_BYTES],
                            struct ticket_record *r)
 {

@@ -71,6 +71,12 @@ enum err store_change_lazy(struct store *s, change_body body, void *arg);
  * ERR_BUSY. */
 enum err store_change_yielding(struct store *s, change_body body, void *arg);
 
+/* For what need not be there: ERR_NOT_FOUND is ERR_OK. */
+static inline enum err absent_is_fine(enum err err)
+{
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
 /* Copies with truncation, NUL-terminated; NULL reads as "". */
 void store_text(char *out, size_t size, const char *text);
 

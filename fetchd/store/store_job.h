@@ -34,11 +34,11 @@ int64_t job_held_due(const struct job *j, int64_t now_s, int64_t look_s);
 /* Notes what was heard; to be put afterwards. False: nothing new but the time. */
 bool job_hear(struct job *j, const struct job_heard *heard);
 
-/* In store_attempt.c: the held job leaves its row, if it stands in one. */
+/* In attempt_row.c: the held job leaves its row, if it stands in one. */
 enum err change_attempt_leave(struct change *c, const struct job *j);
 /* Its row goes, if it has one and nothing waits there any more. */
 enum err change_attempt_empty(struct change *c, const struct job *j);
-/* Rows in which nothing waits and that were last heard of tombstone_s ago; adds to *count. */
+/* In store_attempt.c: rows in which nothing waits and that were last heard of tombstone_s ago; adds to *count. */
 enum err store_attempts_purge(struct store *s, int64_t now_s, size_t max, size_t *count);
 
 #endif
