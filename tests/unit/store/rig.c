@@ -300,38 +300,6 @@ struct posted rig_post(struct rig *r, const struct letter *l)
     return p;
 }
 
-struct ticket rig_look(struct rig *r, const struct posted *p)
-{
-    struct ticket t;
-
-    assert_err(ERR_OK, store_ticket_get(r->s, p->ticket.key, &t));
-    return t;
-}
-
-struct store_counts rig_counts(struct rig *r)
-{
-    struct store_counts c;
-
-    assert_err(ERR_OK, store_count(r->s, &c));
-    return c;
-}
-
-struct store_claim rig_claim(const struct posted *p, uint8_t token, int64_t now_s)
-{
-    struct store_claim c = {.sender = p->ticket.sender,
-                            .recipient = p->ticket.recipient,
-                            .from = p->ticket.from,
-                            .now_s = now_s,
-                            .lease_s = 300,
-                            .lease_total_s = 3600,
-                            .bodies_max = 50};
-
-    memcpy(c.key, p->ticket.key, sizeof c.key);
-    memset(c.lease_token, token, sizeof c.lease_token);
-    strcpy(c.holder, "192.0.2.7");
-    return c;
-}
-
 void rig_check_body(struct rig *r, const struct store_claimed *c, const struct posted *p,
                     const struct letter *l)
 {
@@ -380,14 +348,6 @@ struct store_swept rig_sweep(struct rig *r, int64_t now_s)
     assert_true(next_s > now_s);
     store_sweeper_free(w);
     return done;
-}
-
-enum ticket_state rig_state(struct rig *r, const struct posted *p)
-{
-    struct ticket t;
-
-    assert_err(ERR_OK, store_ticket_get(r->s, p->ticket.key, &t));
-    return t.state;
 }
 
 enum err rig_keep(struct rig *r, const struct attempt *facts, uint8_t fill, size_t size, int64_t now_s,

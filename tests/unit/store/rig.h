@@ -82,10 +82,25 @@ void rig_set_perhaps(struct rig *r, struct posted *p);
 struct posted rig_post(struct rig *r, const struct letter *l);
 void letter_digest(const struct letter *l, uint8_t out[32]);
 
+/* Tries to open the store once more, with these keys, and closes it; *text gets the reason. */
+enum err rig_try_open(struct rig *r, struct site_keys *keys, char text[200]);
 /* A letter's ticket as the store has it, and what the store counts. */
 struct ticket rig_look(struct rig *r, const struct posted *p);
+enum ticket_state rig_state(struct rig *r, const struct posted *p);
 struct store_counts rig_counts(struct rig *r);
+/* For store_tickets: counts in a size_t. */
+bool rig_count_ticket(void *arg, const struct ticket *t);
+/* A claim of the designated puller's, whose lease token is 16 times the byte; and the same said. */
 struct store_claim rig_claim(const struct posted *p, uint8_t token, int64_t now_s);
+enum err rig_call(struct rig *r, const struct posted *p, uint8_t token, int64_t now_s,
+                  struct store_claimed *out);
+enum err rig_ack(struct rig *r, const struct posted *p, const struct letter *l, int64_t now_s);
+/* Refused for good by its recipient's MTA. */
+enum err rig_nack(struct rig *r, const struct posted *p, uint8_t token, int64_t now_s);
+/* Takes the outbox's entries that are due, for a minute; how many there were. */
+size_t rig_work_due(struct rig *r, int64_t now_s, struct work *out, size_t max);
+/* Takes all and is done with the stubs among them. */
+void rig_send_stubs(struct rig *r, int64_t now_s);
 /* Waits until all that was committed is durable, by store_when_durable or store_when_durable_soon in
  * turn. */
 enum err rig_durable(struct rig *r);
@@ -94,8 +109,15 @@ void rig_check_body(struct rig *r, const struct store_claimed *c, const struct p
                     const struct letter *l);
 /* A new sweeper's steps until there is nothing more to do. */
 struct store_swept rig_sweep(struct rig *r, int64_t now_s);
-enum ticket_state rig_state(struct rig *r, const struct posted *p);
 
+/* A job as the store has it. */
+struct job rig_job(struct rig *r, const uint8_t id[16]);
+/* The n-th stub from alice@a.test to bob@b.test, of whom there is to tell that it is held. */
+struct job rig_stub(int n, int64_t now_s);
+/* What is known of a proven sender who is not admitted. */
+struct attempt rig_attempt(const char *mailbox, const char *sender);
+/* That sender's n-th stub is held for a mailbox whose ring has 10 rows. */
+struct job rig_hold(struct rig *r, const char *mailbox, const char *sender, int n, int64_t now_s);
 /* Keeps a message of `size` times the byte `fill`, as store_attempt_keep does; *out: its job. */
 enum err rig_keep(struct rig *r, const struct attempt *facts, uint8_t fill, size_t size, int64_t now_s,
                   uint32_t rows_max, struct job *out);
@@ -104,11 +126,19 @@ void rig_check_kept(struct rig *r, const struct job *j, uint8_t fill, size_t siz
 
 #define assert_err(want, expression) assert_string_equal(err_name(expression), err_name(want))
 
+/* Runs this program as another process, which dies at the kill point `kill_at` ("name:nth"), or is killed
+ * after kill_ms (-1: not). Appends what it says on its standard output; its wait status. */
+int rig_run_self(const char *const argv[], const char *kill_at, int kill_ms, struct buf *said);
+
 /* A case of a table; runs on each engine with a fresh rig. */
 struct rig_case {
     const char *name;
     void (*run)(struct rig *r);
 };
+#define RIG_CASE(name)                                                                                       \
+    {                                                                                                        \
+#name, name                                                                                          \
+    }
 int rig_run(const char *group, const struct rig_case *cases, size_t count, bool memory, bool bdb);
 
 #endif

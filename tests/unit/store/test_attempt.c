@@ -14,63 +14,12 @@
 #define ALICE "alice@a.test"
 #define ROWS 10
 
-/* Stub `n` of a sender, at a time. */
-static struct job stub(int n, int64_t now_s)
-{
-    struct job j;
-
-    memset(&j, 0, sizeof j);
-    snprintf(j.url, sizeof j.url, "https://a.test/restante/1/%d", n);
-    memset(j.ka, 'a', sizeof j.ka);
-    memset(j.kd, 'd', sizeof j.kd);
-    strcpy(j.recipient, BOB);
-    strcpy(j.organisation, "a.test");
-    j.tell = JOB_TELL_HELD;
-    j.created_s = j.due_s = now_s;
-    j.expires_s = now_s + 7 * DAY_S;
-    return j;
-}
-
-static struct attempt facts(const char *mailbox, const char *sender)
-{
-    struct attempt a;
-
-    memset(&a, 0, sizeof a);
-    strcpy(a.mailbox, mailbox);
-    strcpy(a.sender, sender);
-    strcpy(a.author, sender);
-    strcpy(a.verified, "a.test");
-    strcpy(a.link_host, "pull.a.test");
-    strcpy(a.reason, "known");
-    return a;
-}
-
-static struct job hold(struct rig *r, const char *mailbox, const char *sender, int n, int64_t now_s)
-{
-    struct attempt a = facts(mailbox, sender);
-    struct job j = stub(n, now_s);
-    enum job_added added = JOB_KNOWN_ENDED;
-
-    assert_err(ERR_OK, store_attempt_add(r->s, &a, &j, ROWS, &added));
-    assert_int_equal(added, JOB_NEW);
-    assert_int_equal(j.state, JOB_HELD);
-    return j;
-}
-
 static struct attempt row(struct rig *r, const char *sender)
 {
     struct attempt a;
 
     assert_err(ERR_OK, store_attempt_get(r->s, BOB, sender, &a));
     return a;
-}
-
-static struct job job(struct rig *r, const uint8_t id[16])
-{
-    struct job j;
-
-    assert_err(ERR_OK, store_job_get(r->s, id, &j));
-    return j;
 }
 
 static enum err tell(struct rig *r, const uint8_t id[16], const char *issuer, const char *serial,
@@ -117,8 +66,8 @@ static struct senders senders(struct rig *r, const char *mailbox, size_t limit)
 
 static void a_stranger_is_a_line_in_the_list(struct rig *r)
 {
-    struct attempt a = facts("Bob@B.test", "Alice@A.test"), got;
-    struct job j = stub(1, RIG_NOW_S), stored;
+    struct attempt a = rig_attempt("Bob@B.test", "Alice@A.test"), got;
+    struct job j = rig_stub(1, RIG_NOW_S), stored;
     enum job_added added;
 
     strcpy(a.name, "A\x1b[31m");
@@ -146,7 +95,7 @@ static void a_stranger_is_a_line_in_the_list(struct rig *r)
     assert_int_equal(got.count, 1);
     assert_int_equal(got.waiting, 1);
     assert_memory_equal(got.job[0], j.id, 16);
-    stored = job(r, j.id);
+    stored = rig_job(r, j.id);
     assert_int_equal(stored.state, JOB_HELD);
     assert_int_equal(stored.tell, JOB_TELL_HELD);
     assert_string_equal(stored.admission, "known");
@@ -159,7 +108,7 @@ static void a_stranger_is_a_line_in_the_list(struct rig *r)
     /* The second letter: the same row, with the newest facts. */
     strcpy(a.subject, "Hello again");
     a.legacy = true;
-    j = stub(2, RIG_NOW_S + 10);
+    j = rig_stub(2, RIG_NOW_S + 10);
     assert_err(ERR_OK, store_attempt_add(r->s, &a, &j, ROWS, &added));
     got = row(r, ALICE);
     assert_string_equal(got.subject, "Hello again");
@@ -175,15 +124,15 @@ static void a_stranger_is_a_line_in_the_list(struct rig *r)
 
 static void a_repeated_stub_counts_once_and_is_told_again(struct rig *r)
 {
-    struct job j = hold(r, BOB, ALICE, 1, RIG_NOW_S), again;
-    struct attempt a = facts(BOB, ALICE);
+    struct job j = rig_hold(r, BOB, ALICE, 1, RIG_NOW_S), again;
+    struct attempt a = rig_attempt(BOB, ALICE);
     enum job_added added;
     uint8_t ids[9][16];
 
     assert_int_equal(due(r, RIG_NOW_S, ids, 9), 1);
     assert_err(ERR_OK, tell(r, j.id, "CN=Issuer", "01ab", RIG_NOW_S));
     assert_int_equal(due(r, RIG_NOW_S + 100, ids, 9), 0);
-    again = stub(1, RIG_NOW_S + 200);
+    again = rig_stub(1, RIG_NOW_S + 200);
     assert_err(ERR_OK, store_attempt_add(r->s, &a, &again, ROWS, &added));
     assert_int_equal(added, JOB_KNOWN);
     assert_int_equal(again.state, JOB_HELD);
@@ -193,30 +142,30 @@ static void a_repeated_stub_counts_once_and_is_told_again(struct rig *r)
     assert_int_equal(due(r, RIG_NOW_S + 199, ids, 9), 0);
     assert_int_equal(due(r, RIG_NOW_S + 200, ids, 9), 1);
     /* Told of a challenge this time. */
-    again = stub(1, RIG_NOW_S + 210);
+    again = rig_stub(1, RIG_NOW_S + 210);
     again.tell = JOB_TELL_CHALLENGE;
     strcpy(again.challenge_url, "https://b.test/challenge/1");
     assert_err(ERR_OK, store_attempt_add(r->s, &a, &again, ROWS, &added));
     assert_int_equal(due(r, RIG_NOW_S + 210, ids, 9), 1); /* although somebody had it in hand */
-    j = job(r, j.id);
+    j = rig_job(r, j.id);
     assert_int_equal(j.tell, JOB_TELL_CHALLENGE);
     assert_string_equal(j.challenge_url, "https://b.test/challenge/1");
     /* Nothing to tell: nothing changes. */
     again.tell = JOB_TELL_NOTHING;
     assert_err(ERR_OK, store_attempt_add(r->s, &a, &again, ROWS, &added));
-    assert_int_equal(job(r, j.id).tell, JOB_TELL_CHALLENGE);
+    assert_int_equal(rig_job(r, j.id).tell, JOB_TELL_CHALLENGE);
 }
 
 static void what_was_told_is_due_at_its_end(struct rig *r)
 {
-    struct job j = hold(r, BOB, ALICE, 1, RIG_NOW_S), quiet = stub(2, RIG_NOW_S);
-    struct attempt a = facts(BOB, ALICE), got;
+    struct job j = rig_hold(r, BOB, ALICE, 1, RIG_NOW_S), quiet = rig_stub(2, RIG_NOW_S);
+    struct attempt a = rig_attempt(BOB, ALICE), got;
     uint8_t ids[9][16], none[16] = {0};
     enum job_added added;
     int64_t next_s;
 
     assert_err(ERR_OK, store_job_later(r->s, j.id, RIG_NOW_S + 50, false, "not now"));
-    j = job(r, j.id);
+    j = rig_job(r, j.id);
     assert_int_equal(j.state, JOB_HELD);
     assert_int_equal(j.tries, 1);
     assert_err(ERR_OK, store_jobs_next(r->s, &next_s));
@@ -225,7 +174,7 @@ static void what_was_told_is_due_at_its_end(struct rig *r)
     got = row(r, ALICE);
     assert_string_equal(got.certificate_issuer, "CN=Issuer");
     assert_string_equal(got.certificate_serial, "01ab");
-    assert_string_equal(job(r, j.id).certificate_serial, "01ab");
+    assert_string_equal(rig_job(r, j.id).certificate_serial, "01ab");
     assert_err(ERR_OK, store_jobs_next(r->s, &next_s));
     assert_int_equal(next_s, j.expires_s + 1);
 
@@ -244,7 +193,7 @@ static void what_was_told_is_due_at_its_end(struct rig *r)
     assert_err(ERR_NOT_FOUND, tell(r, none, "", "", RIG_NOW_S));
     /* Another host: the certificate was not its. */
     strcpy(a.link_host, "other.a.test");
-    quiet = stub(3, RIG_NOW_S + 60);
+    quiet = rig_stub(3, RIG_NOW_S + 60);
     assert_err(ERR_OK, store_attempt_add(r->s, &a, &quiet, ROWS, &added));
     assert_string_equal(row(r, ALICE).certificate_issuer, "");
     assert_err(ERR_OK, tell(r, j.id, "CN=Old", "1", RIG_NOW_S + 60));
@@ -262,16 +211,16 @@ static void a_ring_keeps_the_newest_senders(struct rig *r)
 
     for (int i = 0; i < ROWS; i++) {
         snprintf(sender, sizeof sender, "s%d@a.test", i);
-        j = hold(r, BOB, sender, i, RIG_NOW_S + i);
+        j = rig_hold(r, BOB, sender, i, RIG_NOW_S + i);
         if (i == 1)
             first = j;
     }
-    hold(r, "rob@b.test", ALICE, 100, RIG_NOW_S);   /* another ring */
-    hold(r, BOB, "s0@a.test", 101, RIG_NOW_S + 50); /* heard of again: s1 is the oldest now */
+    rig_hold(r, "rob@b.test", ALICE, 100, RIG_NOW_S);   /* another ring */
+    rig_hold(r, BOB, "s0@a.test", 101, RIG_NOW_S + 50); /* heard of again: s1 is the oldest now */
     assert_int_equal(rig_counts(r).attempts, ROWS + 1);
     assert_int_equal(due(r, RIG_NOW_S + 1, ids, 9), 3); /* one of the evicted is in somebody's hands */
 
-    hold(r, BOB, "new@a.test", 102, RIG_NOW_S + 60);
+    rig_hold(r, BOB, "new@a.test", 102, RIG_NOW_S + 60);
     s = senders(r, BOB, 100);
     assert_int_equal(s.count, ROWS);
     assert_string_equal(s.name[0], "new@a.test");
@@ -285,7 +234,7 @@ static void a_ring_keeps_the_newest_senders(struct rig *r)
     assert_int_equal(rig_counts(r).jobs[JOB_HELD], ROWS + 2);
     assert_int_equal(rig_counts(r).attempts, ROWS + 1);
     /* Its stub again is an attempt anew. */
-    hold(r, BOB, "s1@a.test", 1, RIG_NOW_S + 70);
+    rig_hold(r, BOB, "s1@a.test", 1, RIG_NOW_S + 70);
     assert_int_equal(row(r, "s1@a.test").count, 1);
 
     s = senders(r, NULL, 100);
@@ -304,13 +253,13 @@ static void a_smaller_maximum_is_reached_in_steps(struct rig *r)
 
     for (int i = 0; i < ROWS; i++) {
         snprintf(sender, sizeof sender, "s%d@a.test", i);
-        hold(r, BOB, sender, i, RIG_NOW_S + i);
+        rig_hold(r, BOB, sender, i, RIG_NOW_S + i);
     }
     for (int i = 20; i < 25; i++) {
-        struct job j = stub(i, RIG_NOW_S + i);
+        struct job j = rig_stub(i, RIG_NOW_S + i);
 
         snprintf(sender, sizeof sender, "s%d@a.test", i);
-        a = facts(BOB, sender);
+        a = rig_attempt(BOB, sender);
         assert_err(ERR_OK, store_attempt_add(r->s, &a, &j, i == 24 ? 0 : 3, &added));
     }
     assert_true(senders(r, BOB, 50).count <= 3);
@@ -320,12 +269,12 @@ static void a_smaller_maximum_is_reached_in_steps(struct rig *r)
 
 static void a_row_keeps_the_newest_twenty(struct rig *r)
 {
-    struct job first = hold(r, BOB, ALICE, 0, RIG_NOW_S), j;
+    struct job first = rig_hold(r, BOB, ALICE, 0, RIG_NOW_S), j;
     struct attempt a;
     uint32_t count;
 
     for (int i = 1; i <= ATTEMPT_WAITING_MAX + 4; i++)
-        j = hold(r, BOB, ALICE, i, RIG_NOW_S + i);
+        j = rig_hold(r, BOB, ALICE, i, RIG_NOW_S + i);
     a = row(r, ALICE);
     assert_int_equal(a.count, ATTEMPT_WAITING_MAX + 5);
     assert_int_equal(a.waiting, ATTEMPT_WAITING_MAX);
@@ -341,8 +290,8 @@ static void a_row_keeps_the_newest_twenty(struct rig *r)
 
 static void an_admitted_sender_s_letters_are_pulled_at_once(struct rig *r)
 {
-    struct job a = hold(r, BOB, ALICE, 1, RIG_NOW_S), b = hold(r, BOB, ALICE, 2, RIG_NOW_S + 1),
-               other = hold(r, BOB, "carol@a.test", 3, RIG_NOW_S), got;
+    struct job a = rig_hold(r, BOB, ALICE, 1, RIG_NOW_S), b = rig_hold(r, BOB, ALICE, 2, RIG_NOW_S + 1),
+               other = rig_hold(r, BOB, "carol@a.test", 3, RIG_NOW_S), got;
     struct attempt gone;
     uint8_t ids[9][16], digest[32] = {7};
     uint32_t count = 0;
@@ -352,23 +301,23 @@ static void an_admitted_sender_s_letters_are_pulled_at_once(struct rig *r)
                                            RIG_NOW_S + 5, &count));
     assert_int_equal(count, 2);
     assert_int_equal(due(r, RIG_NOW_S + 5, ids, 9), 2);
-    got = job(r, a.id);
+    got = rig_job(r, a.id);
     assert_int_equal(got.state, JOB_WAITING);
     assert_string_equal(got.admission, "solved");
     assert_int_equal(got.due_s, RIG_NOW_S + 5);
     assert_int_equal(got.tell, JOB_TELL_NOTHING);
     assert_memory_equal(got.ka, a.ka, 32);
     assert_memory_equal(got.kd, a.kd, 32);
-    assert_int_equal(job(r, other.id).state, JOB_HELD);
+    assert_int_equal(rig_job(r, other.id).state, JOB_HELD);
     assert_err(ERR_NOT_FOUND, store_attempt_get(r->s, BOB, ALICE, &gone));
     assert_err(ERR_NOT_FOUND,
                store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_GOES_ALONE, "allowed", RIG_NOW_S, &count));
     assert_int_equal(rig_counts(r).attempts, 1);
     /* And goes its way as any job. */
     assert_err(ERR_OK, tell(r, b.id, "CN=I", "1", RIG_NOW_S + 6)); /* said too late: no harm */
-    assert_int_equal(job(r, b.id).state, JOB_WAITING);
+    assert_int_equal(rig_job(r, b.id).state, JOB_WAITING);
     assert_err(ERR_OK, call(r, b.id, "CN=J", "2"));
-    assert_string_equal(job(r, b.id).certificate_issuer, "CN=J");
+    assert_string_equal(rig_job(r, b.id).certificate_issuer, "CN=J");
     assert_err(ERR_OK, store_job_delivered(r->s, b.id, digest, 9, "4b", "250", RIG_NOW_S + 7));
     assert_err(ERR_OK, store_job_end(r->s, b.id, JOB_ACKED, "", RIG_NOW_S + 8));
     assert_err(ERR_NOT_FOUND, call(r, digest, "CN=J", "2"));
@@ -376,43 +325,44 @@ static void an_admitted_sender_s_letters_are_pulled_at_once(struct rig *r)
 
 static void a_dropped_sender_is_told_or_not(struct rig *r)
 {
-    struct job a = hold(r, BOB, ALICE, 1, RIG_NOW_S), b = hold(r, BOB, "carol@a.test", 2, RIG_NOW_S), got;
-    struct attempt f = facts(BOB, ALICE);
+    struct job a = rig_hold(r, BOB, ALICE, 1, RIG_NOW_S), b = rig_hold(r, BOB, "carol@a.test", 2, RIG_NOW_S),
+               got;
+    struct attempt f = rig_attempt(BOB, ALICE);
     uint8_t ids[9][16];
     enum job_added added;
     uint32_t count = 0;
 
     assert_err(ERR_OK, store_attempt_drop(r->s, BOB, ALICE, true, "denied", "no", RIG_NOW_S + 5, &count));
     assert_int_equal(count, 1);
-    got = job(r, a.id);
+    got = rig_job(r, a.id);
     assert_int_equal(got.state, JOB_REFUSED);
     assert_string_equal(got.reason, "denied");
     assert_string_equal(got.text, "no");
     assert_memory_equal(got.ka, a.ka, 32);
     assert_err(ERR_OK,
                store_attempt_drop(r->s, BOB, "carol@a.test", false, "denied", "", RIG_NOW_S + 5, &count));
-    assert_int_equal(job(r, b.id).state, JOB_FAILED);
+    assert_int_equal(rig_job(r, b.id).state, JOB_FAILED);
     assert_int_equal(rig_counts(r).attempts, 0);
     assert_int_equal(due(r, RIG_NOW_S + 5, ids, 9), 1);
     assert_memory_equal(ids[0], a.id, 16);
     /* The same stubs again change nothing. */
-    got = stub(2, RIG_NOW_S + 9);
+    got = rig_stub(2, RIG_NOW_S + 9);
     strcpy(f.sender, "carol@a.test");
     assert_err(ERR_OK, store_attempt_add(r->s, &f, &got, ROWS, &added));
     assert_int_equal(added, JOB_KNOWN_ENDED);
     assert_int_equal(got.state, JOB_FAILED);
     assert_int_equal(rig_counts(r).attempts, 0);
     assert_err(ERR_OK, store_job_end(r->s, a.id, JOB_NACKED, "", RIG_NOW_S + 10));
-    got = stub(1, RIG_NOW_S + 11);
+    got = rig_stub(1, RIG_NOW_S + 11);
     assert_err(ERR_OK, store_attempt_add(r->s, &f, &got, ROWS, &added));
     assert_int_equal(added, JOB_KNOWN_ENDED);
-    assert_int_equal(job(r, a.id).state, JOB_REFUSED); /* its nack is due again */
+    assert_int_equal(rig_job(r, a.id).state, JOB_REFUSED); /* its nack is due again */
 }
 
 static void any_end_leaves_the_row(struct rig *r)
 {
-    struct job a = hold(r, BOB, ALICE, 1, RIG_NOW_S), b = hold(r, BOB, ALICE, 2, RIG_NOW_S),
-               c = hold(r, BOB, ALICE, 3, RIG_NOW_S);
+    struct job a = rig_hold(r, BOB, ALICE, 1, RIG_NOW_S), b = rig_hold(r, BOB, ALICE, 2, RIG_NOW_S),
+               c = rig_hold(r, BOB, ALICE, 3, RIG_NOW_S);
     enum job_added added;
     size_t n;
 
@@ -422,34 +372,34 @@ static void any_end_leaves_the_row(struct rig *r)
     assert_int_equal(row(r, ALICE).waiting, 1);
     assert_memory_equal(row(r, ALICE).job[0], c.id, 16);
     /* The sender's site says that it was delivered elsewhere. */
-    b = hold(r, BOB, ALICE, 9, RIG_NOW_S);
+    b = rig_hold(r, BOB, ALICE, 9, RIG_NOW_S);
     assert_err(ERR_OK, store_job_end(r->s, b.id, JOB_ACKED, "", RIG_NOW_S + 1));
     assert_int_equal(row(r, ALICE).waiting, 1);
     /* The stub comes again, and is admitted by now. */
-    c = stub(3, RIG_NOW_S + 9);
+    c = rig_stub(3, RIG_NOW_S + 9);
     strcpy(c.admission, "allowed");
     assert_err(ERR_OK, store_job_add(r->s, &c, &added));
     assert_int_equal(added, JOB_KNOWN);
     assert_int_equal(c.state, JOB_WAITING);
-    c = job(r, c.id);
+    c = rig_job(r, c.id);
     assert_int_equal(c.state, JOB_WAITING);
     assert_int_equal(c.due_s, RIG_NOW_S + 9);
     assert_string_equal(c.admission, "allowed");
     assert_int_equal(c.kd[0], 'd');
     /* Or denied by now. */
-    a = hold(r, BOB, ALICE, 5, RIG_NOW_S);
+    a = rig_hold(r, BOB, ALICE, 5, RIG_NOW_S);
     assert_int_equal(row(r, ALICE).waiting, 1);
-    a = stub(5, RIG_NOW_S + 9);
+    a = rig_stub(5, RIG_NOW_S + 9);
     a.state = JOB_REFUSED;
     strcpy(a.reason, "denied");
     assert_err(ERR_OK, store_job_add(r->s, &a, &added));
     assert_int_equal(a.state, JOB_REFUSED);
-    assert_string_equal(job(r, a.id).reason, "denied");
-    assert_int_equal(job(r, a.id).kd[0], 0);
+    assert_string_equal(rig_job(r, a.id).reason, "denied");
+    assert_int_equal(rig_job(r, a.id).kd[0], 0);
     /* A count is left, for a while. */
     assert_int_equal(row(r, ALICE).waiting, 0);
     assert_int_equal(row(r, ALICE).count, 5);
-    hold(r, BOB, "carol@a.test", 4, RIG_NOW_S);
+    rig_hold(r, BOB, "carol@a.test", 4, RIG_NOW_S);
     assert_err(ERR_OK, store_purge(r->s, RIG_NOW_S + r->options.tombstone_s - 1, 100, &n));
     assert_int_equal(senders(r, NULL, 9).count, 2);
     assert_err(ERR_OK, store_purge(r->s, RIG_NOW_S + r->options.tombstone_s, 100, &n));
@@ -460,12 +410,12 @@ static void any_end_leaves_the_row(struct rig *r)
 
 static void a_job_that_waits_is_no_attempt(struct rig *r)
 {
-    struct attempt a = facts(BOB, ALICE), got;
-    struct job j = stub(1, RIG_NOW_S);
+    struct attempt a = rig_attempt(BOB, ALICE), got;
+    struct job j = rig_stub(1, RIG_NOW_S);
     enum job_added added;
 
     assert_err(ERR_OK, store_job_add(r->s, &j, &added));
-    j = stub(1, RIG_NOW_S + 1);
+    j = rig_stub(1, RIG_NOW_S + 1);
     assert_err(ERR_OK, store_attempt_add(r->s, &a, &j, ROWS, &added));
     assert_int_equal(added, JOB_KNOWN);
     assert_int_equal(j.state, JOB_WAITING);
@@ -478,7 +428,7 @@ static void a_job_that_waits_is_no_attempt(struct rig *r)
 
 static enum err add_by_token(struct rig *r, int n, const char *token, enum job_added *added)
 {
-    struct job j = stub(n, RIG_NOW_S);
+    struct job j = rig_stub(n, RIG_NOW_S);
 
     strcpy(j.mailbox, BOB);
     strcpy(j.token, token);
@@ -496,7 +446,7 @@ static uint32_t used(struct rig *r)
 static void a_stub_uses_its_token_once(struct rig *r)
 {
     struct token t = {.mailbox = BOB, .token = "shop", .letters_max = 2, .bind = true};
-    struct attempt a = facts(BOB, ALICE);
+    struct attempt a = rig_attempt(BOB, ALICE);
     enum job_added added;
     struct job j;
 
@@ -508,174 +458,22 @@ static void a_stub_uses_its_token_once(struct rig *r)
     assert_int_equal(added, JOB_KNOWN);
     assert_int_equal(used(r), 1);
     /* It was held before there was the token, and is admitted by it: one letter. */
-    j = stub(2, RIG_NOW_S);
+    j = rig_stub(2, RIG_NOW_S);
     assert_err(ERR_OK, store_attempt_add(r->s, &a, &j, ROWS, &added));
     assert_err(ERR_OK, add_by_token(r, 2, "shop", &added));
     assert_int_equal(added, JOB_KNOWN);
-    assert_int_equal(job(r, j.id).state, JOB_WAITING);
-    assert_string_equal(job(r, j.id).token, "shop");
+    assert_int_equal(rig_job(r, j.id).state, JOB_WAITING);
+    assert_string_equal(rig_job(r, j.id).token, "shop");
     assert_int_equal(used(r), 2);
     /* The third finds it used up: no job, and what is held stays held. */
     assert_err(ERR_FORBIDDEN, add_by_token(r, 3, "shop", &added));
     assert_int_equal(rig_counts(r).jobs[JOB_WAITING], 2);
-    j = stub(4, RIG_NOW_S);
+    j = rig_stub(4, RIG_NOW_S);
     assert_err(ERR_OK, store_attempt_add(r->s, &a, &j, ROWS, &added));
     assert_err(ERR_FORBIDDEN, add_by_token(r, 4, "shop", &added));
-    assert_int_equal(job(r, j.id).state, JOB_HELD);
+    assert_int_equal(rig_job(r, j.id).state, JOB_HELD);
     assert_err(ERR_OK, add_by_token(r, 1, "shop", &added)); /* known: uses nothing */
     assert_int_equal(used(r), 2);
-}
-
-/* ---- kept messages ------------------------------------------------------------------------------------- */
-
-/* Nothing proves whose it is. */
-static enum err keep(struct rig *r, const char *sender, int n, size_t size, struct job *out)
-{
-    struct attempt a = facts(BOB, sender);
-
-    a.legacy = true;
-    a.verified[0] = '\0';
-    return rig_keep(r, &a, (uint8_t)('a' + n), size, RIG_NOW_S + n, ROWS, out);
-}
-
-static void check_kept(struct rig *r, const struct job *j, int n, size_t size)
-{
-    rig_check_kept(r, j, (uint8_t)('a' + n), size);
-}
-
-static size_t files(struct rig *r)
-{
-    return r->options.engine == STORE_BDB ? rig_file_count(r->directory, "payload") : 0;
-}
-
-static void a_kept_message_waits_and_is_released(struct rig *r)
-{
-    size_t large = r->options.engine == STORE_BDB ? 1 : 0;
-    struct job small, big, got;
-    struct store_body body;
-    uint8_t ids[9][16], dek[32];
-    uint32_t count;
-
-    assert_err(ERR_OK, keep(r, ALICE, 1, 3000, &small));
-    assert_err(ERR_OK, keep(r, ALICE, 2, 150000, &big));
-    assert_int_equal(rig_counts(r).payloads, 2);
-    assert_int_equal(files(r), large);
-    assert_int_equal(row(r, ALICE).waiting, 2);
-    assert_true(row(r, ALICE).legacy);
-    assert_int_equal(due(r, RIG_NOW_S + DAY_S, ids, 9), 0);
-    if (r->options.engine == STORE_BDB) {
-        rig_close(r);
-        rig_open(r);
-        assert_int_equal(rig_counts(r).payloads, 2);
-        assert_int_equal(files(r), large);
-    }
-    got = job(r, small.id);
-    assert_true(got.kept);
-    assert_int_equal(got.size_bytes, 3000);
-    check_kept(r, &got, 1, 3000);
-    got = job(r, big.id);
-    check_kept(r, &got, 2, 150000);
-    assert_err(ERR_OK,
-               store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_GOES_ALONE, "allowed", RIG_NOW_S + 5, &count));
-    assert_int_equal(count, 2);
-    assert_int_equal(due(r, RIG_NOW_S + 5, ids, 9), 2);
-    assert_err(ERR_OK, store_job_delivered(r->s, big.id, big.digest, 150000, "4b", "250", RIG_NOW_S + 6));
-    check_kept(r, &got, 2, 150000); /* until the end */
-    assert_err(ERR_OK, store_job_end(r->s, big.id, JOB_ACKED, "", RIG_NOW_S + 6));
-    assert_int_equal(rig_counts(r).payloads, 1);
-    assert_int_equal(files(r), 0);
-    assert_err(ERR_NOT_FOUND, store_kept_open(r->s, &got, &body, dek));
-    assert_err(ERR_OK, store_job_end(r->s, small.id, JOB_FAILED, "mta", RIG_NOW_S + 6));
-    assert_int_equal(rig_counts(r).payloads, 0);
-    assert_int_equal(rig_counts(r).payload_bytes, 0);
-    got = stub(1, RIG_NOW_S);
-    assert_err(ERR_NOT_FOUND, store_kept_open(r->s, &got, &body, dek));
-}
-
-static void what_nothing_proves_does_not_come_in_with_the_proven(struct rig *r)
-{
-    struct job real = hold(r, BOB, ALICE, 1, RIG_NOW_S), forged;
-    struct attempt a;
-    uint32_t count = 9;
-
-    assert_err(ERR_OK, keep(r, ALICE, 2, 3000, &forged));
-    a = row(r, ALICE);
-    assert_int_equal(a.waiting, 2);
-    assert_string_equal(a.verified, "a.test");
-    assert_false(a.legacy);
-    assert_err(ERR_OK,
-               store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_GOES_ALONE, "allowed", RIG_NOW_S + 5, &count));
-    assert_int_equal(count, 1);
-    assert_int_equal(job(r, real.id).state, JOB_WAITING);
-    assert_int_equal(job(r, forged.id).state, JOB_HELD);
-    a = row(r, ALICE);
-    assert_int_equal(a.waiting, 1);
-    assert_memory_equal(a.job[0], forged.id, 16);
-    assert_string_equal(a.verified, "");
-    assert_true(a.legacy);
-    assert_err(ERR_OK,
-               store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_STAYS, "allowed", RIG_NOW_S + 5, &count));
-    assert_int_equal(count, 0);
-    assert_int_equal(job(r, forged.id).state, JOB_HELD);
-    check_kept(r, &forged, 2, 3000);
-    assert_err(ERR_OK,
-               store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_GOES_ALONE, "allowed", RIG_NOW_S + 5, &count));
-    assert_int_equal(count, 1);
-    assert_int_equal(job(r, forged.id).state, JOB_WAITING);
-    assert_int_equal(rig_counts(r).attempts, 0);
-    assert_err(ERR_NOT_FOUND, store_attempt_get(r->s, BOB, ALICE, &a));
-}
-
-static void the_same_message_again_is_kept_once(struct rig *r)
-{
-    struct job a, b;
-    uint32_t count;
-
-    assert_err(ERR_OK, keep(r, ALICE, 1, 150000, &a));
-    assert_err(ERR_OK, keep(r, ALICE, 1, 150000, &b)); /* a lost 250 */
-    assert_memory_equal(a.id, b.id, 16);
-    assert_int_equal(rig_counts(r).payloads, 1);
-    assert_true(files(r) <= 1);
-    assert_int_equal(row(r, ALICE).count, 1);
-    assert_err(ERR_OK, keep(r, ALICE, 2, 150000, &b));
-    assert_int_equal(rig_counts(r).payloads, 2);
-    /* Dropped: nobody is told, and the same again is kept anew. */
-    assert_err(ERR_OK, store_attempt_drop(r->s, BOB, ALICE, true, "denied", "", RIG_NOW_S + 5, &count));
-    assert_int_equal(count, 2);
-    assert_int_equal(job(r, a.id).state, JOB_FAILED);
-    assert_int_equal(rig_counts(r).payloads, 0);
-    assert_int_equal(files(r), 0);
-    assert_err(ERR_OK, keep(r, ALICE, 1, 150000, &a));
-    assert_int_equal(job(r, a.id).state, JOB_HELD);
-    check_kept(r, &a, 1, 150000);
-    assert_int_equal(rig_counts(r).jobs[JOB_FAILED], 1);
-    /* Delivered: it was no other. */
-    assert_err(ERR_OK,
-               store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_GOES_ALONE, "allowed", RIG_NOW_S + 6, &count));
-    assert_err(ERR_OK, store_job_delivered(r->s, a.id, a.digest, 150000, "4b", "250", RIG_NOW_S + 7));
-    assert_err(ERR_OK, store_job_end(r->s, a.id, JOB_ACKED, "", RIG_NOW_S + 7));
-    assert_err(ERR_OK, keep(r, ALICE, 1, 150000, &a));
-    assert_int_equal(a.state, JOB_ACKED);
-    assert_int_equal(job(r, a.id).state, JOB_ACKED);
-    assert_int_equal(rig_counts(r).payloads, 0);
-    assert_int_equal(files(r), 0);
-}
-
-static void what_gives_way_takes_its_payloads_along(struct rig *r)
-{
-    char sender[40];
-    struct job j;
-
-    for (int n = 0; n < 22; n++) /* two over the twenty of one row */
-        assert_err(ERR_OK, keep(r, ALICE, n, n % 5 == 0 ? 100000 : 1000, &j));
-    assert_int_equal(rig_counts(r).payloads, 20);
-    for (int n = 30; n < 30 + ROWS; n++) {
-        snprintf(sender, sizeof sender, "s%d@a.test", n);
-        assert_err(ERR_OK, keep(r, sender, n, 70000, &j));
-    }
-    assert_int_equal(rig_counts(r).payloads, ROWS);
-    assert_int_equal(rig_counts(r).jobs[JOB_HELD], ROWS);
-    assert_int_equal(files(r), r->options.engine == STORE_BDB ? ROWS : 0);
 }
 
 /* ---- sizes, crowds ------------------------------------------------------------------------------------- */
@@ -684,8 +482,8 @@ static void what_gives_way_takes_its_payloads_along(struct rig *r)
 
 static void longest_facts_fit(struct rig *r)
 {
-    struct attempt a = facts("", ""), got;
-    struct job j = stub(1, RIG_NOW_S), stored;
+    struct attempt a = rig_attempt("", ""), got;
+    struct job j = rig_stub(1, RIG_NOW_S), stored;
     enum job_added added;
 
     FILL(a.mailbox), FILL(a.sender), FILL(a.author), FILL(a.name), FILL(a.subject), FILL(a.list_id);
@@ -697,7 +495,7 @@ static void longest_facts_fit(struct rig *r)
     FILL(j.text), FILL(j.verified), FILL(j.admission), FILL(j.proof), FILL(j.list_id), FILL(j.token);
     FILL(j.organisation), FILL(j.challenge_url), FILL(j.certificate_issuer), FILL(j.certificate_serial);
     assert_err(ERR_OK, store_attempt_add(r->s, &a, &j, ROWS, &added));
-    stored = job(r, j.id);
+    stored = rig_job(r, j.id);
     assert_string_equal(stored.proof, j.proof);
     assert_string_equal(stored.challenge_url, j.challenge_url);
     assert_string_equal(stored.organisation, j.organisation);
@@ -717,8 +515,8 @@ static void *stranger_worker(void *arg)
     const struct stranger *x = arg;
 
     for (int i = 0; i < 60; i++) {
-        struct attempt a = facts(BOB, ALICE);
-        struct job j = stub(x->from + i, RIG_NOW_S + i);
+        struct attempt a = rig_attempt(BOB, ALICE);
+        struct job j = rig_stub(x->from + i, RIG_NOW_S + i);
         enum job_added added;
         uint32_t count;
 
@@ -762,28 +560,20 @@ static void eight_strangers_at_once_stay_in_the_ring(struct rig *r)
 
 int main(void)
 {
-#define CASE(name)                                                                                           \
-    {                                                                                                        \
-#name, name                                                                                          \
-    }
     static const struct rig_case cases[] = {
-        CASE(a_stranger_is_a_line_in_the_list),
-        CASE(a_repeated_stub_counts_once_and_is_told_again),
-        CASE(what_was_told_is_due_at_its_end),
-        CASE(a_ring_keeps_the_newest_senders),
-        CASE(a_smaller_maximum_is_reached_in_steps),
-        CASE(a_row_keeps_the_newest_twenty),
-        CASE(an_admitted_sender_s_letters_are_pulled_at_once),
-        CASE(a_dropped_sender_is_told_or_not),
-        CASE(any_end_leaves_the_row),
-        CASE(a_job_that_waits_is_no_attempt),
-        CASE(a_stub_uses_its_token_once),
-        CASE(a_kept_message_waits_and_is_released),
-        CASE(what_nothing_proves_does_not_come_in_with_the_proven),
-        CASE(the_same_message_again_is_kept_once),
-        CASE(what_gives_way_takes_its_payloads_along),
-        CASE(longest_facts_fit),
-        CASE(eight_strangers_at_once_stay_in_the_ring),
+        RIG_CASE(a_stranger_is_a_line_in_the_list),
+        RIG_CASE(a_repeated_stub_counts_once_and_is_told_again),
+        RIG_CASE(what_was_told_is_due_at_its_end),
+        RIG_CASE(a_ring_keeps_the_newest_senders),
+        RIG_CASE(a_smaller_maximum_is_reached_in_steps),
+        RIG_CASE(a_row_keeps_the_newest_twenty),
+        RIG_CASE(an_admitted_sender_s_letters_are_pulled_at_once),
+        RIG_CASE(a_dropped_sender_is_told_or_not),
+        RIG_CASE(any_end_leaves_the_row),
+        RIG_CASE(a_job_that_waits_is_no_attempt),
+        RIG_CASE(a_stub_uses_its_token_once),
+        RIG_CASE(longest_facts_fit),
+        RIG_CASE(eight_strangers_at_once_stay_in_the_ring),
     };
 
     return rig_run("store attempts", cases, sizeof cases / sizeof *cases, true, true);

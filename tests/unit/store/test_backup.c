@@ -221,18 +221,14 @@ static const struct letter *nth(int i)
 static struct store_claimed claim_it(struct rig *r, const struct posted *p, uint8_t token, int64_t now_s)
 {
     struct store_claimed out;
-    struct store_claim c = rig_claim(p, token, now_s);
 
-    assert_err(ERR_OK, store_claim(r->s, &c, &out));
+    assert_err(ERR_OK, rig_call(r, p, token, now_s, &out));
     return out;
 }
 
 static void ack_it(struct rig *r, const struct posted *p, int i, int64_t now_s)
 {
-    uint8_t digest[32];
-
-    letter_digest(nth(i), digest);
-    assert_err(ERR_OK, store_ack(r->s, p->ticket.key, digest, now_s, NULL));
+    assert_err(ERR_OK, rig_ack(r, p, nth(i), now_s));
 }
 
 enum {
@@ -625,22 +621,15 @@ static int child(const char *word, const char *directory)
 /* True: it died. */
 static bool dies_at(struct rig *r, const char *point, const char *word)
 {
-    char self[300], kill_at[100];
-    ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+    const char *const argv[] = {"test_store_backup", word, r->directory, NULL};
+    char kill_at[100];
+    struct buf said;
     int status;
-    pid_t pid;
 
-    assert_true(len > 0);
-    self[len] = '\0';
     snprintf(kill_at, sizeof kill_at, "%s:1", point);
-    fflush(NULL);
-    assert_true((pid = fork()) >= 0);
-    if (pid == 0) {
-        setenv("RESTANTE_KILL", kill_at, 1);
-        execl(self, self, word, r->directory, (char *)NULL);
-        _exit(127);
-    }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
+    buf_init(&said, 10000);
+    status = rig_run_self(argv, kill_at, -1, &said);
+    buf_free(&said);
     assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
     return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 }
@@ -725,26 +714,22 @@ static void a_restore_that_is_broken_off_is_known(struct rig *r)
 }
 
 static const struct rig_case cases[] = {
-    {"the_first_is_full_and_the_next_add_to_it", the_first_is_full_and_the_next_add_to_it},
-    {"payloads_that_are_gone_leave_the_backup", payloads_that_are_gone_leave_the_backup},
-    {"foreign_directories_are_refused", foreign_directories_are_refused},
-    {"one_that_is_damaged_is_told_and_replaced_by_a_full_one",
-     one_that_is_damaged_is_told_and_replaced_by_a_full_one},
-    {"one_that_is_broken_off_leaves_the_last", one_that_is_broken_off_leaves_the_last},
-    {"what_happened_since_is_known", what_happened_since_is_known},
-    {"it_can_be_restored_again_and_from_a_row", it_can_be_restored_again_and_from_a_row},
-    {"that_several_collected_it_is_known", that_several_collected_it_is_known},
-    {"without_a_journal_everything_is_perhaps_handed_over",
-     without_a_journal_everything_is_perhaps_handed_over},
-    {"a_letter_that_was_replaced_is_not_served", a_letter_that_was_replaced_is_not_served},
-    {"a_letter_that_came_since_is_told_of", a_letter_that_came_since_is_told_of},
-    {"a_letter_whose_note_a_crash_took_is_told_of_when_it_came_again",
-     a_letter_whose_note_a_crash_took_is_told_of_when_it_came_again},
-    {"a_letter_that_was_delivered_here_is_not_delivered_again",
-     a_letter_that_was_delivered_here_is_not_delivered_again},
-    {"a_store_that_is_there_is_not_overwritten", a_store_that_is_there_is_not_overwritten},
-    {"a_backup_that_is_not_whole_is_not_restored", a_backup_that_is_not_whole_is_not_restored},
-    {"a_restore_that_is_broken_off_is_known", a_restore_that_is_broken_off_is_known},
+    RIG_CASE(the_first_is_full_and_the_next_add_to_it),
+    RIG_CASE(payloads_that_are_gone_leave_the_backup),
+    RIG_CASE(foreign_directories_are_refused),
+    RIG_CASE(one_that_is_damaged_is_told_and_replaced_by_a_full_one),
+    RIG_CASE(one_that_is_broken_off_leaves_the_last),
+    RIG_CASE(what_happened_since_is_known),
+    RIG_CASE(it_can_be_restored_again_and_from_a_row),
+    RIG_CASE(that_several_collected_it_is_known),
+    RIG_CASE(without_a_journal_everything_is_perhaps_handed_over),
+    RIG_CASE(a_letter_that_was_replaced_is_not_served),
+    RIG_CASE(a_letter_that_came_since_is_told_of),
+    RIG_CASE(a_letter_whose_note_a_crash_took_is_told_of_when_it_came_again),
+    RIG_CASE(a_letter_that_was_delivered_here_is_not_delivered_again),
+    RIG_CASE(a_store_that_is_there_is_not_overwritten),
+    RIG_CASE(a_backup_that_is_not_whole_is_not_restored),
+    RIG_CASE(a_restore_that_is_broken_off_is_known),
 };
 
 int main(int argc, char **argv)

@@ -149,15 +149,11 @@ static void a_challenge_is_no_stub(struct rig *r)
 
 int main(void)
 {
-#define CASE(name)                                                                                           \
-    {                                                                                                        \
-#name, name                                                                                          \
-    }
     static const struct rig_case cases[] = {
-        CASE(its_sender_is_told_of_it_once),
-        CASE(who_is_not_told),
-        CASE(what_is_over_is_not_told),
-        CASE(a_challenge_is_no_stub),
+        RIG_CASE(its_sender_is_told_of_it_once),
+        RIG_CASE(who_is_not_told),
+        RIG_CASE(what_is_over_is_not_told),
+        RIG_CASE(a_challenge_is_no_stub),
     };
 
     return rig_run("store challenges", cases, sizeof cases / sizeof *cases, true, true);

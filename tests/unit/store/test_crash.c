@@ -2,9 +2,9 @@
  * test_crash.c - the process dies, and the store on disk is opened again: what was answered with ERR_OK is
  * there, what was not is there wholly or not at all, and nothing is left over.
  *
- * The child is this same program; it does the steps of a script and says on a pipe which returned ERR_OK. In
- * the first case it dies at each kill point in turn (RESTANTE_KILL), at every pass of it; in the second it is
- * killed from outside while sixteen threads are at work.
+ * The child is this same program; it does the steps of a script and says on a pipe which returned ERR_OK. It
+ * dies at each kill point in turn (RESTANTE_KILL), at every pass of it. What is killed from outside, in the
+ * midst of much work: test_killed.c.
  */
 #include "rig.h"
 
@@ -455,41 +455,6 @@ static int run_script(const char *directory)
 
 /* ---- the parent ---------------------------------------------------------------------------------------- */
 
-static const char *self;
-
-/* Runs the child on a directory; what it said goes to out. kill_ms >= 0: kills it after that time. Returns
- * its wait status. */
-static int run_child(const char *mode, const char *directory, const char *kill_at, int kill_ms,
-                     struct buf *out)
-{
-    int pipe_fd[2], status;
-    char piece[4096];
-    ssize_t n;
-    pid_t pid;
-
-    assert_int_equal(pipe(pipe_fd), 0);
-    pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        dup2(pipe_fd[1], STDOUT_FILENO);
-        close(pipe_fd[0]);
-        close(pipe_fd[1]);
-        setenv("RESTANTE_KILL", kill_at, 1);
-        execl(self, self, mode, directory, (char *)NULL);
-        _exit(127);
-    }
-    close(pipe_fd[1]);
-    if (kill_ms >= 0) {
-        usleep((useconds_t)kill_ms * 1000);
-        kill(pid, SIGKILL);
-    }
-    while ((n = read(pipe_fd[0], piece, sizeof piece)) > 0)
-        assert_err(ERR_OK, buf_append(out, piece, (size_t)n));
-    close(pipe_fd[0]);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return status;
-}
-
 struct found {
     struct ticket ticket;
     size_t count;
@@ -705,7 +670,8 @@ static bool die_at(const char *point, int nth, size_t *kills)
     rig_init(&r, STORE_BDB);
     buf_init(&said, 10000);
     snprintf(kill_at, sizeof kill_at, "%s:%d", point, nth);
-    status = run_child("script", r.directory, kill_at, -1, &said);
+    status =
+        rig_run_self((const char *[]){"test_store_crash", "script", r.directory, NULL}, kill_at, -1, &said);
     killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
     if (!killed && !(WIFEXITED(status) && WEXITSTATUS(status) == 0))
         fail_msg("%s: the child ended with status %x", kill_at, status);
@@ -746,154 +712,13 @@ static void nothing_is_lost_or_half_at_any_kill_point(void **state)
     free(names);
 }
 
-/* ---- killed at work ------------------------------------------------------------------------------------ */
-
-enum { THREADS = 16 };
-
-static struct rig crowd;
-
-/* What is said after each deposit and ack that returned ERR_OK; a pipe takes it whole. */
-struct said {
-    char what; /* 'd' or 'a' */
-    int number;
-    uint8_t a[TICKET_A_BYTES];
-};
-
-static void say(char what, int number, const struct posted *p)
-{
-    struct said line = {.what = what, .number = number};
-
-    memcpy(line.a, p->keys.a, sizeof line.a);
-    if (write(STDOUT_FILENO, &line, sizeof line) != (ssize_t)sizeof line)
-        _exit(4);
-}
-
-static struct letter crowd_letter(int number, char id[32])
-{
-    struct letter l = *LETTER();
-
-    snprintf(id, 32, "<%d>", number);
-    l.message_id = id;
-    l.size = number % 8 == 0 ? 70000 : 2000;
-    l.fill = (uint8_t)number;
-    return l;
-}
-
-static void *crowd_worker(void *arg)
-{
-    int thread = *(int *)arg;
-
-    for (int i = 0; i < 1000000; i++) {
-        int number = thread * 1000000 + i;
-        char id[32];
-        struct letter l = crowd_letter(number, id);
-        struct store_claimed c;
-        struct store_claim q;
-        struct posted p;
-        uint8_t digest[32];
-        struct ticket t;
-
-        if (rig_deposit(&crowd, &l, 1, &p) != ERR_OK)
-            _exit(3);
-        say('d', number, &p);
-        if (i % 2 == 0)
-            continue;
-        q = rig_claim(&p, 1, RIG_NOW_S);
-        letter_digest(&l, digest);
-        /* At once or in two halves. */
-        if (i % 4 == 1 && (store_claim(crowd.s, &q, &c) != ERR_OK ||
-                           store_ack(crowd.s, p.ticket.key, digest, RIG_NOW_S, &t) != ERR_OK))
-            _exit(3);
-        if (i % 4 == 3 && (store_claim_begin(crowd.s, &q, &c) != ERR_OK ||
-                           store_ack_begin(crowd.s, p.ticket.key, digest, RIG_NOW_S, &t) != ERR_OK ||
-                           rig_durable(&crowd) != ERR_OK))
-            _exit(3);
-        say('a', number, &p);
-    }
-    return NULL;
-}
-
-static int run_crowd(const char *directory)
-{
-    static int number[THREADS];
-    pthread_t thread[THREADS];
-    struct buf why;
-
-    buf_init(&why, 1000);
-    rig_init(&crowd, STORE_MEMORY);
-    rig_use(&crowd, directory);
-    if (store_open(&crowd.options, crowd.keys, &crowd.s, &why) != ERR_OK)
-        return 3;
-    for (int i = 0; i < THREADS; i++) {
-        number[i] = i;
-        if (pthread_create(&thread[i], NULL, crowd_worker, &number[i]) != 0)
-            return 3;
-    }
-    pthread_join(thread[0], NULL);
-    return 3; /* it is to be killed long before */
-}
-
-static void what_was_said_in_a_crowd_is_true(void **state)
-{
-    size_t said_count = 0;
-
-    (void)state;
-    for (int round = 0; round < 4; round++) {
-        struct store_counts counts;
-        struct quota_use use;
-        struct rig r;
-        struct buf said;
-        uint64_t living;
-
-        rig_init(&r, STORE_BDB);
-        buf_init(&said, 8 << 20);
-        assert_true(WIFSIGNALED(run_child("crowd", r.directory, "none:1", 200 + 150 * round, &said)));
-        rig_open(&r);
-        for (size_t at = 0; at + sizeof(struct said) <= said.len; at += sizeof(struct said), said_count++) {
-            struct said line;
-            struct posted p;
-            struct letter l;
-            char id[32];
-
-            memcpy(&line, said.data + at, sizeof line);
-            l = crowd_letter(line.number, id);
-            assert_err(ERR_OK, store_ticket_by_a(r.s, line.a, &p.ticket));
-            assert_string_equal(p.ticket.message_id, id);
-            if (line.what == 'a') {
-                assert_int_equal(p.ticket.state, TICKET_DELIVERED);
-            } else if (!ticket_state_ended(p.ticket.state)) {
-                struct store_claim q = rig_claim(&p, 1, RIG_NOW_S);
-                struct store_claimed c;
-
-                assert_err(ERR_OK, ticket_derive(r.keys, line.a, &p.keys));
-                assert_err(ERR_OK, store_claim(r.s, &q, &c));
-                rig_check_body(&r, &c, &p, &l);
-            }
-        }
-        /* One letter, one ticket, one payload: none without the other. */
-        assert_err(ERR_OK, store_count(r.s, &counts));
-        living =
-            counts.tickets[TICKET_WAITING] + counts.tickets[TICKET_LEASED] + counts.tickets[TICKET_LAPSED];
-        assert_int_equal(living, counts.payloads);
-        assert_int_equal(living, counts.work);
-        assert_err(ERR_OK, store_quota(r.s, "alice@a.test", &use));
-        assert_int_equal(living, use.letters);
-        rig_free(&r);
-        buf_free(&said);
-    }
-    print_message("%zu answers checked\n", said_count);
-    assert_true(said_count > 100);
-}
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_lost_or_half_at_any_kill_point),
-        cmocka_unit_test(what_was_said_in_a_crowd_is_true),
     };
 
-    self = "/proc/self/exe";
     if (argc == 3)
-        return strcmp(argv[1], "script") == 0 ? run_script(argv[2]) : run_crowd(argv[2]);
+        return run_script(argv[2]);
     return cmocka_run_group_tests_name("store crashes", tests, NULL, NULL);
 }

@@ -78,17 +78,11 @@ static struct store_epoch epoch_of(struct rig *r, uint16_t epoch)
     return found;
 }
 
+/* The keys go. */
 static enum err try_open(struct rig *r, struct site_keys *keys, char text[200])
 {
-    struct store *s = NULL;
-    struct buf why;
-    enum err err;
+    enum err err = rig_try_open(r, keys, text);
 
-    buf_init(&why, 1000);
-    err = store_open(&r->options, keys, &s, &why);
-    snprintf(text, 200, "%s", buf_cstr(&why));
-    buf_free(&why);
-    store_close(s);
     site_keys_free(keys);
     return err;
 }
@@ -355,25 +349,20 @@ static void keys_are_reloaded_while_threads_work(struct rig *r)
         assert_int_equal(pthread_join(thread[i], NULL), 0);
 }
 
-#define CASE(name)                                                                                           \
-    {                                                                                                        \
-#name, name                                                                                          \
-    }
-
 int main(void)
 {
     static const struct rig_case both[] = {
-        CASE(a_ticket_from_before_a_rotation_is_claimed_after_it),
-        CASE(an_epoch_goes_with_its_last_tombstone),
-        CASE(jobs_payloads_and_attempts_hold_an_epoch),
-        CASE(a_row_of_attempts_outlives_the_key_it_was_sealed_under),
-        CASE(wrong_keys_are_refused_and_the_old_ones_stay),
-        CASE(a_retired_epoch_never_comes_back),
-        CASE(keys_are_reloaded_while_threads_work),
+        RIG_CASE(a_ticket_from_before_a_rotation_is_claimed_after_it),
+        RIG_CASE(an_epoch_goes_with_its_last_tombstone),
+        RIG_CASE(jobs_payloads_and_attempts_hold_an_epoch),
+        RIG_CASE(a_row_of_attempts_outlives_the_key_it_was_sealed_under),
+        RIG_CASE(wrong_keys_are_refused_and_the_old_ones_stay),
+        RIG_CASE(a_retired_epoch_never_comes_back),
+        RIG_CASE(keys_are_reloaded_while_threads_work),
     };
     static const struct rig_case disk[] = {
-        CASE(a_missing_key_is_missed_only_by_what_it_made),
-        CASE(an_older_store_learns_since_when),
+        RIG_CASE(a_missing_key_is_missed_only_by_what_it_made),
+        RIG_CASE(an_older_store_learns_since_when),
     };
 
     return rig_run("epochs", both, sizeof both / sizeof *both, true, true) +

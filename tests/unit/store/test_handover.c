@@ -535,12 +535,11 @@ static void a_letter_that_comes_again_is_noted_again(struct rig *r)
 }
 
 static const struct rig_case cases[] = {
-    {"a_letter_that_comes_again_is_noted_again", a_letter_that_comes_again_is_noted_again},
-    {"a_letters_life_is_noted", a_letters_life_is_noted},
-    {"what_is_refused_is_noted_once_it_is", what_is_refused_is_noted_once_it_is},
-    {"a_store_without_its_journal_for_a_while_begins_a_new_one",
-     a_store_without_its_journal_for_a_while_begins_a_new_one},
-    {"ends_that_the_journal_lost_are_noted_at_opening", ends_that_the_journal_lost_are_noted_at_opening},
+    RIG_CASE(a_letter_that_comes_again_is_noted_again),
+    RIG_CASE(a_letters_life_is_noted),
+    RIG_CASE(what_is_refused_is_noted_once_it_is),
+    RIG_CASE(a_store_without_its_journal_for_a_while_begins_a_new_one),
+    RIG_CASE(ends_that_the_journal_lost_are_noted_at_opening),
 };
 
 int main(void)

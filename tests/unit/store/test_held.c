@@ -16,32 +16,16 @@
 
 static struct job stub(int n, int64_t now_s)
 {
-    struct job j;
+    struct job j = rig_stub(n, now_s);
 
-    memset(&j, 0, sizeof j);
-    snprintf(j.url, sizeof j.url, "https://a.test/restante/1/%d", n);
-    memset(j.ka, 'a', sizeof j.ka);
-    memset(j.kd, 'd', sizeof j.kd);
-    strcpy(j.stub_from, ALICE);
-    strcpy(j.stub_to, BOB);
-    strcpy(j.recipient, BOB);
-    strcpy(j.author, ALICE);
-    j.tell = JOB_TELL_HELD;
     j.size_bytes = BYTES;
-    j.created_s = j.due_s = now_s;
-    j.expires_s = now_s + 7 * DAY_S;
     return j;
 }
 
 static struct attempt facts(const char *subject)
 {
-    struct attempt a;
+    struct attempt a = rig_attempt(BOB, ALICE);
 
-    memset(&a, 0, sizeof a);
-    strcpy(a.mailbox, BOB);
-    strcpy(a.sender, ALICE);
-    strcpy(a.author, ALICE);
-    strcpy(a.verified, "a.test");
     strcpy(a.subject, subject);
     return a;
 }
@@ -54,14 +38,6 @@ static struct job hold(struct rig *r, int n, int64_t now_s)
 
     assert_err(ERR_OK, store_attempt_add(r->s, &a, &j, 10, &added));
     assert_int_equal(added, JOB_NEW);
-    return j;
-}
-
-static struct job job(struct rig *r, const uint8_t id[16])
-{
-    struct job j;
-
-    assert_err(ERR_OK, store_job_get(r->s, id, &j));
     return j;
 }
 
@@ -81,7 +57,7 @@ static struct job told(struct rig *r, const struct job *j, uint32_t version, uin
     const struct job_heard heard = {"CN=Issuer", "01", version, bytes, at_s};
 
     assert_err(ERR_OK, store_job_told(r->s, j->id, &heard, look_s));
-    return job(r, j->id);
+    return rig_job(r, j->id);
 }
 
 static void it_is_looked_at_now_and_then(struct rig *r)
@@ -129,7 +105,7 @@ static void what_was_replaced_is_marked(struct rig *r)
             if (now.replaced != cases[i].replaced[look])
                 fail_msg("%s, look %d", cases[i].name, look);
         }
-        j = job(r, j.id);
+        j = rig_job(r, j.id);
         assert_int_equal(j.heard_s, cases[i].version[1]   ? RIG_NOW_S + 10
                                     : cases[i].version[0] ? RIG_NOW_S
                                                           : 0);
@@ -175,14 +151,14 @@ static void what_is_gone_leaves_no_attempt(struct rig *r)
     uint8_t none[16] = {0};
 
     assert_err(ERR_OK, store_job_gone(r->s, first.id, JOB_FAILED, "retracted", "gone", RIG_NOW_S + 5));
-    got = job(r, first.id);
+    got = rig_job(r, first.id);
     assert_int_equal(got.state, JOB_FAILED);
     assert_string_equal(got.reason, "retracted");
     assert_string_equal(got.text, "gone");
     assert_err(ERR_OK, store_attempt_get(r->s, BOB, ALICE, &row)); /* another waits there */
     assert_int_equal(row.waiting, 1);
     assert_err(ERR_GONE, store_job_gone(r->s, first.id, JOB_FAILED, "bounced", "", RIG_NOW_S + 6));
-    assert_string_equal(job(r, first.id).reason, "retracted");
+    assert_string_equal(rig_job(r, first.id).reason, "retracted");
     assert_err(ERR_OK, store_job_gone(r->s, second.id, JOB_ACKED, "acked", "", RIG_NOW_S + 7));
     assert_err(ERR_NOT_FOUND, store_attempt_get(r->s, BOB, ALICE, &row));
     assert_err(ERR_OK, store_count(r->s, &c));
@@ -201,11 +177,11 @@ static void what_is_gone_leaves_no_attempt(struct rig *r)
     got = stub(2, RIG_NOW_S + 8);
     assert_err(ERR_OK, store_job_add(r->s, &got, &added));
     assert_int_equal(added, JOB_KNOWN_ENDED);
-    assert_int_equal(job(r, second.id).state, JOB_ACKED);
+    assert_int_equal(rig_job(r, second.id).state, JOB_ACKED);
     /* One that is called for ends likewise; it has no row. */
     assert_err(ERR_OK, store_job_add(r->s, &waiting, &added));
     assert_err(ERR_OK, store_job_gone(r->s, waiting.id, JOB_FAILED, "retracted", "gone", RIG_NOW_S + 9));
-    assert_int_equal(job(r, waiting.id).state, JOB_FAILED);
+    assert_int_equal(rig_job(r, waiting.id).state, JOB_FAILED);
     assert_err(ERR_NOT_FOUND, store_job_gone(r->s, none, JOB_FAILED, "retracted", "", RIG_NOW_S));
     assert_err(ERR_INTERNAL, store_job_gone(r->s, first.id, JOB_WAITING, "", "", RIG_NOW_S));
 }
@@ -218,13 +194,13 @@ static void the_version_that_came_is_kept(struct rig *r)
 
     assert_err(ERR_OK, store_job_add(r->s, &j, &added));
     assert_err(ERR_OK, store_job_called(r->s, j.id, &heard));
-    assert_int_equal(job(r, j.id).version, 3);
-    assert_false(job(r, j.id).replaced);
+    assert_int_equal(rig_job(r, j.id).version, 3);
+    assert_false(rig_job(r, j.id).replaced);
     heard.version = 4;
     assert_err(ERR_OK, store_job_called(r->s, j.id, &heard));
-    assert_int_equal(job(r, j.id).version, 4);
-    assert_true(job(r, j.id).replaced);
-    j = job(r, j.id);
+    assert_int_equal(rig_job(r, j.id).version, 4);
+    assert_true(rig_job(r, j.id).replaced);
+    j = rig_job(r, j.id);
     assert_int_equal(j.version, 4);
     assert_int_equal(j.heard_s, RIG_NOW_S + 5);
     assert_string_equal(j.certificate_issuer, "CN=Issuer");
@@ -232,16 +208,12 @@ static void the_version_that_came_is_kept(struct rig *r)
 
 int main(void)
 {
-#define CASE(name)                                                                                           \
-    {                                                                                                        \
-#name, name                                                                                          \
-    }
     static const struct rig_case cases[] = {
-        CASE(it_is_looked_at_now_and_then),
-        CASE(what_was_replaced_is_marked),
-        CASE(a_stub_of_the_replaced_letter_is_the_same_job),
-        CASE(what_is_gone_leaves_no_attempt),
-        CASE(the_version_that_came_is_kept),
+        RIG_CASE(it_is_looked_at_now_and_then),
+        RIG_CASE(what_was_replaced_is_marked),
+        RIG_CASE(a_stub_of_the_replaced_letter_is_the_same_job),
+        RIG_CASE(what_is_gone_leaves_no_attempt),
+        RIG_CASE(the_version_that_came_is_kept),
     };
 
     return rig_run("store held letters", cases, sizeof cases / sizeof *cases, true, true);

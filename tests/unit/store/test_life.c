@@ -12,19 +12,9 @@
 
 static enum err claim(struct rig *r, const struct posted *p, uint8_t token, int64_t now_s)
 {
-    struct store_claim q = rig_claim(p, token, now_s);
     struct store_claimed c;
 
-    return store_claim(r->s, &q, &c);
-}
-
-static enum err ack(struct rig *r, const struct posted *p, const struct letter *l, int64_t now_s)
-{
-    uint8_t digest[32];
-    struct ticket t;
-
-    letter_digest(l, digest);
-    return store_ack(r->s, p->ticket.key, digest, now_s, &t);
+    return rig_call(r, p, token, now_s, &c);
 }
 
 /* The one entry that is due now. */
@@ -97,7 +87,7 @@ static void all_that_happened_is_told_with_its_time(struct rig *r)
     assert_err(ERR_OK, claim(r, &p, 1, at_s + 10));
     assert_err(ERR_OK, claim(r, &p, 2, at_s + 1000)); /* the first lease was over at 310 */
     reopen(r);
-    assert_err(ERR_OK, ack(r, &p, l, at_s + 1001));
+    assert_err(ERR_OK, rig_ack(r, &p, l, at_s + 1001));
     w = due(r, at_s + 1001, WORK_NOTIFY);
     assert_err(ERR_OK, store_work_done(r->s, &w, "4bDsn", at_s + 1002));
     t = rig_look(r, &p);
@@ -363,7 +353,7 @@ static void after_hand_over_nothing_goes_plain(struct rig *r)
     assert_int_equal(t.handed_over_s, RIG_NOW_S);
     assert_err(ERR_HANDED_OVER, store_plain(r->s, leased.ticket.key, "", RIG_NOW_S + 999, &t));
     assert_err(ERR_OK, claim(r, &done, 1, RIG_NOW_S));
-    assert_err(ERR_OK, ack(r, &done, LETTER(), RIG_NOW_S));
+    assert_err(ERR_OK, rig_ack(r, &done, LETTER(), RIG_NOW_S));
     assert_err(ERR_HANDED_OVER, store_plain(r->s, done.ticket.key, "", RIG_NOW_S, &t));
     assert_err(ERR_OK, store_nack(r->s, refused.ticket.key, NULL, "denied", "", RIG_NOW_S, &t));
     assert_err(ERR_GONE, store_plain(r->s, refused.ticket.key, "", RIG_NOW_S, &t));
@@ -461,7 +451,7 @@ static void the_archive_has_one_copy_of_a_letter(struct rig *r)
     assert_err(ERR_OK, store_nack(r->s, p[0].ticket.key, NULL, "denied", "", RIG_NOW_S, &t));
     assert_true(rig_look(r, &p[0]).archived);
     assert_err(ERR_OK, claim(r, &p[2], 1, RIG_NOW_S));
-    assert_err(ERR_OK, ack(r, &p[2], LETTER(), RIG_NOW_S));
+    assert_err(ERR_OK, rig_ack(r, &p[2], LETTER(), RIG_NOW_S));
     assert_true(rig_look(r, &p[2]).archived);
     assert_err(ERR_OK, store_archived(r->s, p[2].ticket.key, t.payload_id, RIG_NOW_S));
 }
@@ -579,39 +569,35 @@ static void one_of_several_refuses(struct rig *r)
     nack_by(r, &alone, 1, RIG_NOW_S + 410, TICKET_REFUSED);
     nack_by(r, &alone, 1, RIG_NOW_S + 420, TICKET_REFUSED);
     assert_err(ERR_GONE, store_nack(r->s, leased.ticket.key, NULL, "denied", "", RIG_NOW_S + 420, &t));
-    assert_err(ERR_GONE, ack(r, &leased, LETTER(), RIG_NOW_S + 420));
+    assert_err(ERR_GONE, rig_ack(r, &leased, LETTER(), RIG_NOW_S + 420));
     assert_int_equal(rig_counts(r).tickets[TICKET_UNCONFIRMED], 2);
     assert_int_equal(rig_counts(r).tickets[TICKET_LEASED], 0);
 }
 
 int main(void)
 {
-#define CASE(name)                                                                                           \
-    {                                                                                                        \
-#name, name                                                                                          \
-    }
     static const struct rig_case cases[] = {
-        CASE(all_that_happened_is_told_with_its_time),
-        CASE(a_lapse_that_nobody_noted_is_told_too),
-        CASE(the_first_and_the_newest_events_are_kept),
-        CASE(every_event_has_a_name),
-        CASE(a_stub_is_sent_again_and_again),
-        CASE(a_lease_keeps_the_stubs_entry),
-        CASE(only_a_stub_is_a_stub),
-        CASE(a_delay_is_told_once),
-        CASE(who_is_not_warned),
-        CASE(a_claim_takes_the_warning_back),
-        CASE(a_letter_goes_plain),
-        CASE(a_refused_plain_letter_is_told),
-        CASE(after_hand_over_nothing_goes_plain),
-        CASE(a_letter_that_is_still_to_go_outlives_its_tombstone),
-        CASE(what_is_still_to_be_told_outlives_its_tombstone),
-        CASE(a_lapse_that_a_word_finds_is_counted_once),
-        CASE(the_archive_has_one_copy_of_a_letter),
-        CASE(a_letters_recipients_are_known),
-        CASE(the_archive_has_one_copy_of_what_goes_plain),
-        CASE(nothing_leaves_without_its_copy),
-        CASE(one_of_several_refuses),
+        RIG_CASE(all_that_happened_is_told_with_its_time),
+        RIG_CASE(a_lapse_that_nobody_noted_is_told_too),
+        RIG_CASE(the_first_and_the_newest_events_are_kept),
+        RIG_CASE(every_event_has_a_name),
+        RIG_CASE(a_stub_is_sent_again_and_again),
+        RIG_CASE(a_lease_keeps_the_stubs_entry),
+        RIG_CASE(only_a_stub_is_a_stub),
+        RIG_CASE(a_delay_is_told_once),
+        RIG_CASE(who_is_not_warned),
+        RIG_CASE(a_claim_takes_the_warning_back),
+        RIG_CASE(a_letter_goes_plain),
+        RIG_CASE(a_refused_plain_letter_is_told),
+        RIG_CASE(after_hand_over_nothing_goes_plain),
+        RIG_CASE(a_letter_that_is_still_to_go_outlives_its_tombstone),
+        RIG_CASE(what_is_still_to_be_told_outlives_its_tombstone),
+        RIG_CASE(a_lapse_that_a_word_finds_is_counted_once),
+        RIG_CASE(the_archive_has_one_copy_of_a_letter),
+        RIG_CASE(a_letters_recipients_are_known),
+        RIG_CASE(the_archive_has_one_copy_of_what_goes_plain),
+        RIG_CASE(nothing_leaves_without_its_copy),
+        RIG_CASE(one_of_several_refuses),
     };
 
     return rig_run("a ticket's life", cases, sizeof cases / sizeof *cases, true, true);

@@ -19,24 +19,7 @@
 #include "base/encode.h"
 #include "store/codec.h"
 #include "store/engine.h"
-#include "store/quota.h"
-#include "store/recall.h"
 #include "store/records.h"
-
-/* Tries to open; *text gets the reason. */
-static enum err try_open(struct rig *r, struct site_keys *keys, char text[200])
-{
-    struct store *s = NULL;
-    struct buf why;
-    enum err err;
-
-    buf_init(&why, 1000);
-    err = store_open(&r->options, keys, &s, &why);
-    snprintf(text, 200, "%s", buf_cstr(&why));
-    buf_free(&why);
-    store_close(s);
-    return err;
-}
 
 /* Writes one record behind the store's back; the store is closed. */
 static void tamper(struct rig *r, enum engine_table table, struct span key, struct span value)
@@ -89,9 +72,9 @@ static void another_site_key_is_refused(struct rig *r)
 
     rig_post(r, LETTER());
     rig_close(r);
-    assert_err(ERR_CONFIG, try_open(r, other, why));
+    assert_err(ERR_CONFIG, rig_try_open(r, other, why));
     assert_non_null(strstr(why, "epoch 7"));
-    assert_err(ERR_OK, try_open(r, r->keys, why));
+    assert_err(ERR_OK, rig_try_open(r, r->keys, why));
     site_keys_free(other);
 }
 
@@ -109,8 +92,8 @@ static void a_lost_site_key_is_refused(struct rig *r)
                site_keys_from_bytes(epochs + 1, (const uint8_t(*)[SITEKEY_BYTES])bytes[1], 1, &later));
     rig_post(r, LETTER());
     rig_close(r);
-    assert_err(ERR_OK, try_open(r, both, why)); /* a new key beside the old one */
-    assert_err(ERR_CONFIG, try_open(r, later, why));
+    assert_err(ERR_OK, rig_try_open(r, both, why)); /* a new key beside the old one */
+    assert_err(ERR_CONFIG, rig_try_open(r, later, why));
     assert_non_null(strstr(why, "epoch 7"));
     site_keys_free(both);
     site_keys_free(later);
@@ -185,7 +168,7 @@ static void a_table_that_is_gone_is_not_made_anew(struct rig *r)
         table_path(r, table[i], ".away", away);
         assert_int_equal(rename(path, away), 0);
         for (int again = 0; again < 2; again++) {
-            assert_err(ERR_STORE, try_open(r, r->keys, why));
+            assert_err(ERR_STORE, rig_try_open(r, r->keys, why));
             assert_non_null(strstr(why, ".db is missing"));
         }
         assert_int_equal(rename(away, path), 0);
@@ -201,12 +184,12 @@ static void a_second_opener_is_refused(struct rig *r)
     int status;
     pid_t pid;
 
-    assert_err(ERR_EXISTS, try_open(r, r->keys, why));
+    assert_err(ERR_EXISTS, rig_try_open(r, r->keys, why));
     assert_non_null(strstr(why, "another process"));
     pid = fork();
     assert_true(pid >= 0);
     if (pid == 0)
-        _exit(try_open(r, r->keys, why) == ERR_EXISTS ? 0 : 1);
+        _exit(rig_try_open(r, r->keys, why) == ERR_EXISTS ? 0 : 1);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
     rig_post(r, LETTER()); /* the first has not noticed */
@@ -221,10 +204,10 @@ static void a_foreign_db_config_is_refused(struct rig *r)
     snprintf(path, sizeof path, "%s/db/DB_CONFIG", r->directory);
     assert_true((fd = open(path, O_CREAT | O_WRONLY, 0600)) >= 0);
     close(fd);
-    assert_err(ERR_CONFIG, try_open(r, r->keys, why));
+    assert_err(ERR_CONFIG, rig_try_open(r, r->keys, why));
     assert_non_null(strstr(why, "DB_CONFIG"));
     unlink(path);
-    assert_err(ERR_OK, try_open(r, r->keys, why));
+    assert_err(ERR_OK, rig_try_open(r, r->keys, why));
 }
 
 static void another_format_is_refused(struct rig *r)
@@ -235,7 +218,7 @@ static void another_format_is_refused(struct rig *r)
     rig_close(r);
     codec_put_be64(version, 3);
     tamper(r, TABLE_META, SPAN_LITERAL("format"), span_bytes(version, sizeof version));
-    assert_err(ERR_STORE_FORMAT, try_open(r, r->keys, why));
+    assert_err(ERR_STORE_FORMAT, rig_try_open(r, r->keys, why));
     assert_non_null(strstr(why, "format 3"));
 }
 
@@ -248,11 +231,11 @@ static void a_record_of_a_later_version_is_refused(struct rig *r)
     rig_close(r);
     codec_put_be64(version, 10000);
     tamper(r, TABLE_META, SPAN_LITERAL("records"), span_bytes(version, sizeof version));
-    assert_err(ERR_STORE_FORMAT, try_open(r, r->keys, why));
+    assert_err(ERR_STORE_FORMAT, rig_try_open(r, r->keys, why));
     assert_non_null(strstr(why, "later version"));
     codec_put_be64(version, 1); /* yesterday's */
     tamper(r, TABLE_META, SPAN_LITERAL("records"), span_bytes(version, sizeof version));
-    assert_err(ERR_OK, try_open(r, r->keys, why));
+    assert_err(ERR_OK, rig_try_open(r, r->keys, why));
 }
 
 /* Where all records are looked at (a store of format 1), whatever table it is in that holds more than what
@@ -274,10 +257,10 @@ static void a_record_of_a_later_version_is_found(struct rig *r)
 
         tamper(r, TABLE_META, SPAN_LITERAL("format"), span_bytes(format, sizeof format));
         tamper(r, row[i].table, k, span_bytes(later, sizeof later));
-        assert_err(ERR_STORE_FORMAT, try_open(r, r->keys, why));
+        assert_err(ERR_STORE_FORMAT, rig_try_open(r, r->keys, why));
         assert_non_null(strstr(why, engine_table_name(row[i].table)));
         tamper(r, row[i].table, k, span_bytes(damaged, sizeof damaged)); /* which harms only itself */
-        assert_err(ERR_OK, try_open(r, r->keys, why));
+        assert_err(ERR_OK, rig_try_open(r, r->keys, why));
     }
 }
 
@@ -313,9 +296,8 @@ static void counts_are_what_the_records_say(struct rig *r)
 
     for (int i = 0; i < 6; i++) {
         snprintf(id, sizeof id, "<%d>", i);
-        p[i] = rig_post(r, LETTER(.message_id = id,
-                                  .size = i % 2 == 0 ? 3000 : 70000,
-                                  .notify = i == 3 ? "NEVER" : ""));
+        p[i] = rig_post(
+            r, LETTER(.message_id = id, .size = i % 2 == 0 ? 3000 : 70000, .notify = i == 3 ? "NEVER" : ""));
     }
     for (int i = 0; i < 4; i++)
         assert_err(ERR_OK, store_nack(r->s, p[i].ticket.key, token, "no", "", RIG_NOW_S - i * 1000, &t));
@@ -326,18 +308,11 @@ static void counts_are_what_the_records_say(struct rig *r)
     rig_close(r);
     codec_put_be64(format, 1);
     tamper(r, TABLE_META, SPAN_LITERAL("format"), span_bytes(format, sizeof format));
-    assert_err(ERR_OK, try_open(r, r->keys, why));
+    assert_err(ERR_OK, rig_try_open(r, r->keys, why));
     rig_open(r);
     assert_err(ERR_OK, store_count(r->s, &counted));
     kept.removed = 0;
     assert_memory_equal(&kept, &counted, offsetof(struct store_counts, disk_free_bytes));
-}
-
-static bool count_ticket(void *arg, const struct ticket *t)
-{
-    (void)t;
-    ++*(size_t *)arg;
-    return true;
 }
 
 static void damaged_records_harm_only_themselves(struct rig *r)
@@ -378,7 +353,7 @@ static void damaged_records_harm_only_themselves(struct rig *r)
     assert_err(ERR_STORE, store_job_end(r->s, j.id, JOB_FAILED, "", RIG_NOW_S));
 
     /* All others go on. */
-    assert_err(ERR_OK, store_tickets(r->s, NULL, 100, count_ticket, &n));
+    assert_err(ERR_OK, store_tickets(r->s, NULL, 100, rig_count_ticket, &n));
     assert_int_equal(n, 2);
     assert_err(ERR_OK, store_work_due(r->s, RIG_NOW_S, 60, w, 9, &n));
     assert_int_equal(n, 2);
@@ -610,7 +585,7 @@ static void a_full_disk_is_survived(struct rig *r)
         assert_int_equal(r->failed, 0);
         /* Reading goes on, and with some space so does writing. */
         n = 0;
-        assert_err(ERR_OK, store_tickets(r->s, NULL, 1000000, count_ticket, &n));
+        assert_err(ERR_OK, store_tickets(r->s, NULL, 1000000, rig_count_ticket, &n));
         assert_true(n >= stored);
         unlink(ballast);
         assert_err(ERR_OK, store_expire(r->s, RIG_NOW_S + 8 * 86400, 10, &n));
@@ -622,7 +597,7 @@ static void a_full_disk_is_survived(struct rig *r)
     assert_int_equal(mount("full", r->directory, "tmpfs", MS_REMOUNT, "size=64m"), 0);
     rig_open(r);
     n = 0;
-    assert_err(ERR_OK, store_tickets(r->s, NULL, 1000000, count_ticket, &n));
+    assert_err(ERR_OK, store_tickets(r->s, NULL, 1000000, rig_count_ticket, &n));
     assert_true(n >= stored); /* every one that was answered with ERR_OK; one more may have come through */
     rig_close(r);
     assert_int_equal(umount2(r->directory, MNT_DETACH), 0);
@@ -646,387 +621,29 @@ static void below_the_floor_nothing_is_deposited(struct rig *r)
     assert_err(ERR_OK, store_claim(r->s, &q, &c)); /* what is there is served */
 }
 
-/* ---- yesterday's store --------------------------------------------------------------------------------- */
-
-/* Of the build that brought this version of records; everything in it is still what it was. */
-static void open_fixture(struct rig *r, int version)
+int main(void)
 {
-    char command[300];
-
-    rig_close(r);
-    rig_remove_tree(r->directory);
-    assert_int_equal(mkdir(r->directory, 0700), 0);
-    snprintf(command, sizeof command, "tar -xzf tests/unit/store/fixtures/store-%d.tar.gz -C %s", version,
-             r->directory);
-    assert_int_equal(system(command), 0);
-    rig_open(r);
-}
-
-/* Every letter can still be called for. */
-static void claim_letters(struct rig *r)
-{
-    for (int i = 0; i < 2; i++) {
-        const struct letter *l = i == 0 ? LETTER(.message_id = "<small@a.test>")
-                                        : LETTER(.message_id = "<large@a.test>", .size = 70000);
-        struct posted again = rig_post(r, l);
-        struct store_claimed claimed;
-        struct store_claim q = rig_claim(&again, 1, RIG_NOW_S);
-
-        assert_true(again.existing);
-        assert_err(ERR_OK, ticket_derive(r->keys, again.ticket.a, &again.keys));
-        assert_err(ERR_OK, store_claim(r->s, &q, &claimed));
-        rig_check_body(r, &claimed, &again, l);
-    }
-}
-
-static bool take_ticket(void *arg, const struct ticket *t)
-{
-    *(struct ticket *)arg = *t;
-    return false;
-}
-
-static bool take_job(void *arg, const struct job *j)
-{
-    *(struct job *)arg = *j;
-    return false;
-}
-
-static void a_store_of_records_1_opens(struct rig *r)
-{
-    struct store_counts c;
-    struct store_filter f = {.message_id = "<large@a.test>", .state = -1};
-    struct posted small;
-    uint8_t digest[32] = {1};
-    struct ticket t;
-    struct job j;
-    size_t n = 0;
-
-    open_fixture(r, 1);
-    assert_err(ERR_OK, store_count(r->s, &c));
-    assert_int_equal(c.tickets[TICKET_WAITING], 2);
-    assert_int_equal(c.tickets[TICKET_DELIVERED], 1);
-    assert_int_equal(c.jobs[JOB_WAITING], 1);
-    assert_int_equal(c.payloads, 2);
-    assert_int_equal(c.attempts, 0);
-    assert_err(ERR_OK, store_tickets(r->s, &f, 10, count_ticket, &n));
-    assert_int_equal(n, 1);
-    /* What it knew nothing of is nothing, and may come. */
-    memset(&j, 0, sizeof j);
-    assert_err(ERR_OK, store_jobs(r->s, JOB_WAITING, 1, take_job, &j));
-    assert_string_equal(j.url, "https://a.test/restante/1/x/y");
-    assert_string_equal(j.recipient, "bob@b.test");
-    assert_int_equal(j.expires_s, RIG_NOW_S + 7 * 86400);
-    assert_string_equal(j.mailbox, "");
-    assert_string_equal(j.token, "");
-    assert_false(j.kept);
-    assert_int_equal(j.tell, JOB_TELL_NOTHING);
-    assert_err(ERR_OK, store_job_called(r->s, j.id, &(struct job_heard){"CN=Issuer", "01", 0, 0, RIG_NOW_S}));
-    assert_err(ERR_OK, store_job_delivered(r->s, j.id, digest, 9, "4b", "250", RIG_NOW_S));
-    assert_err(ERR_OK, store_job_end(r->s, j.id, JOB_ACKED, "", RIG_NOW_S));
-    small = rig_post(r, LETTER(.message_id = "<small@a.test>"));
-    assert_true(small.existing);
-    assert_false(small.ticket.bulk);
-    assert_string_equal(small.ticket.challenge_url, "");
-    assert_string_equal(small.ticket.subject, "Small");
-    assert_err(ERR_OK,
-               store_status(r->s, small.ticket.key, TICKET_CHALLENGED, "https://b.test/c", RIG_NOW_S, &t));
-    assert_err(ERR_OK, store_count(r->s, &c));
-    assert_int_equal(c.work, 3); /* two stubs, one challenge */
-    claim_letters(r);
-}
-
-static void a_store_of_records_2_opens(struct rig *r)
-{
-    struct store_filter f = {.message_id = "<list@a.test>", .state = -1};
-    struct store_counts c;
-    struct attempt a;
-    struct policy p;
-    struct entry e;
-    struct token t;
-    struct job j;
-    uint8_t what[32] = {1};
-    int64_t since_s;
-    uint32_t count;
-    size_t n = 0;
-
-    open_fixture(r, 2);
-    assert_err(ERR_OK, store_count(r->s, &c));
-    assert_int_equal(c.tickets[TICKET_WAITING], 2);
-    assert_int_equal(c.tickets[TICKET_CHALLENGED], 1);
-    assert_int_equal(c.tickets[TICKET_DELIVERED], 1);
-    assert_int_equal(c.jobs[JOB_WAITING], 1);
-    assert_int_equal(c.jobs[JOB_HELD], 3);
-    assert_int_equal(c.payloads, 5);
-    assert_int_equal(c.attempts, 2);
-    assert_int_equal(c.work, 4); /* three stubs, one challenge */
-    assert_err(ERR_OK, store_tickets(r->s, &f, 10, count_ticket, &n));
-    assert_int_equal(n, 1);
-    claim_letters(r);
-
-    assert_err(ERR_OK, store_attempt_get(r->s, "bob@b.test", "stranger@a.test", &a));
-    assert_string_equal(a.subject, "Hello");
-    assert_string_equal(a.link_host, "pull.a.test");
-    assert_int_equal(a.waiting, 1);
-    assert_err(ERR_OK, store_job_get(r->s, a.job[0], &j));
-    assert_string_equal(j.challenge_url, "https://b.test/c/1");
-    assert_string_equal(j.proof, "spf=pass");
-    assert_int_equal(j.tell, JOB_TELL_CHALLENGE);
-    assert_int_equal(j.kd[31], 'd');
-    assert_err(ERR_OK, store_attempt_get(r->s, "bob@b.test", "kept@a.test", &a));
-    assert_int_equal(a.waiting, 2);
-    assert_err(ERR_OK, store_job_get(r->s, a.job[0], &j));
-    rig_check_kept(r, &j, 's', 2000);
-    assert_err(ERR_OK, store_job_get(r->s, a.job[1], &j));
-    rig_check_kept(r, &j, 'l', 80000);
-    assert_err(ERR_OK, store_attempt_admit(r->s, "bob@b.test", "kept@a.test", UNPROVEN_GOES_ALONE, "allowed",
-                                           RIG_NOW_S, &count));
-    assert_int_equal(count, 2);
-
-    assert_err(ERR_OK, store_policy_get(r->s, "bob@b.test", &p));
-    assert_int_equal(p.rule, RULE_CHALLENGE);
-    assert_string_equal(p.question, "Which colour?");
-    assert_err(ERR_OK, store_entry_get(r->s, "bob@b.test", ENTRY_LIST, "dev.lists.test", RIG_NOW_S, &e));
-    assert_string_equal(e.domain, "lists.test");
-    assert_err(ERR_OK, store_token_get(r->s, "bob@b.test", "shop", &t));
-    assert_int_equal(t.letters_used, 1);
-    assert_string_equal(t.bound, "a.test");
-    assert_err(ERR_OK, store_correspondent_get(r->s, "bob@b.test", "alice@a.test", RIG_NOW_S, &since_s));
-    assert_err(ERR_OK, store_domain_first_seen(r->s, "a.test", &since_s));
-    assert_err(ERR_EXISTS, store_spend(r->s, what, RIG_NOW_S));
-}
-
-static struct ticket life_ticket(struct rig *r, const char *message_id)
-{
-    struct store_filter f = {.message_id = message_id, .state = -1};
-    struct ticket t;
-
-    memset(&t, 0, sizeof t);
-    assert_err(ERR_OK, store_tickets(r->s, &f, 1, take_ticket, &t));
-    assert_string_equal(t.message_id, message_id);
-    return t;
-}
-
-static void a_store_of_records_3_opens(struct rig *r)
-{
-    const struct letter *new = LETTER(.message_id = "<replaced@a.test>", .size = 80000, .fill = 'n');
-    struct store_claimed c;
-    struct store_claim q;
-    struct store_counts n;
-    struct quota_use use;
-    struct ticket_event e;
-    struct posted p;
-    struct attempt a;
-    struct ticket t;
-    struct job j;
-    size_t count;
-
-    open_fixture(r, 3);
-    assert_err(ERR_OK, store_count(r->s, &n));
-    assert_int_equal(n.tickets[TICKET_WAITING], 4);
-    assert_int_equal(n.tickets[TICKET_HELD], 1);
-    assert_int_equal(n.tickets[TICKET_RETRACTED], 1);
-    assert_int_equal(n.tickets[TICKET_PLAIN], 1);
-    assert_int_equal(n.work, 10); /* seven stubs, a challenge, a warning, a plain letter */
-    claim_letters(r);
-
-    t = life_ticket(r, "<hold@a.test>");
-    assert_true(t.hold);
-    assert_true(t.archived);
-    assert_string_equal(t.hold_note, "case 17");
-    assert_int_equal(t.state, TICKET_HELD);
-    assert_int_equal(t.status_s, RIG_NOW_S + 2);
-    assert_int_equal(t.delay_told_s, RIG_NOW_S + 3);
-    assert_int_equal(t.event_count, 4);
-    assert_true(ticket_event_get(&t, 3, &e));
-    assert_int_equal(e.what, TICKET_EVENT_HOLD);
-    assert_int_equal(e.at_s, RIG_NOW_S + 5);
-    t = life_ticket(r, "<perhaps@a.test>");
-    assert_true(t.perhaps);
-    t = life_ticket(r, "<retracted@a.test>");
-    assert_int_equal(t.look_s, RIG_NOW_S + 6);
-    t = life_ticket(r, "<plain@a.test>");
-    assert_string_equal(t.remote_text, "takes no stubs");
-
-    p.ticket = life_ticket(r, "<replaced@a.test>");
-    assert_int_equal(p.ticket.version, 2);
-    assert_err(ERR_OK, ticket_derive(r->keys, p.ticket.a, &p.keys));
-    q = rig_claim(&p, 1, RIG_NOW_S);
-    assert_err(ERR_OK, store_claim(r->s, &q, &c));
-    rig_check_body(r, &c, &p, new);
-    assert_err(ERR_OK, store_quota(r->s, "alice@a.test", &use));
-    assert_int_equal(use.letters, 7);
-    assert_err(ERR_OK, store_expire(r->s, RIG_NOW_S + 8 * 86400, 20, &count));
-    assert_int_equal(life_ticket(r, "<hold@a.test>").state, TICKET_HELD);
-    assert_int_equal(life_ticket(r, "<perhaps@a.test>").state, TICKET_UNCONFIRMED);
-
-    assert_err(ERR_OK, store_attempt_get(r->s, "bob@b.test", "stranger@a.test", &a));
-    assert_err(ERR_OK, store_job_get(r->s, a.job[0], &j));
-    assert_int_equal(j.version, 2);
-    assert_true(j.replaced);
-    assert_int_equal(j.heard_s, RIG_NOW_S + 2);
-    assert_int_equal(j.due_s, RIG_NOW_S + 86400);
-}
-
-/* Writes what a fixture holds: `test_store_open make-fixture DIRECTORY`, then
- * `tar -czf store-3.tar.gz -C DIRECTORY db payload`. To be done once for each version of records, by the
- * build that introduces it, and never again. */
-static void make_attempts(struct rig *r)
-{
-    struct attempt a = {.mailbox = "bob@b.test",
-                        .sender = "stranger@a.test",
-                        .author = "stranger@a.test",
-                        .aligned = true,
-                        .subject = "Hello",
-                        .verified = "a.test",
-                        .link_host = "pull.a.test",
-                        .reason = "challenge"};
-    struct job j = {.url = "https://a.test/restante/1/x/held",
-                    .recipient = "bob@b.test",
-                    .proof = "spf=pass",
-                    .tell = JOB_TELL_CHALLENGE,
-                    .challenge_url = "https://b.test/c/1",
-                    .created_s = RIG_NOW_S,
-                    .expires_s = RIG_NOW_S + 7 * 86400};
-    enum job_added added;
-
-    memset(j.kd, 'd', sizeof j.kd);
-    assert_err(ERR_OK, store_attempt_add(r->s, &a, &j, 100, &added));
-    strcpy(a.sender, "kept@a.test");
-    a.legacy = true;
-    assert_err(ERR_OK, rig_keep(r, &a, 's', 2000, RIG_NOW_S, 100, &j));
-    assert_err(ERR_OK, rig_keep(r, &a, 'l', 80000, RIG_NOW_S, 100, &j));
-}
-
-static void make_admission(struct rig *r)
-{
-    struct policy p = {.rule = RULE_CHALLENGE, .question = "Which colour?", .answers = "blue\nazure"};
-    struct entry e = {
-        .mailbox = "bob@b.test", .kind = ENTRY_LIST, .value = "dev.lists.test", .domain = "lists.test"};
-    struct token t = {.mailbox = "bob@b.test", .token = "shop", .letters_max = 3, .bind = true};
-    struct posted list = rig_post(r, LETTER(.message_id = "<list@a.test>", .list_id = "dev.lists.test")),
-                  small = rig_post(r, LETTER(.message_id = "<small@a.test>"));
-    uint8_t what[32] = {1};
-    struct ticket ticket;
-    int64_t first_s;
-
-    assert_int_equal(list.ticket.state, TICKET_WAITING);
-    assert_err(ERR_OK, store_status(r->s, small.ticket.key, TICKET_CHALLENGED, "https://b.test/c", RIG_NOW_S,
-                                    &ticket));
-    make_attempts(r);
-    assert_err(ERR_OK, store_policy_put(r->s, "bob@b.test", &p));
-    assert_err(ERR_OK, store_entry_put(r->s, &e));
-    assert_err(ERR_OK, store_token_add(r->s, &t));
-    assert_err(ERR_OK, store_token_use(r->s, "bob@b.test", "shop", "a.test", what, RIG_NOW_S));
-    assert_err(ERR_OK, store_spend(r->s, what, RIG_NOW_S));
-    assert_err(ERR_OK,
-               store_correspondent_add(r->s, "bob@b.test", "alice@a.test", RIG_NOW_S, RIG_NOW_S + 86400));
-    assert_err(ERR_OK, store_domain_seen(r->s, "a.test", RIG_NOW_S, &first_s));
-}
-
-static bool tell_job(void *arg, const struct job *j)
-{
-    struct rig *r = arg;
-
-    if (j->kept)
-        return true;
-    for (uint32_t version = 1; version <= 2; version++) {
-        const struct job_heard heard = {"CN=Issuer", "01", version, 1000, RIG_NOW_S + version};
-
-        assert_err(ERR_OK, store_job_told(r->s, j->id, &heard, RIG_NOW_S + 86400));
-    }
-    return false;
-}
-
-static void make_life(struct rig *r)
-{
-    struct posted hold = rig_post(r, LETTER(.message_id = "<hold@a.test>")),
-                  replaced = rig_post(r, LETTER(.message_id = "<replaced@a.test>")),
-                  perhaps = rig_post(r, LETTER(.message_id = "<perhaps@a.test>")),
-                  plain = rig_post(r, LETTER(.message_id = "<plain@a.test>")),
-                  retracted = rig_post(r, LETTER(.message_id = "<retracted@a.test>"));
-    enum err outcome;
-    struct ticket t;
-
-    assert_err(ERR_OK, store_status(r->s, hold.ticket.key, TICKET_HELD, "", RIG_NOW_S + 2, &t));
-    assert_err(ERR_OK, store_delay_due(r->s, hold.ticket.key, RIG_NOW_S + 3));
-    assert_err(ERR_OK, store_archived(r->s, hold.ticket.key, t.payload_id, RIG_NOW_S + 4));
-    assert_err(ERR_OK, store_hold(r->s, hold.ticket.key, true, "case 17", RIG_NOW_S + 5, &t));
-    assert_err(ERR_OK, rig_replace(r, &replaced, 1,
-                                   LETTER(.message_id = "<replaced@a.test>", .size = 80000, .fill = 'n'), 2,
-                                   false, RIG_NOW_S, &outcome));
-    rig_set_perhaps(r, &perhaps);
-    assert_err(ERR_OK, store_plain(r->s, plain.ticket.key, "takes no stubs", RIG_NOW_S, &t));
-    assert_err(ERR_OK, store_status(r->s, retracted.ticket.key, TICKET_HELD, "", RIG_NOW_S + 2, &t));
-    assert_err(ERR_OK, store_retract(r->s, retracted.ticket.key, false, RIG_NOW_S + 6, &t));
-    assert_err(ERR_OK, store_jobs(r->s, JOB_HELD, 10, tell_job, r));
-}
-
-static int make_fixture(const char *directory)
-{
-    struct job j = {.url = "https://a.test/restante/1/x/y",
-                    .recipient = "bob@b.test",
-                    .due_s = RIG_NOW_S,
-                    .created_s = RIG_NOW_S,
-                    .expires_s = RIG_NOW_S + 7 * 86400};
-    struct store_claimed c;
-    struct store_claim q;
-    enum job_added added;
-    uint8_t digest[32];
-    struct posted p;
-    struct ticket t;
-    struct rig r;
-
-    rig_init(&r, STORE_MEMORY);
-    r.options.engine = STORE_BDB;
-    r.options.directory = directory;
-    rig_open(&r);
-    rig_post(&r, LETTER(.message_id = "<small@a.test>", .subject = "Small"));
-    rig_post(&r, LETTER(.message_id = "<large@a.test>", .subject = "Large", .size = 70000));
-    p = rig_post(&r, LETTER(.message_id = "<done@a.test>"));
-    q = rig_claim(&p, 1, RIG_NOW_S);
-    letter_digest(LETTER(), digest);
-    if (store_claim(r.s, &q, &c) != ERR_OK || store_ack(r.s, p.ticket.key, digest, RIG_NOW_S, &t) != ERR_OK ||
-        store_job_add(r.s, &j, &added) != ERR_OK ||
-        store_domain_put(r.s, "b.test", &(struct store_domain){true, RIG_NOW_S}) != ERR_OK)
-        return 1;
-    make_admission(&r);
-    make_life(&r);
-    rig_free(&r);
-    return 0;
-}
-
-int main(int argc, char **argv)
-{
-#define CASE(name)                                                                                           \
-    {                                                                                                        \
-#name, name                                                                                          \
-    }
     static const struct rig_case cases[] = {
-        CASE(it_is_all_there_when_opened_again),
-        CASE(another_site_key_is_refused),
-        CASE(a_lost_site_key_is_refused),
-        CASE(what_was_in_memory_does_not_get_into_the_files),
-        CASE(a_table_that_is_gone_is_not_made_anew),
-        CASE(a_second_opener_is_refused),
-        CASE(a_foreign_db_config_is_refused),
-        CASE(another_format_is_refused),
-        CASE(a_record_of_a_later_version_is_refused),
-        CASE(a_record_of_a_later_version_is_found),
-        CASE(counts_are_what_the_records_say),
-        CASE(damaged_records_harm_only_themselves),
-        CASE(sealed_fields_are_bound_to_their_place),
-        CASE(a_lost_or_cut_payload_file_is_an_error),
-        CASE(nobody_else_may_read_anything),
-        CASE(a_challenge_of_an_earlier_record_is_known),
-        CASE(secrets_are_not_on_disk_or_destroyed),
-        CASE(below_the_floor_nothing_is_deposited),
-        CASE(a_store_of_records_1_opens),
-        CASE(a_store_of_records_2_opens),
-        CASE(a_store_of_records_3_opens),
-        CASE(a_full_disk_is_survived), /* last: it leaves for a mount namespace of its own */
+        RIG_CASE(it_is_all_there_when_opened_again),
+        RIG_CASE(another_site_key_is_refused),
+        RIG_CASE(a_lost_site_key_is_refused),
+        RIG_CASE(what_was_in_memory_does_not_get_into_the_files),
+        RIG_CASE(a_table_that_is_gone_is_not_made_anew),
+        RIG_CASE(a_second_opener_is_refused),
+        RIG_CASE(a_foreign_db_config_is_refused),
+        RIG_CASE(another_format_is_refused),
+        RIG_CASE(a_record_of_a_later_version_is_refused),
+        RIG_CASE(a_record_of_a_later_version_is_found),
+        RIG_CASE(counts_are_what_the_records_say),
+        RIG_CASE(damaged_records_harm_only_themselves),
+        RIG_CASE(sealed_fields_are_bound_to_their_place),
+        RIG_CASE(a_lost_or_cut_payload_file_is_an_error),
+        RIG_CASE(nobody_else_may_read_anything),
+        RIG_CASE(a_challenge_of_an_earlier_record_is_known),
+        RIG_CASE(secrets_are_not_on_disk_or_destroyed),
+        RIG_CASE(below_the_floor_nothing_is_deposited),
+        RIG_CASE(a_full_disk_is_survived), /* last: it leaves for a mount namespace of its own */
     };
 
-    if (argc == 3 && strcmp(argv[1], "make-fixture") == 0)
-        return make_fixture(argv[2]);
     return rig_run("store opening", cases, sizeof cases / sizeof *cases, false, true);
 }

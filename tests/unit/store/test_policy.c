@@ -12,11 +12,6 @@
 #define DAY_S 86400
 #define BOB "bob@b.test"
 
-#define CASE(name)                                                                                           \
-    {                                                                                                        \
-#name, name                                                                                          \
-    }
-
 /* ---- policies ------------------------------------------------------------------------------------------ */
 
 static bool count_policy(void *arg, const char *name, const struct policy *p)
@@ -369,16 +364,16 @@ static void it_is_all_there_when_opened_again(struct rig *r)
 int main(void)
 {
     static const struct rig_case cases[] = {
-        CASE(policies_are_kept_by_name),
-        CASE(an_entry_stands_for_one_sender),
-        CASE(entries_are_listed_by_mailbox),
-        CASE(whom_one_wrote_to_is_known_until_then),
-        CASE(a_token_for_three_letters),
-        CASE(when_a_token_admits),
-        CASE(of_eighty_letters_at_once_ten_are_admitted),
-        CASE(domains_are_first_seen_once),
-        CASE(a_thing_is_spent_once),
-        CASE(it_is_all_there_when_opened_again),
+        RIG_CASE(policies_are_kept_by_name),
+        RIG_CASE(an_entry_stands_for_one_sender),
+        RIG_CASE(entries_are_listed_by_mailbox),
+        RIG_CASE(whom_one_wrote_to_is_known_until_then),
+        RIG_CASE(a_token_for_three_letters),
+        RIG_CASE(when_a_token_admits),
+        RIG_CASE(of_eighty_letters_at_once_ten_are_admitted),
+        RIG_CASE(domains_are_first_seen_once),
+        RIG_CASE(a_thing_is_spent_once),
+        RIG_CASE(it_is_all_there_when_opened_again),
     };
 
     return rig_run("store policies", cases, sizeof cases / sizeof *cases, true, true);

@@ -332,25 +332,21 @@ static void it_is_there_when_opened_again(struct rig *r)
 
 int main(void)
 {
-#define CASE(name)                                                                                           \
-    {                                                                                                        \
-#name, name                                                                                          \
-    }
     static const struct rig_case cases[] = {
-        CASE(a_letter_counts_once_however_many_tickets_it_has),
-        CASE(it_counts_until_its_notification_has_gone),
-        CASE(the_same_letter_again_counts_nothing),
-        CASE(case_makes_no_other_owner),
-        CASE(all_are_listed_domains_first),
-        CASE(kept_mail_is_in_nobodys_quota),
-        CASE(too_much_is_refused_with_figures),
-        CASE(system_mail_has_a_reserve),
-        CASE(who_has_too_much_already_may_still_send_the_same_letter),
-        CASE(an_owner_is_told_once_that_most_is_used),
-        CASE(system_mail_tells_nobody),
-        CASE(a_refused_letter_leaves_nothing),
-        CASE(a_crowd_gets_exactly_what_there_is),
-        CASE(it_is_there_when_opened_again),
+        RIG_CASE(a_letter_counts_once_however_many_tickets_it_has),
+        RIG_CASE(it_counts_until_its_notification_has_gone),
+        RIG_CASE(the_same_letter_again_counts_nothing),
+        RIG_CASE(case_makes_no_other_owner),
+        RIG_CASE(all_are_listed_domains_first),
+        RIG_CASE(kept_mail_is_in_nobodys_quota),
+        RIG_CASE(too_much_is_refused_with_figures),
+        RIG_CASE(system_mail_has_a_reserve),
+        RIG_CASE(who_has_too_much_already_may_still_send_the_same_letter),
+        RIG_CASE(an_owner_is_told_once_that_most_is_used),
+        RIG_CASE(system_mail_tells_nobody),
+        RIG_CASE(a_refused_letter_leaves_nothing),
+        RIG_CASE(a_crowd_gets_exactly_what_there_is),
+        RIG_CASE(it_is_there_when_opened_again),
     };
 
     return rig_run("quota", cases, sizeof cases / sizeof *cases, true, true);

@@ -15,22 +15,6 @@
 #define DAY_S 86400
 #define URL "https://b.test/c"
 
-static enum err claim(struct rig *r, const struct posted *p, int64_t now_s, struct store_claimed *out)
-{
-    struct store_claim q = rig_claim(p, 1, now_s);
-
-    return store_claim(r->s, &q, out);
-}
-
-static enum err ack(struct rig *r, const struct posted *p, const struct letter *l, int64_t now_s)
-{
-    uint8_t digest[32];
-    struct ticket t;
-
-    letter_digest(l, digest);
-    return store_ack(r->s, p->ticket.key, digest, now_s, &t);
-}
-
 static enum err retract(struct rig *r, const struct posted *p, struct ticket *out)
 {
     memset(out, 0, sizeof *out);
@@ -99,7 +83,7 @@ static void a_letter_is_taken_back(struct rig *r)
     assert_int_equal(rig_counts(r).payloads, 0);
     assert_int_equal(rig_counts(r).work, 0); /* nobody there has seen a stub */
     reopen(r);
-    assert_err(ERR_GONE, claim(r, &p, RIG_NOW_S + 10, &c));
+    assert_err(ERR_GONE, rig_call(r, &p, 1, RIG_NOW_S + 10, &c));
     assert_int_equal(c.ticket.state, TICKET_RETRACTED);
     assert_err(ERR_NOT_FOUND, store_payload_dek(r->s, &p.ticket, dek));
     assert_err(ERR_OK, retract(r, &p, &t)); /* said again */
@@ -156,13 +140,13 @@ static void what_was_collected_is_not_taken_back(struct rig *r)
     struct store_claimed c;
     struct ticket t;
 
-    assert_err(ERR_OK, claim(r, &leased, RIG_NOW_S, &c));
+    assert_err(ERR_OK, rig_call(r, &leased, 1, RIG_NOW_S, &c));
     assert_err(ERR_HANDED_OVER, retract(r, &leased, &t));
     assert_int_equal(t.handed_over_s, RIG_NOW_S);
     assert_int_equal(t.state, TICKET_LEASED);
     assert_err(ERR_HANDED_OVER, replace(r, &leased, LETTER(.message_id = "<1>"), 2));
-    assert_err(ERR_OK, claim(r, &acked, RIG_NOW_S, &c));
-    assert_err(ERR_OK, ack(r, &acked, LETTER(), RIG_NOW_S));
+    assert_err(ERR_OK, rig_call(r, &acked, 1, RIG_NOW_S, &c));
+    assert_err(ERR_OK, rig_ack(r, &acked, LETTER(), RIG_NOW_S));
     assert_err(ERR_HANDED_OVER, retract(r, &acked, &t));
     assert_int_equal(t.state, TICKET_DELIVERED); /* confirmed */
     assert_err(ERR_OK, store_nack(r->s, refused.ticket.key, NULL, "denied", "", RIG_NOW_S, &t));
@@ -182,7 +166,7 @@ static void what_is_being_collected_stays_so(struct rig *r)
     struct store_claimed c;
     struct ticket t;
 
-    assert_err(ERR_OK, claim(r, &p, RIG_NOW_S, &c));
+    assert_err(ERR_OK, rig_call(r, &p, 1, RIG_NOW_S, &c));
     for (int64_t at_s = RIG_NOW_S + 1000; at_s < RIG_NOW_S + 3600; at_s += 1000) {
         enum err outcome;
 
@@ -194,7 +178,7 @@ static void what_is_being_collected_stays_so(struct rig *r)
         other.live_until_s = at_s + 300;
         assert_err(ERR_LEASED, store_claim(r->s, &other, &c));
     }
-    assert_err(ERR_OK, ack(r, &p, LETTER(), RIG_NOW_S + 3500));
+    assert_err(ERR_OK, rig_ack(r, &p, LETTER(), RIG_NOW_S + 3500));
 }
 
 static void what_is_overdue_has_expired(struct rig *r)
@@ -265,11 +249,11 @@ static void another_letter_takes_its_place(struct rig *r)
     assert_err(ERR_NOT_FOUND, store_body_open(r->s, &before.ticket, &body));
     if (r->options.engine == STORE_BDB)
         assert_int_equal(rig_file_count(r->directory, "payload"), 1);
-    assert_err(ERR_OK, claim(r, &p, RIG_NOW_S + 10, &c));
+    assert_err(ERR_OK, rig_call(r, &p, 1, RIG_NOW_S + 10, &c));
     assert_int_equal(c.ticket.version, 2);
     rig_check_body(r, &c, &p, new);
-    assert_err(ERR_WRONG_DIGEST, ack(r, &p, old, RIG_NOW_S + 11));
-    assert_err(ERR_OK, ack(r, &p, new, RIG_NOW_S + 11));
+    assert_err(ERR_WRONG_DIGEST, rig_ack(r, &p, old, RIG_NOW_S + 11));
+    assert_err(ERR_OK, rig_ack(r, &p, new, RIG_NOW_S + 11));
     assert_int_equal(rig_counts(r).payloads, 0);
 }
 
@@ -297,7 +281,7 @@ static void one_payload_replaces_that_of_all(struct rig *r)
     struct store_claimed c;
 
     assert_err(ERR_OK, rig_deposit(r, old, COUNT, p));
-    assert_err(ERR_OK, claim(r, &p[2], RIG_NOW_S, &c));
+    assert_err(ERR_OK, rig_call(r, &p[2], 1, RIG_NOW_S, &c));
     assert_err(ERR_OK, rig_replace(r, p, COUNT, new, 2, false, RIG_NOW_S + 1, outcome));
     for (int i = 0; i < COUNT; i++) {
         assert_err(i == 2 ? ERR_HANDED_OVER : ERR_OK, outcome[i]);
@@ -307,9 +291,9 @@ static void one_payload_replaces_that_of_all(struct rig *r)
     assert_int_equal(rig_counts(r).payloads, 2);
     /* Each gets the new one; who had called already, the old one. */
     for (int i = 0; i < COUNT; i++) {
-        assert_err(ERR_OK, claim(r, &p[i], RIG_NOW_S + 2, &c));
+        assert_err(ERR_OK, rig_call(r, &p[i], 1, RIG_NOW_S + 2, &c));
         rig_check_body(r, &c, &p[i], i == 2 ? old : new);
-        assert_err(ERR_OK, ack(r, &p[i], i == 2 ? old : new, RIG_NOW_S + 2));
+        assert_err(ERR_OK, rig_ack(r, &p[i], i == 2 ? old : new, RIG_NOW_S + 2));
     }
     assert_int_equal(rig_counts(r).payloads, 0);
     assert_int_equal(rig_counts(r).payload_bytes, 0);
@@ -333,7 +317,7 @@ static void nothing_is_left_of_a_replacement_that_failed(struct rig *r)
         assert_int_equal(rig_file_count(r->directory, "payload"), 1);
     t = rig_look(r, &p);
     assert_int_equal(t.event_count, 1);
-    assert_err(ERR_OK, claim(r, &p, RIG_NOW_S, &c));
+    assert_err(ERR_OK, rig_call(r, &p, 1, RIG_NOW_S, &c));
     rig_check_body(r, &c, &p, LETTER(.size = 70000));
 }
 
@@ -346,7 +330,7 @@ static void again_and_again_it_is_replaced(struct rig *r)
         assert_err(ERR_OK, replace(r, &p, LETTER(.fill = (uint8_t)('a' + version)), version));
     assert_int_equal(rig_counts(r).payloads, 1);
     assert_int_equal(rig_look(r, &p).event_count, 6);
-    assert_err(ERR_OK, claim(r, &p, RIG_NOW_S, &c));
+    assert_err(ERR_OK, rig_call(r, &p, 1, RIG_NOW_S, &c));
     rig_check_body(r, &c, &p, LETTER(.fill = 'a' + 6));
 }
 
@@ -394,11 +378,11 @@ static void what_is_on_hold_stays(struct rig *r)
         reopen(r);
     }
     assert_int_equal(rig_look(r, &p).state, TICKET_WAITING);
-    assert_err(ERR_OK, claim(r, &p, end_s + 5 * DAY_S, &c));
+    assert_err(ERR_OK, rig_call(r, &p, 1, end_s + 5 * DAY_S, &c));
     assert_err(ERR_OK, store_expire(r->s, end_s + 9 * DAY_S, 9, &n));
     assert_int_equal(n, 0);
     assert_int_equal(rig_look(r, &p).state, TICKET_LAPSED);
-    assert_err(ERR_OK, ack(r, &p, LETTER(), end_s + 10 * DAY_S));
+    assert_err(ERR_OK, rig_ack(r, &p, LETTER(), end_s + 10 * DAY_S));
     assert_err(ERR_GONE, store_hold(r->s, p.ticket.key, false, "", end_s + 10 * DAY_S, &t));
 }
 
@@ -463,11 +447,11 @@ static void what_was_perhaps_handed_over_never_ends_as_never(struct rig *r)
     assert_int_equal(rig_counts(r).tickets[TICKET_WAITING], 4);
     assert_int_equal(rig_counts(r).work, 0);
     /* Who has it may say so, though nothing is known here of a claim. */
-    assert_err(ERR_WRONG_DIGEST, ack(r, &acked, LETTER(.fill = 'z'), RIG_NOW_S));
-    assert_err(ERR_OK, ack(r, &acked, LETTER(), RIG_NOW_S));
+    assert_err(ERR_WRONG_DIGEST, rig_ack(r, &acked, LETTER(.fill = 'z'), RIG_NOW_S));
+    assert_err(ERR_OK, rig_ack(r, &acked, LETTER(), RIG_NOW_S));
     assert_int_equal(rig_look(r, &acked).state, TICKET_DELIVERED);
-    assert_err(ERR_OK, claim(r, &claimed, RIG_NOW_S, &c));
-    assert_err(ERR_GONE, claim(r, &overdue, end_s + 1, &c));
+    assert_err(ERR_OK, rig_call(r, &claimed, 1, RIG_NOW_S, &c));
+    assert_err(ERR_GONE, rig_call(r, &overdue, 1, end_s + 1, &c));
     assert_int_equal(rig_look(r, &overdue).state, TICKET_UNCONFIRMED);
     assert_err(ERR_OK, store_expire(r->s, end_s + 1, 9, &n));
     assert_int_equal(n, 2);
@@ -596,29 +580,25 @@ static void one_of_a_claim_and_a_replacement_comes_first(struct rig *r)
 
 int main(void)
 {
-#define CASE(name)                                                                                           \
-    {                                                                                                        \
-#name, name                                                                                          \
-    }
     static const struct rig_case cases[] = {
-        CASE(a_letter_is_taken_back),
-        CASE(who_keeps_it_is_to_look_again),
-        CASE(a_refused_stub_of_a_retracted_letter_is_nothing),
-        CASE(what_was_collected_is_not_taken_back),
-        CASE(what_is_being_collected_stays_so),
-        CASE(what_is_overdue_has_expired),
-        CASE(the_archive_comes_first),
-        CASE(another_letter_takes_its_place),
-        CASE(who_keeps_it_is_told_of_the_new_one),
-        CASE(one_payload_replaces_that_of_all),
-        CASE(nothing_is_left_of_a_replacement_that_failed),
-        CASE(again_and_again_it_is_replaced),
-        CASE(a_replacement_counts_against_the_quota),
-        CASE(what_is_on_hold_stays),
-        CASE(what_is_released_goes_on),
-        CASE(what_was_perhaps_handed_over_never_ends_as_never),
-        CASE(one_of_a_claim_and_a_retract_wins),
-        CASE(one_of_a_claim_and_a_replacement_comes_first),
+        RIG_CASE(a_letter_is_taken_back),
+        RIG_CASE(who_keeps_it_is_to_look_again),
+        RIG_CASE(a_refused_stub_of_a_retracted_letter_is_nothing),
+        RIG_CASE(what_was_collected_is_not_taken_back),
+        RIG_CASE(what_is_being_collected_stays_so),
+        RIG_CASE(what_is_overdue_has_expired),
+        RIG_CASE(the_archive_comes_first),
+        RIG_CASE(another_letter_takes_its_place),
+        RIG_CASE(who_keeps_it_is_told_of_the_new_one),
+        RIG_CASE(one_payload_replaces_that_of_all),
+        RIG_CASE(nothing_is_left_of_a_replacement_that_failed),
+        RIG_CASE(again_and_again_it_is_replaced),
+        RIG_CASE(a_replacement_counts_against_the_quota),
+        RIG_CASE(what_is_on_hold_stays),
+        RIG_CASE(what_is_released_goes_on),
+        RIG_CASE(what_was_perhaps_handed_over_never_ends_as_never),
+        RIG_CASE(one_of_a_claim_and_a_retract_wins),
+        RIG_CASE(one_of_a_claim_and_a_replacement_comes_first),
     };
 
     return rig_run("recalling letters", cases, sizeof cases / sizeof *cases, true, true);

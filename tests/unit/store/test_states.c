@@ -86,30 +86,18 @@ static int say_word(char **argv)
 /* What the child said before it died, or was done: "", "o" or "od". */
 static size_t run_child(const struct scene *x, size_t row, const char *kill_at)
 {
-    char number[20], time[30], said[3];
-    size_t len = 0;
-    int fd[2], status;
-    ssize_t n;
-    pid_t pid;
+    char number[20], time[30];
+    const char *const argv[] = {"test_store_states", "word", x->r->directory, number, time, NULL};
+    struct buf said;
+    size_t len;
+    int status;
 
     snprintf(number, sizeof number, "%zu", row);
     snprintf(time, sizeof time, "%lld", (long long)x->now_s);
-    assert_int_equal(pipe(fd), 0);
-    pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        dup2(fd[1], STDOUT_FILENO);
-        close(fd[0]);
-        close(fd[1]);
-        setenv("RESTANTE_KILL", kill_at, 1);
-        execl("/proc/self/exe", "test_store_states", "word", x->r->directory, number, time, (char *)NULL);
-        _exit(127);
-    }
-    close(fd[1]);
-    while (len < sizeof said && (n = read(fd[0], said + len, sizeof said - len)) > 0)
-        len += (size_t)n;
-    close(fd[0]);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
+    buf_init(&said, 100);
+    status = rig_run_self(argv, kill_at, -1, &said);
+    len = said.len;
+    buf_free(&said);
     assert_true(len == 2 ? WIFEXITED(status) && WEXITSTATUS(status) == 0
                          : WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     return len;
@@ -177,10 +165,10 @@ static void every_change_of_state_is_whole_after_a_crash(struct rig *r)
 int main(int argc, char **argv)
 {
     static const struct rig_case cases[] = {
-        {"every_state_meets_every_word", every_state_meets_every_word},
+        RIG_CASE(every_state_meets_every_word),
     };
     static const struct rig_case crashes[] = {
-        {"every_change_of_state_is_whole_after_a_crash", every_change_of_state_is_whole_after_a_crash},
+        RIG_CASE(every_change_of_state_is_whole_after_a_crash),
     };
 
     if (argc == 5 && strcmp(argv[1], "word") == 0)

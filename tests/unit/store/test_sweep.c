@@ -40,8 +40,7 @@ static void tamper(struct rig *r, enum engine_table table, struct span key, stru
     assert_err(ERR_OK, e->ops->commit(t));
 }
 
-static void post_many(struct rig *r, struct posted *out, size_t count, const char *notify,
-                      int64_t expires_s)
+static void post_many(struct rig *r, struct posted *out, size_t count, const char *notify, int64_t expires_s)
 {
     for (size_t i = 0; i < count; i++)
         out[i] = rig_post(r, LETTER(.message_id = "", .size = 100, .notify = notify, .expires_s = expires_s));
@@ -336,20 +335,16 @@ static void a_table_gives_its_space_back(struct rig *r)
 
 int main(void)
 {
-#define CASE(name)                                                                                           \
-    {                                                                                                        \
-#name, name                                                                                          \
-    }
     static const struct rig_case cases[] = {
-        CASE(tickets_past_their_time_end_in_small_steps),
-        CASE(tombstones_go_with_all_that_was_theirs),
-        CASE(a_damaged_record_stops_nobody_else),
-        CASE(a_lease_is_let_run),
-        CASE(a_clock_that_went_back_stops_nothing),
-        CASE(entries_and_tokens_go_long_after_their_time),
-        CASE(what_was_noted_of_domains_is_forgotten_in_time),
-        CASE(orphaned_files_go_and_no_others),
-        CASE(a_table_gives_its_space_back),
+        RIG_CASE(tickets_past_their_time_end_in_small_steps),
+        RIG_CASE(tombstones_go_with_all_that_was_theirs),
+        RIG_CASE(a_damaged_record_stops_nobody_else),
+        RIG_CASE(a_lease_is_let_run),
+        RIG_CASE(a_clock_that_went_back_stops_nothing),
+        RIG_CASE(entries_and_tokens_go_long_after_their_time),
+        RIG_CASE(what_was_noted_of_domains_is_forgotten_in_time),
+        RIG_CASE(orphaned_files_go_and_no_others),
+        RIG_CASE(a_table_gives_its_space_back),
     };
 
     return rig_run("sweeper", cases, sizeof cases / sizeof *cases, true, true);

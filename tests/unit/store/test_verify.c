@@ -496,18 +496,18 @@ static void tables_whose_pages_are_damaged_are_found(struct rig *r)
 }
 
 static const struct rig_case cases[] = {
-    {"a_store_in_use_is_in_order", a_store_in_use_is_in_order},
-    {"index_rows_that_are_missing_are_made_again", index_rows_that_are_missing_are_made_again},
-    {"index_rows_of_nothing_go", index_rows_of_nothing_go},
-    {"a_wrap_is_made_again", a_wrap_is_made_again},
-    {"a_letter_that_is_gone_is_told_of", a_letter_that_is_gone_is_told_of},
-    {"sealed_bytes_that_do_not_open_are_found", sealed_bytes_that_do_not_open_are_found},
-    {"records_that_cannot_be_read_are_put_aside", records_that_cannot_be_read_are_put_aside},
-    {"references_and_sums_are_corrected", references_and_sums_are_corrected},
-    {"what_nobody_needs_is_not_destroyed", what_nobody_needs_is_not_destroyed},
-    {"payload_files_without_a_record_are_put_aside", payload_files_without_a_record_are_put_aside},
-    {"tables_whose_pages_are_damaged_are_found", tables_whose_pages_are_damaged_are_found},
-    {"what_cannot_be_looked_at_is_not_called_damaged", what_cannot_be_looked_at_is_not_called_damaged},
+    RIG_CASE(a_store_in_use_is_in_order),
+    RIG_CASE(index_rows_that_are_missing_are_made_again),
+    RIG_CASE(index_rows_of_nothing_go),
+    RIG_CASE(a_wrap_is_made_again),
+    RIG_CASE(a_letter_that_is_gone_is_told_of),
+    RIG_CASE(sealed_bytes_that_do_not_open_are_found),
+    RIG_CASE(records_that_cannot_be_read_are_put_aside),
+    RIG_CASE(references_and_sums_are_corrected),
+    RIG_CASE(what_nobody_needs_is_not_destroyed),
+    RIG_CASE(payload_files_without_a_record_are_put_aside),
+    RIG_CASE(tables_whose_pages_are_damaged_are_found),
+    RIG_CASE(what_cannot_be_looked_at_is_not_called_damaged),
 };
 
 int main(void)

@@ -1,0 +1,193 @@
+/*
+ * test_kept.c - what attempt.h promises of whole messages that are kept for their recipient's word, on every
+ * engine.
+ */
+#include "rig.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "store/attempt.h"
+
+#define DAY_S 86400
+#define BOB "bob@b.test"
+#define ALICE "alice@a.test"
+#define ROWS 10
+
+static struct attempt row(struct rig *r, const char *sender)
+{
+    struct attempt a;
+
+    assert_err(ERR_OK, store_attempt_get(r->s, BOB, sender, &a));
+    return a;
+}
+
+static size_t due(struct rig *r, int64_t now_s, uint8_t (*ids)[16], size_t max)
+{
+    size_t n = 99;
+
+    assert_err(ERR_OK, store_jobs_due(r->s, now_s, 60, ids, max, &n));
+    return n;
+}
+
+/* Nothing proves whose it is. */
+static enum err keep(struct rig *r, const char *sender, int n, size_t size, struct job *out)
+{
+    struct attempt a = rig_attempt(BOB, sender);
+
+    a.legacy = true;
+    a.verified[0] = '\0';
+    return rig_keep(r, &a, (uint8_t)('a' + n), size, RIG_NOW_S + n, ROWS, out);
+}
+
+static void check_kept(struct rig *r, const struct job *j, int n, size_t size)
+{
+    rig_check_kept(r, j, (uint8_t)('a' + n), size);
+}
+
+static size_t files(struct rig *r)
+{
+    return r->options.engine == STORE_BDB ? rig_file_count(r->directory, "payload") : 0;
+}
+
+static void a_kept_message_waits_and_is_released(struct rig *r)
+{
+    size_t large = r->options.engine == STORE_BDB ? 1 : 0;
+    struct job small, big, got;
+    struct store_body body;
+    uint8_t ids[9][16], dek[32];
+    uint32_t count;
+
+    assert_err(ERR_OK, keep(r, ALICE, 1, 3000, &small));
+    assert_err(ERR_OK, keep(r, ALICE, 2, 150000, &big));
+    assert_int_equal(rig_counts(r).payloads, 2);
+    assert_int_equal(files(r), large);
+    assert_int_equal(row(r, ALICE).waiting, 2);
+    assert_true(row(r, ALICE).legacy);
+    assert_int_equal(due(r, RIG_NOW_S + DAY_S, ids, 9), 0);
+    if (r->options.engine == STORE_BDB) {
+        rig_close(r);
+        rig_open(r);
+        assert_int_equal(rig_counts(r).payloads, 2);
+        assert_int_equal(files(r), large);
+    }
+    got = rig_job(r, small.id);
+    assert_true(got.kept);
+    assert_int_equal(got.size_bytes, 3000);
+    check_kept(r, &got, 1, 3000);
+    got = rig_job(r, big.id);
+    check_kept(r, &got, 2, 150000);
+    assert_err(ERR_OK,
+               store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_GOES_ALONE, "allowed", RIG_NOW_S + 5, &count));
+    assert_int_equal(count, 2);
+    assert_int_equal(due(r, RIG_NOW_S + 5, ids, 9), 2);
+    assert_err(ERR_OK, store_job_delivered(r->s, big.id, big.digest, 150000, "4b", "250", RIG_NOW_S + 6));
+    check_kept(r, &got, 2, 150000); /* until the end */
+    assert_err(ERR_OK, store_job_end(r->s, big.id, JOB_ACKED, "", RIG_NOW_S + 6));
+    assert_int_equal(rig_counts(r).payloads, 1);
+    assert_int_equal(files(r), 0);
+    assert_err(ERR_NOT_FOUND, store_kept_open(r->s, &got, &body, dek));
+    assert_err(ERR_OK, store_job_end(r->s, small.id, JOB_FAILED, "mta", RIG_NOW_S + 6));
+    assert_int_equal(rig_counts(r).payloads, 0);
+    assert_int_equal(rig_counts(r).payload_bytes, 0);
+    got = rig_stub(1, RIG_NOW_S);
+    assert_err(ERR_NOT_FOUND, store_kept_open(r->s, &got, &body, dek));
+}
+
+static void what_nothing_proves_does_not_come_in_with_the_proven(struct rig *r)
+{
+    struct job real = rig_hold(r, BOB, ALICE, 1, RIG_NOW_S), forged;
+    struct attempt a;
+    uint32_t count = 9;
+
+    assert_err(ERR_OK, keep(r, ALICE, 2, 3000, &forged));
+    a = row(r, ALICE);
+    assert_int_equal(a.waiting, 2);
+    assert_string_equal(a.verified, "a.test");
+    assert_false(a.legacy);
+    assert_err(ERR_OK,
+               store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_GOES_ALONE, "allowed", RIG_NOW_S + 5, &count));
+    assert_int_equal(count, 1);
+    assert_int_equal(rig_job(r, real.id).state, JOB_WAITING);
+    assert_int_equal(rig_job(r, forged.id).state, JOB_HELD);
+    a = row(r, ALICE);
+    assert_int_equal(a.waiting, 1);
+    assert_memory_equal(a.job[0], forged.id, 16);
+    assert_string_equal(a.verified, "");
+    assert_true(a.legacy);
+    assert_err(ERR_OK,
+               store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_STAYS, "allowed", RIG_NOW_S + 5, &count));
+    assert_int_equal(count, 0);
+    assert_int_equal(rig_job(r, forged.id).state, JOB_HELD);
+    check_kept(r, &forged, 2, 3000);
+    assert_err(ERR_OK,
+               store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_GOES_ALONE, "allowed", RIG_NOW_S + 5, &count));
+    assert_int_equal(count, 1);
+    assert_int_equal(rig_job(r, forged.id).state, JOB_WAITING);
+    assert_int_equal(rig_counts(r).attempts, 0);
+    assert_err(ERR_NOT_FOUND, store_attempt_get(r->s, BOB, ALICE, &a));
+}
+
+static void the_same_message_again_is_kept_once(struct rig *r)
+{
+    struct job a, b;
+    uint32_t count;
+
+    assert_err(ERR_OK, keep(r, ALICE, 1, 150000, &a));
+    assert_err(ERR_OK, keep(r, ALICE, 1, 150000, &b)); /* a lost 250 */
+    assert_memory_equal(a.id, b.id, 16);
+    assert_int_equal(rig_counts(r).payloads, 1);
+    assert_true(files(r) <= 1);
+    assert_int_equal(row(r, ALICE).count, 1);
+    assert_err(ERR_OK, keep(r, ALICE, 2, 150000, &b));
+    assert_int_equal(rig_counts(r).payloads, 2);
+    /* Dropped: nobody is told, and the same again is kept anew. */
+    assert_err(ERR_OK, store_attempt_drop(r->s, BOB, ALICE, true, "denied", "", RIG_NOW_S + 5, &count));
+    assert_int_equal(count, 2);
+    assert_int_equal(rig_job(r, a.id).state, JOB_FAILED);
+    assert_int_equal(rig_counts(r).payloads, 0);
+    assert_int_equal(files(r), 0);
+    assert_err(ERR_OK, keep(r, ALICE, 1, 150000, &a));
+    assert_int_equal(rig_job(r, a.id).state, JOB_HELD);
+    check_kept(r, &a, 1, 150000);
+    assert_int_equal(rig_counts(r).jobs[JOB_FAILED], 1);
+    /* Delivered: it was no other. */
+    assert_err(ERR_OK,
+               store_attempt_admit(r->s, BOB, ALICE, UNPROVEN_GOES_ALONE, "allowed", RIG_NOW_S + 6, &count));
+    assert_err(ERR_OK, store_job_delivered(r->s, a.id, a.digest, 150000, "4b", "250", RIG_NOW_S + 7));
+    assert_err(ERR_OK, store_job_end(r->s, a.id, JOB_ACKED, "", RIG_NOW_S + 7));
+    assert_err(ERR_OK, keep(r, ALICE, 1, 150000, &a));
+    assert_int_equal(a.state, JOB_ACKED);
+    assert_int_equal(rig_job(r, a.id).state, JOB_ACKED);
+    assert_int_equal(rig_counts(r).payloads, 0);
+    assert_int_equal(files(r), 0);
+}
+
+static void what_gives_way_takes_its_payloads_along(struct rig *r)
+{
+    char sender[40];
+    struct job j;
+
+    for (int n = 0; n < 22; n++) /* two over the twenty of one row */
+        assert_err(ERR_OK, keep(r, ALICE, n, n % 5 == 0 ? 100000 : 1000, &j));
+    assert_int_equal(rig_counts(r).payloads, 20);
+    for (int n = 30; n < 30 + ROWS; n++) {
+        snprintf(sender, sizeof sender, "s%d@a.test", n);
+        assert_err(ERR_OK, keep(r, sender, n, 70000, &j));
+    }
+    assert_int_equal(rig_counts(r).payloads, ROWS);
+    assert_int_equal(rig_counts(r).jobs[JOB_HELD], ROWS);
+    assert_int_equal(files(r), r->options.engine == STORE_BDB ? ROWS : 0);
+}
+
+int main(void)
+{
+    static const struct rig_case cases[] = {
+        RIG_CASE(a_kept_message_waits_and_is_released),
+        RIG_CASE(what_nothing_proves_does_not_come_in_with_the_proven),
+        RIG_CASE(the_same_message_again_is_kept_once),
+        RIG_CASE(what_gives_way_takes_its_payloads_along),
+    };
+
+    return rig_run("store kept messages", cases, sizeof cases / sizeof *cases, true, true);
+}
