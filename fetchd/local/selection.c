@@ -115,10 +115,12 @@ void selection_find(struct question *q, struct selection *out)
         question_fail(q, ERR_SYNTAX, "%.60s is no id: up to %zu hex digits", prefix, SELECTION_ID_MAX);
     if (!prefix == !filter.message_id || (filter.message_id && !filter.message_id[0]))
         question_fail(q, ERR_SYNTAX, "an id or a Message-ID, one of them, is needed");
-    if (!q->err && !(s = calloc(1, sizeof *s)))
-        question_fail(q, ERR_NOMEM, NULL);
     if (q->err)
         return;
+    if (!(s = calloc(1, sizeof *s))) {
+        question_fail(q, ERR_NOMEM, NULL);
+        return;
+    }
     filter.id_prefix = prefix ? id : NULL;
     *s = (struct search){.q = q, .one_ticket = prefix != NULL, .found = out};
     if ((s->err = rows_create("candidates", &s->candidates)) == ERR_OK) {

@@ -156,74 +156,166 @@ static bool plain_name(const char *name, int slashes)
     return name[0] != '\0';
 }
 
-static bool parse_line(const char *line, struct backup_manifest *m, size_t *file_room, size_t *payload_room,
-                       enum err *err)
-{
-    struct backup_file f = {.bytes = 0};
-    struct backup_payload p;
-    char hex[ENCODE_HEX_LEN(32) + 1] = "";
-    int at = 0, n;
+/* A manifest that is being read. */
+struct reading {
+    struct backup_manifest *m;
+    size_t file_room, payload_room;
+    enum err err;
+};
 
-    if (sscanf(line, "file %63s %63s %" SCNu64 " %64s%n", f.name, f.path, &f.bytes, hex, &at) == 4 &&
-        line[at] == '\0') {
-        if (!plain_name(f.name, 0) || !plain_name(f.path, 1) ||
-            decode_hex(span_of(hex), f.digest, 32) != ERR_OK)
+/* Copies a word; false: it does not fit. */
+static bool take(struct span word, char *out, size_t size)
+{
+    if (word.len >= size)
+        return false;
+    memcpy(out, word.ptr, word.len);
+    out[word.len] = '\0';
+    return true;
+}
+
+static bool take_name(struct span word, int slashes, char *out, size_t size)
+{
+    return take(word, out, size) && plain_name(out, slashes);
+}
+
+static bool take_time(struct span word, int64_t *out)
+{
+    uint64_t time_s;
+
+    if (!span_to_u64(word, INT64_MAX, &time_s))
+        return false;
+    *out = (int64_t)time_s;
+    return true;
+}
+
+static bool read_id(struct reading *x, const struct span *word)
+{
+    return decode_hex(word[0], x->m->id, sizeof x->m->id) == ERR_OK &&
+           span_to_u64(word[1], UINT64_MAX, &x->m->number) && x->m->number > 0;
+}
+
+static bool read_time(struct reading *x, const struct span *word)
+{
+    return take_time(word[0], &x->m->began_s) && take_time(word[1], &x->m->ended_s);
+}
+
+static bool read_program(struct reading *x, const struct span *word)
+{
+    return take(word[0], x->m->program, sizeof x->m->program);
+}
+
+static bool read_no_journal(struct reading *x, const struct span *word)
+{
+    (void)x;
+    return span_is(word[0], "none");
+}
+
+static bool read_journal(struct reading *x, const struct span *word)
+{
+    struct handover_position *at = &x->m->at;
+
+    x->m->journal = true;
+    return decode_hex(word[0], at->id, sizeof at->id) == ERR_OK &&
+           span_to_u64(word[1], UINT64_MAX, &at->file) && span_to_u64(word[2], UINT64_MAX, &at->offset);
+}
+
+static bool read_file(struct reading *x, const struct span *word)
+{
+    struct backup_file f;
+
+    if (!take_name(word[0], 0, f.name, sizeof f.name) || !take_name(word[1], 1, f.path, sizeof f.path) ||
+        !span_to_u64(word[2], UINT64_MAX, &f.bytes) ||
+        decode_hex(word[3], f.digest, sizeof f.digest) != ERR_OK)
+        return false;
+    x->err = add_file(x->m, &x->file_room, &f);
+    return true;
+}
+
+static bool read_payload(struct reading *x, const struct span *word)
+{
+    struct backup_payload p;
+
+    if (!take_name(word[0], 0, p.name, sizeof p.name) || !span_to_u64(word[1], UINT64_MAX, &p.bytes))
+        return false;
+    x->err = add_payload(x->m, &x->payload_room, &p);
+    return true;
+}
+
+#define WORDS_MAX 4
+static const struct {
+    const char *name;
+    size_t words;
+    bool (*read)(struct reading *x, const struct span *word);
+} line_rows[] = {
+    {"id", 2, read_id},           {"time", 2, read_time},
+    {"program", 1, read_program}, {"journal", 1, read_no_journal},
+    {"journal", 3, read_journal}, {"file", 4, read_file},
+    {"payload", 2, read_payload},
+};
+
+/* The site keys' epochs are as many words as there are. */
+static bool read_keys(struct reading *x, struct span rest)
+{
+    struct span word;
+    uint64_t epoch;
+    bool more = rest.len > 0;
+
+    while (more && x->m->epoch_count < BACKUP_EPOCHS_MAX) {
+        more = span_cut(rest, ' ', &word, &rest);
+        if (!span_to_u64(word, UINT32_MAX, &epoch))
             return false;
-        *err = add_file(m, file_room, &f);
-    } else if (sscanf(line, "payload %63s %" SCNu64 "%n", p.name, &p.bytes, &at) == 2 && line[at] == '\0') {
-        if (!plain_name(p.name, 0))
-            return false;
-        *err = add_payload(m, payload_room, &p);
-    } else if (sscanf(line, "id %32s %" SCNu64 "%n", hex, &m->number, &at) == 2 && line[at] == '\0') {
-        return decode_hex(span_of(hex), m->id, sizeof m->id) == ERR_OK && m->number > 0;
-    } else if (sscanf(line, "time %" SCNd64 " %" SCNd64 "%n", &m->began_s, &m->ended_s, &at) == 2 &&
-               line[at] == '\0') {
-        return true;
-    } else if (sscanf(line, "journal %32s %" SCNu64 " %" SCNu64 "%n", hex, &m->at.file, &m->at.offset, &at) ==
-                   3 &&
-               line[at] == '\0') {
-        m->journal = true;
-        return decode_hex(span_of(hex), m->at.id, sizeof m->at.id) == ERR_OK;
-    } else if (sscanf(line, "program %31s%n", m->program, &at) == 1 && line[at] == '\0') {
-        return true;
-    } else if (strncmp(line, "keys", 4) == 0) {
-        for (line += 4; *line != '\0' && m->epoch_count < BACKUP_EPOCHS_MAX; line += n)
-            if (sscanf(line, " %" SCNu32 "%n", &m->epoch[m->epoch_count++], &n) != 1)
-                return false;
-    } else {
-        return strcmp(line, "journal none") == 0;
+        x->m->epoch[x->m->epoch_count++] = (uint32_t)epoch;
     }
     return true;
 }
 
-static enum err manifest_parse(struct buf *text, struct backup_manifest *m, struct buf *why)
+static bool read_line(struct reading *x, struct span line)
 {
-    char *line = text->data, *rest = NULL, hex[ENCODE_HEX_LEN(32) + 1];
-    size_t end_len = strlen("end \n") + ENCODE_HEX_LEN(32), file_room = 0, payload_room = 0;
+    struct span name, word[WORDS_MAX], rest;
+    size_t words = 0;
+    bool more = span_cut(line, ' ', &name, &rest);
+
+    if (span_is(name, "keys"))
+        return read_keys(x, rest);
+    for (; more && words < WORDS_MAX; words++)
+        more = span_cut(rest, ' ', &word[words], &rest);
+    for (size_t i = 0; i < sizeof line_rows / sizeof *line_rows && !more; i++)
+        if (words == line_rows[i].words && span_is(name, line_rows[i].name))
+            return line_rows[i].read(x, word);
+    return false;
+}
+
+static enum err manifest_parse(const struct buf *text, struct backup_manifest *m, struct buf *why)
+{
+    size_t end_len = strlen("end \n") + ENCODE_HEX_LEN(32);
+    struct reading x = {.m = m};
+    char hex[ENCODE_HEX_LEN(32) + 1];
+    struct span line, word, rest;
     uint8_t digest[32];
-    unsigned version;
-    enum err err = ERR_OK;
+    uint64_t version;
 
     if (text->len <= end_len || memchr(text->data, 0, text->len) != NULL ||
         crypt_sha256(span_bytes(text->data, text->len - end_len), digest) != ERR_OK)
         return ERR_STORE;
     encode_hex(digest, sizeof digest, hex);
-    if (sscanf(line, "restante-backup %u", &version) != 1)
+    span_cut(span_bytes(text->data, text->len - end_len), '\n', &line, &rest);
+    span_cut(line, ' ', &word, &line);
+    if (!span_is(word, "restante-backup") || !span_to_u64(line, UINT32_MAX, &version))
         return ERR_STORE;
     if (version > VERSION) {
-        buf_printf(why, "the backup has format %u; this version of Restante reads format %d", version,
-                   VERSION);
+        buf_printf(why, "the backup has format %" PRIu64 "; this version of Restante reads format %d",
+                   version, VERSION);
         return ERR_STORE_FORMAT;
     }
     if (strncmp(text->data + text->len - end_len, "end ", 4) != 0 ||
         strncmp(text->data + text->len - end_len + 4, hex, ENCODE_HEX_LEN(32)) != 0)
         return ERR_STORE;
-    text->data[text->len - end_len] = '\0';
-    line = strtok_r(line, "\n", &rest);
-    while (err == ERR_OK && (line = strtok_r(NULL, "\n", &rest)) != NULL)
-        if (!parse_line(line, m, &file_room, &payload_room, &err))
-            err = ERR_STORE;
-    return err == ERR_OK && m->number == 0 ? ERR_STORE : err;
+    while (x.err == ERR_OK && rest.len > 0) {
+        span_cut(rest, '\n', &line, &rest);
+        if (!read_line(&x, line))
+            x.err = ERR_STORE;
+    }
+    return x.err == ERR_OK && m->number == 0 ? ERR_STORE : x.err;
 }
 
 static enum err manifest_read(struct backup_dir *b, struct buf *why)

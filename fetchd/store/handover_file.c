@@ -262,8 +262,9 @@ static enum err files(int directory_fd, struct buf *out)
     while (err == ERR_OK && (entry = readdir(dir)) != NULL) {
         char name[HANDOVER_NAME_MAX];
 
-        if (sscanf(entry->d_name, PREFIX "%" SCNu64, &number) != 1)
+        if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) != 0)
             continue;
+        number = strtoull(entry->d_name + strlen(PREFIX), NULL, 10); /* another one's name is not this */
         handover_file_name(number, name);
         if (strcmp(name, entry->d_name) == 0)
             err = buf_append(out, &number, sizeof number);

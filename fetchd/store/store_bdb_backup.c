@@ -39,11 +39,13 @@
 static u_int32_t log_number(const char *path)
 {
     const char *name = strrchr(path, '/');
-    u_int32_t number;
+    unsigned long number;
 
     name = name == NULL ? path : name + 1;
-    return sscanf(name, "log.%10" SCNu32, &number) == 1 && strlen(name) == strlen("log.0000000001") ? number
-                                                                                                    : 0;
+    if (strncmp(name, "log.", 4) != 0 || strlen(name + 4) != 10 || strspn(name + 4, "0123456789") != 10)
+        return 0;
+    number = strtoul(name + 4, NULL, 10);
+    return number <= UINT32_MAX ? (u_int32_t)number : 0;
 }
 
 static void state_path(const struct bdb *b, char out[PATH_MAX + 16])
@@ -54,7 +56,9 @@ static void state_path(const struct bdb *b, char out[PATH_MAX + 16])
 void bdb_keep_init(struct bdb *b, const char *directory)
 {
     struct bdb_keep *k = &b->keep;
-    char path[PATH_MAX + 16], hex[33] = "", text[200] = "";
+    char path[PATH_MAX + 16], text[200] = "";
+    struct span id, number, log;
+    uint64_t file = 0;
     int fd;
 
     pthread_mutex_init(&k->mutex, NULL);
@@ -64,9 +68,14 @@ void bdb_keep_init(struct bdb *b, const char *directory)
     state_path(b, path);
     if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) < 0)
         return;
-    if (read(fd, text, sizeof text - 1) > 0 &&
-        sscanf(text, "%32s %" SCNu64 " %" SCNu32, hex, &k->number, &k->log) == 3)
-        k->row = decode_hex(span_of(hex), k->row_id, sizeof k->row_id) == ERR_OK;
+    if (read(fd, text, sizeof text - 1) > 0) {
+        span_cut(span_of(text), ' ', &id, &log);
+        span_cut(log, ' ', &number, &log);
+        span_cut(log, '\n', &log, &(struct span){0});
+        k->row = decode_hex(id, k->row_id, sizeof k->row_id) == ERR_OK &&
+                 span_to_u64(number, UINT64_MAX, &k->number) && span_to_u64(log, UINT32_MAX, &file);
+        k->log = (uint32_t)file;
+    }
     close(fd);
 }
 

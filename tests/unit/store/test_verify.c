@@ -158,7 +158,7 @@ static void found_and_repaired(struct rig *r, const char *what)
             fail_msg("%s is not found (%zu others, first %s)", what, s.count, s.what[0]);
         assert_int_equal(result.repaired, 0);
     }
-    result = check(r, true, true, &s);
+    check(r, true, true, &s);
     assert_true(saw(&s, what));
     for (size_t i = 0; i < s.count; i++)
         if (!s.repaired[i])
