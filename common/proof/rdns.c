@@ -79,6 +79,7 @@ enum err rdns_check(struct resolver *r, const struct netaddr *address, int64_t d
 
 const char *rdns_result_text(enum rdns_result result)
 {
-    static const char *const text[] = {"pass", "fail", "none"};
+    static const char *const text[] = {"pass", "fail", "permerror"};
+
     return text[result];
 }

@@ -35,7 +35,7 @@ struct rdns_answer {
 /* An error only when nothing was confirmed and a look-up that could have done so failed. */
 enum err rdns_check(struct resolver *r, const struct netaddr *address, int64_t deadline_mono_ms,
                     struct rdns_answer *out);
-/* "pass", "fail", "none". */
+/* As the iprev method of RFC 8601 2.7.3 says it: "pass", "fail", "permerror" for none. */
 const char *rdns_result_text(enum rdns_result result);
 
 #define RDNS_ARPA_MAX 80

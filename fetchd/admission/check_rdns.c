@@ -7,12 +7,6 @@
 
 #include "proof/rdns.h"
 
-/* RFC 8601 2.7.3 */
-static const char *iprev_text(enum rdns_result r)
-{
-    return r == RDNS_PASS ? "pass" : r == RDNS_FAIL ? "fail" : "permerror";
-}
-
 enum err check_rdns(struct admission *a, struct facts *f, struct finding *out)
 {
     struct rdns_answer answer;
@@ -29,7 +23,7 @@ enum err check_rdns(struct admission *a, struct facts *f, struct finding *out)
     enum err e = rdns_check(a->env->resolver, &f->entered, f->deadline_mono_ms, &answer);
     if (e)
         return finding_of_dns(out, e, REASON_RDNS_TEMPERROR, client);
-    snprintf(f->iprev, sizeof f->iprev, "%s", iprev_text(answer.result));
+    snprintf(f->iprev, sizeof f->iprev, "%s", rdns_result_text(answer.result));
     if (answer.result == RDNS_PASS)
         snprintf(f->entered_name, sizeof f->entered_name, "%s", answer.name);
     else if (answer.result == RDNS_NONE)

@@ -56,11 +56,6 @@ static void part_assign(struct policy *p, enum policy_part part, unsigned value)
     memcpy((char *)p + parts[part].offset, &value, sizeof value);
 }
 
-const char *policy_part_name(enum policy_part part)
-{
-    return parts[part].name;
-}
-
 const char *policy_part_get(const struct policy *p, enum policy_part part)
 {
     unsigned value = part_value(p, part);

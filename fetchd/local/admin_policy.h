@@ -27,7 +27,6 @@ enum policy_part {
     PART_CORRESPONDENTS,
     PART_COUNT
 };
-const char *policy_part_name(enum policy_part part); /* as in the query */
 /* A part's value as text, and the other way round; pure. set: ERR_SYNTAX for what is none of its words. */
 const char *policy_part_get(const struct policy *p, enum policy_part part);
 enum err policy_part_set(struct policy *p, enum policy_part part, const char *word);

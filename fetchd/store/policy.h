@@ -40,8 +40,6 @@ struct policy {
 /* What is stored under exactly this name. ERR_NOT_FOUND. */
 enum err store_policy_get(struct store *s, const char *name, struct policy *out);
 enum err store_policy_put(struct store *s, const char *name, const struct policy *p); /* DURABLE */
-enum err store_policies(struct store *s, bool (*each)(void *arg, const char *name, const struct policy *p),
-                        void *arg);
 
 /* ---- entries: allow and deny */
 

@@ -147,27 +147,6 @@ enum err store_policy_put(struct store *s, const char *name, const struct policy
     return err == ERR_OK ? run_decision(s, &d) : err;
 }
 
-struct each_policy {
-    bool (*each)(void *arg, const char *name, const struct policy *p);
-    void *arg;
-};
-
-static bool give_policy(void *record, void *arg)
-{
-    const struct policy_record *r = record;
-    const struct each_policy *e = arg;
-
-    return e->each(e->arg, r->name, &r->p);
-}
-
-enum err store_policies(struct store *s, bool (*each)(void *arg, const char *name, const struct policy *p),
-                        void *arg)
-{
-    struct policy_record r;
-
-    return each_record(s, TABLE_POLICY, NULL, &r, sizeof r, give_policy, &(struct each_policy){each, arg});
-}
-
 /* ---- entries ------------------------------------------------------------------------------------------- */
 
 static enum err entry_key(const char *mailbox, enum entry_kind kind, const char *value,

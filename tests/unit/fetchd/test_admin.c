@@ -14,24 +14,15 @@ static void policies_are_words(void **state)
         enum policy_part part;
         const char *word;
         enum err err;
-        const char *name;
     } cases[] = {
-        {PART_RULE, "open", ERR_OK, "rule"},
-        {PART_RULE, "known", ERR_OK, "rule"},
-        {PART_RULE, "challenge", ERR_OK, "rule"},
-        {PART_RULE, "default", ERR_OK, "rule"},
-        {PART_RULE, "closed", ERR_SYNTAX, "rule"},
-        {PART_RULE, "", ERR_SYNTAX, "rule"},
-        {PART_RULE, "Open", ERR_SYNTAX, "rule"},
-        {PART_LEGACY, "attempt", ERR_OK, "legacy"},
-        {PART_LEGACY, "open", ERR_SYNTAX, "legacy"},
-        {PART_MODE, "observe", ERR_OK, "mode"},
-        {PART_MODE, "enforce", ERR_OK, "mode"},
-        {PART_DENIAL, "told", ERR_OK, "denial"},
-        {PART_CHALLENGE, "work", ERR_OK, "challenge"},
-        {PART_CHALLENGE, "question", ERR_OK, "challenge"},
-        {PART_CORRESPONDENTS, "on", ERR_OK, "correspondents"},
-        {PART_CORRESPONDENTS, "yes", ERR_SYNTAX, "correspondents"},
+        {PART_RULE, "open", ERR_OK},         {PART_RULE, "known", ERR_OK},
+        {PART_RULE, "challenge", ERR_OK},    {PART_RULE, "default", ERR_OK},
+        {PART_RULE, "closed", ERR_SYNTAX},   {PART_RULE, "", ERR_SYNTAX},
+        {PART_RULE, "Open", ERR_SYNTAX},     {PART_LEGACY, "attempt", ERR_OK},
+        {PART_LEGACY, "open", ERR_SYNTAX},   {PART_MODE, "observe", ERR_OK},
+        {PART_MODE, "enforce", ERR_OK},      {PART_DENIAL, "told", ERR_OK},
+        {PART_CHALLENGE, "work", ERR_OK},    {PART_CHALLENGE, "question", ERR_OK},
+        {PART_CORRESPONDENTS, "on", ERR_OK}, {PART_CORRESPONDENTS, "yes", ERR_SYNTAX},
     };
 
     (void)state;
@@ -40,7 +31,6 @@ static void policies_are_words(void **state)
         assert_non_null(p);
         assert_int_equal(policy_part_set(p, cases[i].part, cases[i].word), cases[i].err);
         assert_string_equal(policy_part_get(p, cases[i].part), cases[i].err ? "default" : cases[i].word);
-        assert_string_equal(policy_part_name(cases[i].part), cases[i].name);
         free(p);
     }
 }

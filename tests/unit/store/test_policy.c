@@ -14,14 +14,6 @@
 
 /* ---- policies ------------------------------------------------------------------------------------------ */
 
-static bool count_policy(void *arg, const char *name, const struct policy *p)
-{
-    (void)p;
-    assert_true(strcmp(name, BOB) == 0 || strcmp(name, "@b.test") == 0);
-    ++*(int *)arg;
-    return true;
-}
-
 static void policies_are_kept_by_name(struct rig *r)
 {
     struct policy p = {.rule = RULE_CHALLENGE,
@@ -31,7 +23,6 @@ static void policies_are_kept_by_name(struct rig *r)
                        .correspondents = SWITCH_OFF,
                        .changed_s = RIG_NOW_S},
                   domain = {.mode = MODE_OBSERVE, .rule = RULE_KNOWN}, got;
-    int n = 0;
 
     memset(p.question, 'q', POLICY_QUESTION_MAX);
     memset(p.answers, 'a', POLICY_ANSWERS_MAX);
@@ -47,8 +38,6 @@ static void policies_are_kept_by_name(struct rig *r)
     assert_err(ERR_OK, store_policy_put(r->s, BOB, &p));
     assert_err(ERR_OK, store_policy_get(r->s, BOB, &got));
     assert_int_equal(got.rule, RULE_OPEN);
-    assert_err(ERR_OK, store_policies(r->s, count_policy, &n));
-    assert_int_equal(n, 2);
     assert_err(ERR_SYNTAX, store_policy_put(r->s, "", &p));
 }
 
