@@ -57,8 +57,7 @@ static int complain(enum err e, const char *what)
     return err_temporary(e) ? EX_TEMPFAIL : EX_DATAERR;
 }
 
-/* ---- the stub
- * --------------------------------------------------------------------------------------------------- */
+/* ---- the stub ------------------------------------------------------------------------------------------ */
 
 /* Mail on a disk has LF line ends; the parsers want what came over the wire. */
 static enum err read_message(struct buf *out)
@@ -105,8 +104,7 @@ static enum err read_stub(struct opening *o, struct span message, struct buf *wh
     return e;
 }
 
-/* ---- the call
- * --------------------------------------------------------------------------------------------------- */
+/* ---- the call ------------------------------------------------------------------------------------------ */
 
 static enum err designated(struct opening *o)
 {

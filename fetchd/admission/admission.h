@@ -1,6 +1,10 @@
 /*
  * admission.h - whether a message is wanted, before anything of it is pulled or kept: facts in, verdict and
- * reason out (docs/ARCHITECTURE.md, "Admission").
+ * reason out:
+ *
+ *   rate -> form -> MX -> SPF -> reverse DNS -> designation -> age -> From      who is it?
+ *     -> role -> denied -> allowed -> token -> correspondent -> mailbox's rule  is he wanted?
+ *     => admit | wait | challenge | deny | refuse | pass
  *
  * Each check is one file (check_*.c) and one row of the table in admission.c, in the order in which they are
  * asked, cheapest first; the first that has something to say decides. The same table judges stubs, whole

@@ -1,6 +1,7 @@
 /*
  * plain.h - the letter of a ticket that ended as TICKET_PLAIN goes out by plain SMTP after all: to the byte,
  * with the envelope that its sender gave it, so that from then on the MTA tells him what becomes of it.
+ * The ticket was closed to claims durably before (store_plain).
  *
  * A crash between the MTA's answer and our mark sends it again.
  */

@@ -8,7 +8,8 @@
  * that letters of one moment are not told of at one moment, and the same question gets the same answer.
  *
  * What was missed (fetchd or the MTA was away, the wall clock jumped) is made up for by one stub, not by
- * many; times that lie in the future because the clock was wrong count as now. Thread-safe.
+ * many; times that lie in the future because the clock was wrong count as now. Nothing but what is stored
+ * counts, so a look that comes too early, or twice, does no harm. Thread-safe.
  */
 #ifndef LIFECYCLE_RENOTIFY_H
 #define LIFECYCLE_RENOTIFY_H

@@ -11,7 +11,8 @@
  * - Guests wait for GATE_GUEST_MS at most, and GATE_GUESTS of them at once: those who join the look-ups that
  *   others of their organisation have just begun (letters of one busy domain arrive together; one answer
  *   serves them all), and those from networks where others waited in vain lately.
- * Everybody else is refused at once, for now.
+ * Everybody else is refused at once, for now. So neither forged names nor name servers that answer just in
+ * time keep a new domain's letter out.
  */
 #ifndef LOCAL_GATE_H
 #define LOCAL_GATE_H

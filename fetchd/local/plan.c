@@ -1,5 +1,5 @@
 /*
- * plan.c - who may deposit, who is asked about, and what the answers mean (docs/ARCHITECTURE.md, "Outbound").
+ * plan.c - who may deposit, who is asked about, and what the answers mean.
  */
 #include "local/plan.h"
 

@@ -1,5 +1,5 @@
 /*
- * router.h - the calls behind the two local sockets (table in docs/ARCHITECTURE.md). env is a struct env.
+ * router.h - the calls behind the two local sockets (tables in router.c). env is a struct env.
  */
 #ifndef LOCAL_ROUTER_H
 #define LOCAL_ROUTER_H

@@ -22,8 +22,7 @@
 
 #define ETAG_MAX 48
 
-/* ---- fields
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- fields -------------------------------------------------------------------------------------------- */
 
 /* Strong: the payload's id and version name these bytes and no others. */
 static void etag_of(const struct ticket *t, char out[ETAG_MAX])
@@ -82,8 +81,7 @@ static void notify_field(struct http_exchange *x, const char *given)
     buf_free(&text);
 }
 
-/* ---- bodies
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- bodies -------------------------------------------------------------------------------------------- */
 
 /* Tells the leases when a body has gone out. */
 struct sending {
@@ -155,8 +153,7 @@ static void answer_body(struct visit *v, const struct ticket *t, const struct ra
     KILL_POINT("claim-answer-after");
 }
 
-/* ---- the requests
- * ----------------------------------------------------------------------------------------------- */
+/* ---- the requests -------------------------------------------------------------------------------------- */
 
 static void claim_init(const struct visit *v, struct store_claim *c)
 {

@@ -38,8 +38,7 @@ struct puller {
     struct turns *turns;
 };
 
-/* ---- flights
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- flights ------------------------------------------------------------------------------------------- */
 
 static void flight_free(struct flight *f)
 {
@@ -106,8 +105,7 @@ static bool under_way(const struct puller *p, const uint8_t id[16])
     return false;
 }
 
-/* ---- the loop
- * --------------------------------------------------------------------------------------------------- */
+/* ---- the loop ------------------------------------------------------------------------------------------ */
 
 /* How many more may be under way. Those that wait for slow hosts do not count: they must not keep the jobs of
  * others from their turn. */

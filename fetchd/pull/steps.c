@@ -32,8 +32,7 @@
 #define LAST_TRY_S 60 /* before the ticket expires */
 #define DESIGNATION_MS 5000
 
-/* ---- the log
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- the log ------------------------------------------------------------------------------------------- */
 
 static void log_job(const struct job *j, const char *host, const char *relay, const char *status,
                     const char *detail, int64_t next_s, enum log_level level)
@@ -58,8 +57,7 @@ static void log_job(const struct job *j, const char *host, const char *relay, co
     log_line_end(&line, level);
 }
 
-/* ---- ends of a step
- * --------------------------------------------------------------------------------------------- */
+/* ---- ends of a step ------------------------------------------------------------------------------------ */
 
 static void store_trouble(const struct job *j, enum err e, const char *what)
 {
@@ -138,8 +136,7 @@ static bool refuse(struct flight *f, const char *reason, const char *text)
     return true;
 }
 
-/* ---- steps
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- steps --------------------------------------------------------------------------------------------- */
 
 static void on_inject_pool(void *arg);
 

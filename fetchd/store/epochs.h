@@ -1,7 +1,8 @@
 /*
  * epochs.h - what the store knows of the site keys: an epoch is met once, with one key, and is never used
  * again for another. It is retired when nothing is left that its key could open; then the key may be
- * destroyed.
+ * destroyed: marked retired, forgotten in memory, taken out of the file, in this order, so that a crash in
+ * between leaves a key that nothing uses and that is not loaded again.
  *
  * Thread-safe, beside all other words.
  */

@@ -1,6 +1,7 @@
 /*
  * later.h - one thread that syncs for all who do not want to wait in a thread of their own, and calls them
- * back. Thread-safe.
+ * back. Of claims and acks many come at once: each is committed in memory by a thread that goes on to the
+ * next, and when none waits any more (or dozens do) one sync serves all their answers. Thread-safe.
  */
 #ifndef STORE_LATER_H
 #define STORE_LATER_H

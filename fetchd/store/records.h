@@ -2,6 +2,10 @@
  * records.h - what the store's records look like, and their keys. Their bytes are codec.h's; what must not be
  * readable without the site key is sealed here under it, bound to the record's key.
  *
+ * Every record says which version it has, and older ones are read as they are: an update converts nothing.
+ * The store notes the newest version that wrote to it (store_check.c), and opening refuses one that is newer
+ * than the program, so that a program that is put back refuses what it would misread.
+ *
  * Records are large: they live on the heap. Functions are thread-safe, a record belongs to one thread.
  */
 #ifndef STORE_RECORDS_H

@@ -66,8 +66,7 @@ void store_when_durable(struct store *s, struct store_later *l); /* borrows l un
 void store_when_durable_soon(struct store *s, struct store_later *l);
 void store_sync_waiting(struct store *s);
 
-/* ---- sending side: payloads and tickets
- * ------------------------------------------------------------------------- */
+/* ---- sending side: payloads and tickets ---------------------------------------------------------------- */
 
 enum ticket_state {
     TICKET_WAITING,    /* nobody called yet */
@@ -292,8 +291,7 @@ enum err store_bounced(struct store *s, const uint8_t a[TICKET_A_BYTES], const c
  * it was handed over, or perhaps was. Returns how many in *count. */
 enum err store_expire(struct store *s, int64_t now_s, size_t max, size_t *count);
 
-/* ---- sending side: the outbox
- * ----------------------------------------------------------------------------------- */
+/* ---- sending side: the outbox -------------------------------------------------------------------------- */
 
 enum work_kind {
     WORK_STUB,      /* look at the ticket: send its stub, first or again (lifecycle decides) */
@@ -345,8 +343,7 @@ enum err store_archived(struct store *s, const uint8_t key[TICKET_STORE_KEY_BYTE
 enum err store_work_refused(struct store *s, const struct work *w, const char *status, const char *text,
                             int64_t now_s);
 
-/* ---- receiving side: pull jobs
- * ----------------------------------------------------------------------------------- */
+/* ---- receiving side: pull jobs ------------------------------------------------------------------------- */
 
 enum job_state {
     JOB_WAITING,   /* to be claimed */
@@ -460,8 +457,7 @@ struct job_heard {
 /* DURABLE at the next commit: what was heard when a job's letter was called for. */
 enum err store_job_called(struct store *s, const uint8_t id[16], const struct job_heard *heard);
 
-/* ---- both sides
- * --------------------------------------------------------------------------------------------------- */
+/* ---- both sides ---------------------------------------------------------------------------------------- */
 
 /* The last known answer to "does this domain take stubs?" (DURABLE at the next commit; losing it is
  * harmless). */

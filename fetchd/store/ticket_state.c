@@ -1,6 +1,6 @@
 /*
- * ticket_state.c - the rules of a ticket's life. DESIGN's words in tables; the words of store_ticket.c ask
- * here.
+ * ticket_state.c - the rules of a ticket's life in tables; the words of store_ticket.c and its neighbours
+ * ask here.
  */
 #include "store/ticket_state.h"
 

@@ -20,8 +20,7 @@
 #include "mta/reply.h"
 #include "mta/smtp.h"
 
-/* ---- replies
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- replies ------------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name, *in;
@@ -81,8 +80,7 @@ static void endless_line_is_refused(void **state)
     buf_free(&text);
 }
 
-/* ---- conversations
- * ---------------------------------------------------------------------------------------------- */
+/* ---- conversations ------------------------------------------------------------------------------------- */
 
 /* What the peer says once this much has been read: up to and including `after`, which "" makes at once. */
 struct line {
