@@ -1,16 +1,5 @@
 /*
  * backup_dir.c - see backup_dir.h.
- *
- * MANIFEST:
- *   restante-backup 1
- *   id <hex> <number>
- *   time <began> <ended>
- *   program <version>
- *   keys <epoch>...
- *   journal <id in hex> <file> <offset> | journal none
- *   file <name> <path> <bytes> <sha-256 in hex>      one for each
- *   payload <name> <bytes>                           one for each
- *   end <sha-256 in hex of all lines before>
  */
 #include "store/backup_dir.h"
 
@@ -26,18 +15,15 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/encode.h"
 #include "base/kill.h"
 #include "base/log.h"
 #include "base/secret.h"
-#include "seal/crypt.h"
 #include "store/file_copy.h"
 
 #define MANIFEST "MANIFEST"
 #define MANIFEST_NEW "MANIFEST.new"
 #define PAYLOAD "payload"
 #define MANIFEST_MAX ((size_t)1 << 30)
-#define VERSION 1
 #define PATH_BYTES 4096
 
 struct backup_dir {
@@ -46,7 +32,6 @@ struct backup_dir {
     struct backup_manifest last, next, facts; /* facts: without arrays */
     char own[BACKUP_NAME_MAX];                /* "db.3" or "log.4": of the one that is being made */
     char own_path[PATH_BYTES + BACKUP_NAME_MAX];
-    size_t file_room, payload_room; /* of next */
     struct backup_tally tally;
 };
 
@@ -59,265 +44,6 @@ static enum err failed(struct buf *why, const char *path, const char *what)
     return saved == EACCES || saved == EPERM || saved == EROFS ? ERR_FORBIDDEN : err;
 }
 
-void backup_manifest_free(struct backup_manifest *m)
-{
-    free(m->file);
-    free(m->payload);
-    memset(m, 0, sizeof *m);
-}
-
-/* Room for one more of a growing array. */
-static void *more(void *array, size_t count, size_t *room, size_t size)
-{
-    size_t want = *room == 0 ? 64 : *room * 2;
-    void *grown;
-
-    if (count < *room)
-        return array;
-    grown = reallocarray(array, want, size);
-    if (grown != NULL)
-        *room = want;
-    return grown;
-}
-
-static enum err add_file(struct backup_manifest *m, size_t *room, const struct backup_file *f)
-{
-    struct backup_file *grown;
-
-    for (size_t i = 0; i < m->file_count; i++)
-        if (strcmp(m->file[i].name, f->name) == 0) {
-            m->file[i] = *f;
-            return ERR_OK;
-        }
-    if ((grown = more(m->file, m->file_count, room, sizeof *grown)) == NULL)
-        return ERR_NOMEM;
-    m->file = grown;
-    m->file[m->file_count++] = *f;
-    return ERR_OK;
-}
-
-static enum err add_payload(struct backup_manifest *m, size_t *room, const struct backup_payload *p)
-{
-    struct backup_payload *grown = more(m->payload, m->payload_count, room, sizeof *grown);
-
-    if (grown == NULL)
-        return ERR_NOMEM;
-    m->payload = grown;
-    m->payload[m->payload_count++] = *p;
-    return ERR_OK;
-}
-
-/* ---- the manifest as text ------------------------------------------------------------------------------ */
-
-static enum err manifest_format(const struct backup_manifest *m, struct buf *out)
-{
-    char hex[ENCODE_HEX_LEN(32) + 1];
-    uint8_t digest[32];
-    enum err err;
-
-    encode_hex(m->id, sizeof m->id, hex);
-    err = buf_printf(out,
-                     "restante-backup %d\nid %s %" PRIu64 "\ntime %" PRId64 " %" PRId64 "\nprogram %s\nkeys",
-                     VERSION, hex, m->number, m->began_s, m->ended_s, m->program);
-    for (size_t i = 0; i < m->epoch_count && err == ERR_OK; i++)
-        err = buf_printf(out, " %" PRIu32, m->epoch[i]);
-    encode_hex(m->at.id, sizeof m->at.id, hex);
-    if (err == ERR_OK && m->journal)
-        err = buf_printf(out, "\njournal %s %" PRIu64 " %" PRIu64 "\n", hex, m->at.file, m->at.offset);
-    else if (err == ERR_OK)
-        err = buf_append_str(out, "\njournal none\n");
-    for (size_t i = 0; i < m->file_count && err == ERR_OK; i++) {
-        const struct backup_file *f = &m->file[i];
-
-        encode_hex(f->digest, sizeof f->digest, hex);
-        err = buf_printf(out, "file %s %s %" PRIu64 " %s\n", f->name, f->path, f->bytes, hex);
-    }
-    for (size_t i = 0; i < m->payload_count && err == ERR_OK; i++)
-        err = buf_printf(out, "payload %s %" PRIu64 "\n", m->payload[i].name, m->payload[i].bytes);
-    if (err == ERR_OK)
-        err = crypt_sha256(buf_span(out), digest);
-    if (err != ERR_OK)
-        return err;
-    encode_hex(digest, sizeof digest, hex);
-    return buf_printf(out, "end %s\n", hex);
-}
-
-/* Names from a manifest become paths: nothing else may stand in them. */
-static bool plain_name(const char *name, int slashes)
-{
-    for (const char *p = name; *p != '\0'; p++) {
-        if (*p == '/' && (p == name || p[1] == '\0' || slashes-- == 0))
-            return false;
-        if (*p == '.' && (p == name || p[-1] == '/'))
-            return false;
-        if (strchr("abcdefghijklmnopqrstuvwxyz0123456789._-/", *p) == NULL)
-            return false;
-    }
-    return name[0] != '\0';
-}
-
-/* A manifest that is being read. */
-struct reading {
-    struct backup_manifest *m;
-    size_t file_room, payload_room;
-    enum err err;
-};
-
-/* Copies a word; false: it does not fit. */
-static bool take(struct span word, char *out, size_t size)
-{
-    if (word.len >= size)
-        return false;
-    memcpy(out, word.ptr, word.len);
-    out[word.len] = '\0';
-    return true;
-}
-
-static bool take_name(struct span word, int slashes, char *out, size_t size)
-{
-    return take(word, out, size) && plain_name(out, slashes);
-}
-
-static bool take_time(struct span word, int64_t *out)
-{
-    uint64_t time_s;
-
-    if (!span_to_u64(word, INT64_MAX, &time_s))
-        return false;
-    *out = (int64_t)time_s;
-    return true;
-}
-
-static bool read_id(struct reading *x, const struct span *word)
-{
-    return decode_hex(word[0], x->m->id, sizeof x->m->id) == ERR_OK &&
-           span_to_u64(word[1], UINT64_MAX, &x->m->number) && x->m->number > 0;
-}
-
-static bool read_time(struct reading *x, const struct span *word)
-{
-    return take_time(word[0], &x->m->began_s) && take_time(word[1], &x->m->ended_s);
-}
-
-static bool read_program(struct reading *x, const struct span *word)
-{
-    return take(word[0], x->m->program, sizeof x->m->program);
-}
-
-static bool read_no_journal(struct reading *x, const struct span *word)
-{
-    (void)x;
-    return span_is(word[0], "none");
-}
-
-static bool read_journal(struct reading *x, const struct span *word)
-{
-    struct handover_position *at = &x->m->at;
-
-    x->m->journal = true;
-    return decode_hex(word[0], at->id, sizeof at->id) == ERR_OK &&
-           span_to_u64(word[1], UINT64_MAX, &at->file) && span_to_u64(word[2], UINT64_MAX, &at->offset);
-}
-
-static bool read_file(struct reading *x, const struct span *word)
-{
-    struct backup_file f;
-
-    if (!take_name(word[0], 0, f.name, sizeof f.name) || !take_name(word[1], 1, f.path, sizeof f.path) ||
-        !span_to_u64(word[2], UINT64_MAX, &f.bytes) ||
-        decode_hex(word[3], f.digest, sizeof f.digest) != ERR_OK)
-        return false;
-    x->err = add_file(x->m, &x->file_room, &f);
-    return true;
-}
-
-static bool read_payload(struct reading *x, const struct span *word)
-{
-    struct backup_payload p;
-
-    if (!take_name(word[0], 0, p.name, sizeof p.name) || !span_to_u64(word[1], UINT64_MAX, &p.bytes))
-        return false;
-    x->err = add_payload(x->m, &x->payload_room, &p);
-    return true;
-}
-
-#define WORDS_MAX 4
-static const struct {
-    const char *name;
-    size_t words;
-    bool (*read)(struct reading *x, const struct span *word);
-} line_rows[] = {
-    {"id", 2, read_id},           {"time", 2, read_time},
-    {"program", 1, read_program}, {"journal", 1, read_no_journal},
-    {"journal", 3, read_journal}, {"file", 4, read_file},
-    {"payload", 2, read_payload},
-};
-
-/* The site keys' epochs are as many words as there are. */
-static bool read_keys(struct reading *x, struct span rest)
-{
-    struct span word;
-    uint64_t epoch;
-    bool more = rest.len > 0;
-
-    while (more && x->m->epoch_count < BACKUP_EPOCHS_MAX) {
-        more = span_cut(rest, ' ', &word, &rest);
-        if (!span_to_u64(word, UINT32_MAX, &epoch))
-            return false;
-        x->m->epoch[x->m->epoch_count++] = (uint32_t)epoch;
-    }
-    return true;
-}
-
-static bool read_line(struct reading *x, struct span line)
-{
-    struct span name, word[WORDS_MAX], rest;
-    size_t words = 0;
-    bool more = span_cut(line, ' ', &name, &rest);
-
-    if (span_is(name, "keys"))
-        return read_keys(x, rest);
-    for (; more && words < WORDS_MAX; words++)
-        more = span_cut(rest, ' ', &word[words], &rest);
-    for (size_t i = 0; i < sizeof line_rows / sizeof *line_rows && !more; i++)
-        if (words == line_rows[i].words && span_is(name, line_rows[i].name))
-            return line_rows[i].read(x, word);
-    return false;
-}
-
-static enum err manifest_parse(const struct buf *text, struct backup_manifest *m, struct buf *why)
-{
-    size_t end_len = strlen("end \n") + ENCODE_HEX_LEN(32);
-    struct reading x = {.m = m};
-    char hex[ENCODE_HEX_LEN(32) + 1];
-    struct span line, word, rest;
-    uint8_t digest[32];
-    uint64_t version;
-
-    if (text->len <= end_len || memchr(text->data, 0, text->len) != NULL ||
-        crypt_sha256(span_bytes(text->data, text->len - end_len), digest) != ERR_OK)
-        return ERR_STORE;
-    encode_hex(digest, sizeof digest, hex);
-    span_cut(span_bytes(text->data, text->len - end_len), '\n', &line, &rest);
-    span_cut(line, ' ', &word, &line);
-    if (!span_is(word, "restante-backup") || !span_to_u64(line, UINT32_MAX, &version))
-        return ERR_STORE;
-    if (version > VERSION) {
-        buf_printf(why, "the backup has format %" PRIu64 "; this version of Restante reads format %d",
-                   version, VERSION);
-        return ERR_STORE_FORMAT;
-    }
-    if (strncmp(text->data + text->len - end_len, "end ", 4) != 0 ||
-        strncmp(text->data + text->len - end_len + 4, hex, ENCODE_HEX_LEN(32)) != 0)
-        return ERR_STORE;
-    while (x.err == ERR_OK && rest.len > 0) {
-        span_cut(rest, '\n', &line, &rest);
-        if (!read_line(&x, line))
-            x.err = ERR_STORE;
-    }
-    return x.err == ERR_OK && m->number == 0 ? ERR_STORE : x.err;
-}
-
 static enum err manifest_read(struct backup_dir *b, struct buf *why)
 {
     struct buf text;
@@ -325,7 +51,7 @@ static enum err manifest_read(struct backup_dir *b, struct buf *why)
 
     buf_init(&text, MANIFEST_MAX);
     err = file_read_all(b->fd, MANIFEST, &text);
-    if (err == ERR_OK && (err = manifest_parse(&text, &b->last, why)) == ERR_STORE)
+    if (err == ERR_OK && (err = backup_manifest_parse(&text, &b->last, why)) == ERR_STORE)
         buf_printf(why, "%s/" MANIFEST " is damaged", b->path);
     else if (err != ERR_OK && err != ERR_NOT_FOUND && why->len == 0)
         buf_printf(why, "%s/" MANIFEST ": %s", b->path, err_text(err));
@@ -485,7 +211,6 @@ enum err backup_dir_begin(struct backup_dir *b, bool full, const char **path, st
     enum err err = ERR_OK;
 
     backup_manifest_free(&b->next);
-    b->file_room = b->payload_room = 0;
     memset(&b->tally, 0, sizeof b->tally);
     b->next.number = b->last.number + 1;
     if (full) {
@@ -493,7 +218,7 @@ enum err backup_dir_begin(struct backup_dir *b, bool full, const char **path, st
     } else {
         memcpy(b->next.id, b->last.id, sizeof b->next.id);
         for (size_t i = 0; i < b->last.file_count && err == ERR_OK; i++)
-            err = add_file(&b->next, &b->file_room, &b->last.file[i]);
+            err = backup_manifest_add_file(&b->next, &b->last.file[i]);
     }
     snprintf(b->own, sizeof b->own, "%s.%" PRIu64, full ? "db" : "log", b->next.number);
     snprintf(b->own_path, sizeof b->own_path, "%s/%s", b->path, b->own);
@@ -512,7 +237,8 @@ static enum err own_file(const struct backup_dir *b, const char *name, struct ba
                          char path[PATH_BYTES * 2], struct buf *why)
 {
     memset(out, 0, sizeof *out);
-    if (!plain_name(name, 0) || snprintf(out->name, sizeof out->name, "%s", name) >= (int)sizeof out->name ||
+    if (!backup_manifest_name(name, 0) ||
+        snprintf(out->name, sizeof out->name, "%s", name) >= (int)sizeof out->name ||
         snprintf(out->path, sizeof out->path, "%s/%s", b->own, name) >= (int)sizeof out->path) {
         buf_printf(why, "%s: a name that a manifest cannot hold", name);
         return ERR_INTERNAL;
@@ -525,7 +251,7 @@ static enum err added(struct backup_dir *b, const struct backup_file *f)
 {
     b->tally.files++;
     b->tally.bytes += f->bytes;
-    return add_file(&b->next, &b->file_room, f);
+    return backup_manifest_add_file(&b->next, f);
 }
 
 enum err backup_dir_add(struct backup_dir *b, const char *name, struct buf *why)
@@ -566,7 +292,7 @@ enum err backup_dir_payload(struct backup_dir *b, int from_fd, const char *name,
         b->tally.payloads++;
         b->tally.payload_bytes += p.bytes;
     }
-    return err == ERR_OK ? add_payload(&b->next, &b->payload_room, &p) : err;
+    return err == ERR_OK ? backup_manifest_add_payload(&b->next, &p) : err;
 }
 
 static int by_name(const void *a, const void *b)
@@ -581,7 +307,7 @@ static enum err write_manifest(struct backup_dir *b, struct buf *why)
     int fd = -1;
 
     buf_init(&text, MANIFEST_MAX);
-    err = manifest_format(&b->next, &text);
+    err = backup_manifest_format(&b->next, &text);
     if (err == ERR_OK &&
         (fd = openat(b->fd, MANIFEST_NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600)) < 0)
         err = failed(why, b->path, MANIFEST_NEW);

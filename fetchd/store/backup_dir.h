@@ -8,7 +8,7 @@
  *   log.<number>  the logs that an incremental one added
  *   payload/      large payloads: immutable, linked or copied once, those that are gone removed
  *
- * The manifest is text, one thing a line (see backup_dir.c), and ends with its own SHA-256. What it does not
+ * The manifest is text, one thing a line (backup_manifest.h), and ends with its own SHA-256. What it does not
  * name is left over from a backup that was broken off, and goes when the next is complete. The site keys are
  * not in it.
  *
@@ -23,37 +23,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "store/handover.h"
-
-#define BACKUP_ID_BYTES 16
-#define BACKUP_NAME_MAX 64
-#define BACKUP_EPOCHS_MAX 64
-
-struct backup_file {
-    char name[BACKUP_NAME_MAX]; /* as the engine calls it: "ticket.db" */
-    char path[BACKUP_NAME_MAX]; /* below the directory: "db.3/ticket.db" */
-    uint64_t bytes;
-    uint8_t digest[32]; /* SHA-256 */
-};
-struct backup_payload {
-    char name[BACKUP_NAME_MAX];
-    uint64_t bytes;
-};
-struct backup_manifest {
-    uint8_t id[BACKUP_ID_BYTES]; /* of the row of backups that a full one began */
-    uint64_t number;             /* counts up with each; 0: there is none */
-    int64_t began_s, ended_s;
-    char program[32];                  /* version of Restante */
-    uint32_t epoch[BACKUP_EPOCHS_MAX]; /* of the site keys that it needs */
-    size_t epoch_count;
-    bool journal; /* the journal's position before the first byte was copied */
-    struct handover_position at;
-    struct backup_file *file; /* owned */
-    size_t file_count;
-    struct backup_payload *payload; /* owned */
-    size_t payload_count;
-};
-void backup_manifest_free(struct backup_manifest *m);
+#include "store/backup_manifest.h"
 
 struct backup_dir;
 /* Opens a directory, takes its lock (ERR_BUSY: a backup is being made there) and reads the manifest. create:
