@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "env/text.h"
+#include "mail/encoded_word.h"
 #include "mail/header.h"
 #include "settings/settings.h"
 
@@ -56,12 +57,14 @@ static void cut(const struct buf *from, char out[ATTEMPT_NAME_MAX])
 
 static void copy_unfolded(struct span value, char out[ATTEMPT_NAME_MAX])
 {
-    struct buf text;
+    struct buf text, read;
 
     buf_init(&text, API_HEAD_MAX);
-    if (header_unfold(value, &text) == ERR_OK)
-        cut(&text, out);
+    buf_init(&read, 3 * API_HEAD_MAX);
+    if (header_unfold(value, &text) == ERR_OK && encoded_word_decode(buf_span(&text), &read) == ERR_OK)
+        cut(&read, out);
     buf_free(&text);
+    buf_free(&read);
 }
 
 /* What stands before the address, out of its quotes. */

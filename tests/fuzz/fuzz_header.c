@@ -4,10 +4,12 @@
  *
  * covers: common/mail/header.c
  * covers: common/mail/header_filter.c
+ * covers: common/mail/encoded_word.c
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "mail/encoded_word.h"
 #include "mail/header.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -22,10 +24,15 @@ static void read_field(const struct header_field *f)
 {
     struct address a;
     struct span id;
-    struct buf text;
+    struct buf text, read;
     char out[ADDRESS_TEXT_MAX], list[HEADER_LIST_ID_MAX + 1];
     buf_init(&text, f->value.len + 1);
     require(header_unfold(f->value, &text) == ERR_OK);
+    buf_init(&read, 3 * f->value.len + 1);
+    require(encoded_word_decode(buf_span(&text), &read) == ERR_OK);
+    require(read.len == 0 || memchr(read.data, '\0', read.len) == NULL ||
+            memchr(text.data, '\0', text.len) != NULL);
+    buf_free(&read);
     buf_clear(&text);
     if (header_from_address(f->value, &a) == ERR_OK) {
         require(!a.null);
