@@ -13,14 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/encode.h"
 #include "base/netaddr.h"
+#include "mta/smtp_command.h"
 #include "mta/talk.h"
 
 #define COMMAND_MAX 8192
@@ -79,94 +78,7 @@ static void idle_give(struct smtp_client *c, struct talk *k)
     }
 }
 
-/* ---- one transaction
- * -------------------------------------------------------------------------------------------- */
-
-/* An argument that reaches a command line must not end it. */
-static bool argument_safe(const char *s)
-{
-    if (!s)
-        return true;
-    for (; *s; s++)
-        if ((unsigned char)*s < 0x20 || *s == 0x7f)
-            return false;
-    return true;
-}
-
-/* A parameter's value holds no blank either. */
-static bool parameter_safe(const char *s)
-{
-    return argument_safe(s) && (!s || !strchr(s, ' '));
-}
-
-static bool envelope_safe(const struct smtp_envelope *e)
-{
-    return e->sender && e->recipient && argument_safe(e->sender) && argument_safe(e->recipient) &&
-           parameter_safe(e->notify) && parameter_safe(e->orcpt) && parameter_safe(e->ret) &&
-           parameter_safe(e->envid) && parameter_safe(e->body) && argument_safe(e->xforward_addr) &&
-           argument_safe(e->xforward_name) && argument_safe(e->xforward_helo) &&
-           argument_safe(e->xforward_ident);
-}
-
-static enum err mail_command(const struct talk *k, const struct smtp_envelope *e, struct buf *out)
-{
-    enum err rc = buf_printf(out, "MAIL FROM:<%s>", e->sender);
-    if (rc == ERR_OK && (k->caps & TALK_SIZE) && e->size_bytes)
-        rc = buf_printf(out, " SIZE=%llu", (unsigned long long)e->size_bytes);
-    if (rc == ERR_OK && (k->caps & TALK_8BITMIME) && e->body)
-        rc = buf_printf(out, " BODY=%s", e->body);
-    if (rc == ERR_OK && e->smtputf8)
-        rc = buf_append_str(out, " SMTPUTF8");
-    if (rc == ERR_OK && (k->caps & TALK_DSN) && e->ret && *e->ret)
-        rc = buf_printf(out, " RET=%s", e->ret);
-    if (rc == ERR_OK && (k->caps & TALK_DSN) && e->envid && *e->envid)
-        rc = buf_printf(out, " ENVID=%s", e->envid);
-    return rc == ERR_OK ? buf_append_str(out, "\r\n") : rc;
-}
-
-static enum err rcpt_command(const struct talk *k, const struct smtp_envelope *e, struct buf *out)
-{
-    enum err rc = buf_printf(out, "RCPT TO:<%s>", e->recipient);
-    if (rc == ERR_OK && (k->caps & TALK_DSN) && e->notify && *e->notify)
-        rc = buf_printf(out, " NOTIFY=%s", e->notify);
-    if (rc == ERR_OK && (k->caps & TALK_DSN) && e->orcpt && *e->orcpt)
-        rc = buf_printf(out, " ORCPT=%s", e->orcpt);
-    return rc == ERR_OK ? buf_append_str(out, "\r\n") : rc;
-}
-
-/* xtext (RFC 3461 4) of an XFORWARD attribute. */
-static enum err xforward_attribute(struct buf *out, const char *name, const char *value)
-{
-    if (!value || !*value)
-        return ERR_OK;
-    enum err rc = buf_printf(out, " %s=", name);
-    for (const char *p = value; rc == ERR_OK && *p; p++) {
-        unsigned char c = (unsigned char)*p;
-        rc = c > 0x20 && c < 0x7f && c != '+' && c != '=' ? buf_append_char(out, *p)
-                                                          : buf_printf(out, "+%02X", c);
-    }
-    return rc;
-}
-
-static enum err xforward_command(const struct smtp_envelope *e, struct buf *out)
-{
-    size_t before = out->len;
-    enum err rc = buf_append_str(out, "XFORWARD");
-    size_t empty = out->len;
-    if (rc == ERR_OK)
-        rc = xforward_attribute(out, "NAME", e->xforward_name);
-    if (rc == ERR_OK)
-        rc = xforward_attribute(out, "ADDR", e->xforward_addr);
-    if (rc == ERR_OK)
-        rc = xforward_attribute(out, "HELO", e->xforward_helo);
-    if (rc == ERR_OK)
-        rc = xforward_attribute(out, "IDENT", e->xforward_ident);
-    if (rc == ERR_OK && out->len == empty) {
-        out->len = before;
-        return ERR_OK;
-    }
-    return rc == ERR_OK ? buf_append_str(out, "\r\n") : rc;
-}
+/* ---- one transaction ----------------------------------------------------------------------------------- */
 
 static void result_reply(struct smtp_result *out, const struct talk_reply *r)
 {
@@ -270,145 +182,145 @@ done:
     return e;
 }
 
-/* What a step's reply must start with, and the words for its trouble. */
-struct step {
-    const char *name;
-    int good; /* first digit */
-    bool optional;
+/* One transaction on one connection. */
+struct transaction {
+    const struct smtp_client *c;
+    struct talk *k;
+    struct smtp_result *out;
+    struct talk_reply r;
+    /* The connection may be used again. */
+    bool reusable;
+    /* It broke before any reply came: a kept one was dead already, and the whole may be said again on a fresh
+     * one. */
+    bool stale;
 };
 
-/* Returns true when the connection may be used again. *stale: the connection broke before any reply came, so
- * a kept one was dead already and the whole may be said again on a fresh one. */
+/* After a refusal: ready for another transaction, or given up. */
+static void reset(struct transaction *t, bool data_open)
+{
+    int64_t timeout_ms = t->c->o.command_timeout_ms;
+    enum err e;
+
+    /* Pipelined DATA may have been let through without a recipient (RFC 2920 3.1): close rather than send an
+     * empty letter. */
+    if (data_open)
+        return;
+    e = talk_write(t->k, "RSET\r\n", 6, timeout_ms);
+    if (e == ERR_OK)
+        e = talk_read(t->k, timeout_ms, &t->r);
+    t->reusable = e == ERR_OK && t->r.code == 250;
+}
+
+/* Says the commands and hears what comes of them; false: not all were taken, and *t->out says why. */
+static bool say_commands(struct transaction *t, struct span commands, const struct smtp_step *steps,
+                         size_t count)
+{
+    bool pipelining = (t->k->caps & TALK_PIPELINING) != 0, refused = false;
+    int64_t timeout_ms = t->c->o.command_timeout_ms;
+    size_t from = 0;
+    enum err e;
+
+    if (pipelining && (e = talk_write(t->k, commands.ptr, commands.len, timeout_ms)) != ERR_OK) {
+        t->stale = true;
+        result_trouble(t->out, e, ERR_SMTP_TEMPORARY, "sending commands");
+        return false;
+    }
+    for (size_t i = 0; i < count; from = steps[i++].end) {
+        if (!pipelining) {
+            e = talk_write(t->k, commands.ptr + from, steps[i].end - from, timeout_ms);
+            if (e != ERR_OK) {
+                t->stale = i == 0;
+                result_trouble(t->out, e, ERR_SMTP_TEMPORARY, steps[i].name);
+                return false;
+            }
+        }
+        e = talk_read(t->k, timeout_ms, &t->r);
+        if (e != ERR_OK) {
+            t->stale = i == 0 && e == ERR_CONNECT;
+            if (!refused)
+                result_trouble(t->out, e, ERR_SMTP_TEMPORARY, steps[i].name);
+            return false;
+        }
+        if (t->r.code / 100 == steps[i].good || steps[i].optional)
+            continue;
+        /* The first refusal is the one that counts; with pipelining the later replies are read all the same.
+         */
+        if (!refused)
+            result_refusal(t->out, &t->r);
+        refused = true;
+        if (!pipelining)
+            break;
+    }
+    if (refused)
+        reset(t, pipelining && t->r.code == 354);
+    return !refused;
+}
+
+/* The content and the final dot: trouble before it is temporary, after it unclear. */
+static void say_content(struct transaction *t, smtp_read read, void *arg)
+{
+    enum err e = send_content(t->k, read, arg, t->c->o.data_timeout_ms);
+
+    if (e != ERR_OK) {
+        result_trouble(t->out, e, e == ERR_BAD_BYTES ? ERR_BAD_BYTES : ERR_SMTP_TEMPORARY, "content");
+        return;
+    }
+    if (talk_stop_over(&t->c->stop)) { /* before the dot nothing is unclear */
+        result_trouble(t->out, ERR_CANCELLED, ERR_SMTP_TEMPORARY, "content");
+        return;
+    }
+    t->k->waits_for_dot = true;
+    e = talk_write(t->k, ".\r\n", 3, t->c->o.data_timeout_ms);
+    if (e == ERR_OK)
+        e = talk_read(t->k, t->c->o.final_timeout_ms, &t->r);
+    t->k->waits_for_dot = false;
+    if (e != ERR_OK) {
+        result_trouble(t->out, e, ERR_SMTP_UNCLEAR, "final answer");
+        return;
+    }
+    if (t->r.code / 100 == 2) {
+        result_reply(t->out, &t->r);
+        t->out->err = ERR_OK;
+        queue_id_of(t->out->text, t->out->queue_id, sizeof t->out->queue_id);
+    } else {
+        result_refusal(t->out, &t->r);
+    }
+    t->reusable = t->r.code != 421;
+}
+
+/* Returns true when the connection may be used again. */
 static bool transaction(struct smtp_client *c, struct talk *k, const struct smtp_envelope *e, smtp_read read,
                         void *arg, struct smtp_result *out, bool *stale)
 {
-    bool reusable = false;
+    struct transaction t = {.c = c, .k = k, .out = out};
+    struct smtp_step steps[SMTP_STEPS_MAX];
     struct buf commands;
-    struct talk_reply r;
-    struct step steps[4];
-    size_t step_count = 0;
+    size_t count;
     enum err rc;
 
-    buf_init(&commands, COMMAND_MAX);
-    talk_reply_init(&r);
     if (e->smtputf8 && !(k->caps & TALK_SMTPUTF8)) {
         out->err = ERR_SMTP_PERMANENT;
         out->code = 550;
         snprintf(out->enhanced, sizeof out->enhanced, "5.6.7");
         snprintf(out->text, sizeof out->text, "the MTA does not offer SMTPUTF8");
-        reusable = true;
-        goto done;
+        return true;
     }
-    rc = ERR_OK;
-    if (k->caps & TALK_XFORWARD) {
-        rc = xforward_command(e, &commands);
-        if (rc == ERR_OK && commands.len > 0)
-            steps[step_count++] = (struct step){"XFORWARD", 2, true};
-    }
-    size_t ends[4] = {commands.len};
-    if (rc == ERR_OK)
-        rc = mail_command(k, e, &commands);
-    steps[step_count++] = (struct step){"MAIL", 2, false};
-    ends[step_count - 1] = commands.len;
-    if (rc == ERR_OK)
-        rc = rcpt_command(k, e, &commands);
-    steps[step_count++] = (struct step){"RCPT", 2, false};
-    ends[step_count - 1] = commands.len;
-    if (rc == ERR_OK)
-        rc = buf_append_str(&commands, "DATA\r\n");
-    steps[step_count++] = (struct step){"DATA", 3, false};
-    ends[step_count - 1] = commands.len;
+    buf_init(&commands, COMMAND_MAX);
+    talk_reply_init(&t.r);
+    rc = smtp_commands(k->caps, e, &commands, steps, &count);
     if (rc != ERR_OK) {
         result_trouble(out, rc, rc == ERR_TOO_LARGE ? ERR_SMTP_PERMANENT : ERR_SMTP_TEMPORARY, "command");
-        reusable = true;
-        goto done;
+        t.reusable = true;
+    } else if (say_commands(&t, buf_span(&commands), steps, count)) {
+        say_content(&t, read, arg);
     }
-
-    bool pipelining = (k->caps & TALK_PIPELINING) != 0;
-    size_t from = 0;
-    bool refused = false;
-    if (pipelining) {
-        rc = talk_write(k, commands.data, commands.len, c->o.command_timeout_ms);
-        if (rc != ERR_OK) {
-            *stale = true;
-            result_trouble(out, rc, ERR_SMTP_TEMPORARY, "sending commands");
-            goto done;
-        }
-    }
-    for (size_t i = 0; i < step_count; i++) {
-        if (!pipelining) {
-            rc = talk_write(k, commands.data + from, ends[i] - from, c->o.command_timeout_ms);
-            from = ends[i];
-            if (rc != ERR_OK) {
-                *stale = i == 0;
-                result_trouble(out, rc, ERR_SMTP_TEMPORARY, steps[i].name);
-                goto done;
-            }
-        }
-        rc = talk_read(k, c->o.command_timeout_ms, &r);
-        if (rc != ERR_OK) {
-            *stale = i == 0 && rc == ERR_CONNECT;
-            if (!refused)
-                result_trouble(out, rc, ERR_SMTP_TEMPORARY, steps[i].name);
-            goto done;
-        }
-        if (r.code / 100 == steps[i].good || steps[i].optional)
-            continue;
-        /* The first refusal is the one that counts; with pipelining the later replies are read all the same.
-         */
-        if (!refused)
-            result_refusal(out, &r);
-        refused = true;
-        if (!pipelining)
-            break;
-    }
-    if (refused) {
-        /* Pipelined DATA may have been let through without a recipient (RFC 2920 3.1): close rather than send
-         * an empty letter. */
-        bool data_open = pipelining && r.code == 354;
-        if (!data_open) {
-            rc = talk_write(k, "RSET\r\n", 6, c->o.command_timeout_ms);
-            if (rc == ERR_OK)
-                rc = talk_read(k, c->o.command_timeout_ms, &r);
-            reusable = rc == ERR_OK && r.code == 250;
-        }
-        goto done;
-    }
-
-    rc = send_content(k, read, arg, c->o.data_timeout_ms);
-    if (rc != ERR_OK) {
-        result_trouble(out, rc, rc == ERR_BAD_BYTES ? ERR_BAD_BYTES : ERR_SMTP_TEMPORARY, "content");
-        goto done;
-    }
-    if (talk_stop_over(&c->stop)) { /* before the dot nothing is unclear */
-        result_trouble(out, ERR_CANCELLED, ERR_SMTP_TEMPORARY, "content");
-        goto done;
-    }
-    k->waits_for_dot = true;
-    rc = talk_write(k, ".\r\n", 3, c->o.data_timeout_ms);
-    if (rc == ERR_OK)
-        rc = talk_read(k, c->o.final_timeout_ms, &r);
-    k->waits_for_dot = false;
-    if (rc != ERR_OK) {
-        result_trouble(out, rc, ERR_SMTP_UNCLEAR, "final answer");
-        goto done;
-    }
-    if (r.code / 100 == 2) {
-        result_reply(out, &r);
-        out->err = ERR_OK;
-        queue_id_of(out->text, out->queue_id, sizeof out->queue_id);
-    } else {
-        result_refusal(out, &r);
-    }
-    reusable = r.code != 421;
-done:
     buf_free(&commands);
-    buf_free(&r.text);
-    return reusable;
+    buf_free(&t.r.text);
+    *stale = t.stale;
+    return t.reusable;
 }
 
-/* ---- public
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- public -------------------------------------------------------------------------------------------- */
 
 enum err smtp_client_create(const struct smtp_options *o, struct smtp_client **out)
 {
@@ -507,7 +419,7 @@ void smtp_send(struct smtp_client *c, const struct smtp_envelope *e, smtp_read r
 {
     memset(out, 0, sizeof *out);
     snprintf(out->relay, sizeof out->relay, "%s", c->relay);
-    if (!envelope_safe(e)) {
+    if (!smtp_envelope_safe(e)) {
         result_trouble(out, ERR_BAD_BYTES, ERR_BAD_BYTES, "envelope");
         return;
     }
