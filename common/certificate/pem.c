@@ -11,8 +11,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
-/* OpenSSL would ask on the terminal. */
-static int no_passphrase(char *out, int size, int writing, void *arg)
+int pem_no_passphrase(char *out, int size, int writing, void *arg)
 {
     (void)out;
     (void)size;
@@ -58,7 +57,7 @@ static enum err check(const char *file, int (*use)(SSL_CTX *c, const char *file)
     if (c == NULL)
         return e == ERR_OK ? ERR_NOMEM : e;
     ERR_clear_error();
-    SSL_CTX_set_default_passwd_cb(c, no_passphrase);
+    SSL_CTX_set_default_passwd_cb(c, pem_no_passphrase);
     if (use(c, file) != 1)
         e = complain(why, file);
     else if (key_file != NULL && use_key(c, key_file) != 1)

@@ -15,4 +15,7 @@ enum err pem_check_authorities(const char *ca_file, struct buf *why);
 /* Of two that passed: the key is the certificate's. */
 enum err pem_check_pair(const char *certificate_file, const char *key_file, struct buf *why);
 
+/* For OpenSSL, which would ask for a passphrase on the terminal: there is none (pem_password_cb). */
+int pem_no_passphrase(char *out, int size, int writing, void *arg);
+
 #endif

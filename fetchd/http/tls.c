@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/secret.h"
+#include "certificate/pem.h"
 #include "http/tls.h"
 
 /* A ticket is good for at most twice this long; what it protects is the forward secrecy of resumed sessions.
@@ -198,16 +199,6 @@ static SSL_TICKET_RETURN on_ticket_read(SSL *ssl, SSL_SESSION *session, const un
 
 /* ---- contexts ---- */
 
-/* OpenSSL would ask on the terminal. */
-static int no_passphrase(char *out, int size, int writing, void *arg)
-{
-    (void)out;
-    (void)size;
-    (void)writing;
-    (void)arg;
-    return -1;
-}
-
 static enum err complain(struct buf *why, const char *what, const char *file)
 {
     unsigned long first = ERR_peek_error();
@@ -232,7 +223,7 @@ static enum err context_make(struct tls *t, SSL_CTX **out, struct buf *why)
     if (c == NULL)
         return ERR_NOMEM;
     SSL_CTX_set_ex_data(c, tls_index, t);
-    SSL_CTX_set_default_passwd_cb(c, no_passphrase);
+    SSL_CTX_set_default_passwd_cb(c, pem_no_passphrase);
     SSL_CTX_set_options(c, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                SSL_OP_PRIORITIZE_CHACHA | SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
