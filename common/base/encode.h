@@ -31,8 +31,8 @@ enum err encode_printable(struct buf *out, struct span s);
 
 /* Appends s for people to read: well-formed UTF-8 stays, but what could move a cursor, break a line or turn
  * the direction of the text around it (control characters, U+061C, U+200E, U+200F, U+2028 to U+202E, U+2066
- * to U+2069), or cannot be seen (U+00AD, U+200B, U+2060...), is shown as \u{202E}, and bytes that are no UTF-8
- * as \xHH. */
+ * to U+2069), or cannot be seen (U+00AD, U+200B, U+2060...), is shown as \u{202E}, and bytes that are no
+ * UTF-8 as \xHH. */
 enum err encode_visible(struct buf *out, struct span s);
 
 /* Well-formed UTF-8 (RFC 3629: no surrogates, no over-long forms, at most U+10FFFF). */

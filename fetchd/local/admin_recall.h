@@ -2,7 +2,8 @@
  * admin_recall.h - words on letters that still lie here:
  *
  *   POST /1/retract?id=|message_id=[&recipient=]              {"retract": [an outcome a ticket]}
- *   POST /1/hold?id=|message_id=[&recipient=]&hold=yes|no[&note=]  {"hold": [...]}, or {"release": [...]}   (root alone)
+ *   POST /1/hold?id=|message_id=[&recipient=]&hold=yes|no[&note=]
+ *                                       (root alone)  {"hold": [...]}, or {"release": [...]}
  *
  * Outcomes: recall_outcome.h. What can mean several letters changes nothing and is answered 409
  * {"candidates":

@@ -272,8 +272,8 @@ enum err change_ticket_purge(struct change *c, struct ticket_record *r)
 
     if (!ticket_state_ended(r->t.state))
         return ERR_NOT_FOUND;
-    /* What is still to be sent or told outlives its time, however long our MTA was away: who sends it gives up
-     * some day (plain.c, notify.c). */
+    /* What is still to be sent or told outlives its time, however long our MTA was away: who sends it gives
+     * up some day (plain.c, notify.c). */
     for (int kind = 0; kind < WORK_KIND_COUNT; kind++)
         if (*ticket_record_due(r, (enum work_kind)kind) != 0)
             return ERR_NOT_FOUND;

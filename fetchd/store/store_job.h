@@ -38,7 +38,8 @@ bool job_hear(struct job *j, const struct job_heard *heard);
 enum err change_attempt_leave(struct change *c, const struct job *j);
 /* Its row goes, if it has one and nothing waits there any more. */
 enum err change_attempt_empty(struct change *c, const struct job *j);
-/* In store_attempt.c: rows in which nothing waits and that were last heard of tombstone_s ago; adds to *count. */
+/* In store_attempt.c: rows in which nothing waits and that were last heard of tombstone_s ago; adds to
+ * *count. */
 enum err store_attempts_purge(struct store *s, int64_t now_s, size_t max, size_t *count);
 
 #endif

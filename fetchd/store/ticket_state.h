@@ -2,9 +2,9 @@
  * ticket_state.h - the rules of a ticket's life, as pure functions over values: which state may follow which,
  * when a lease has lapsed, who may claim, ack, nack. Nothing here touches a database. Thread-safe.
  *
- * A ticket of which a restored store knows too little ("perhaps") has a column of its own: it may be confirmed
- * without a known claim, and never ends as if nobody had it. tests/unit/store/states.c says of every state and
- * every word what comes of it, and tests/model/ticket.pml what must hold of it all.
+ * A ticket of which a restored store knows too little ("perhaps") has a column of its own: it may be
+ * confirmed without a known claim, and never ends as if nobody had it. tests/unit/store/states.c says of
+ * every state and every word what comes of it, and tests/model/ticket.pml what must hold of it all.
  */
 #ifndef STORE_TICKET_STATE_H
 #define STORE_TICKET_STATE_H
