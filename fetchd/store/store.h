@@ -424,7 +424,6 @@ enum err store_job_get(struct store *s, const uint8_t id[16], struct job *out);
  * whether its letter still waits (store_job_told), and past its expires_s, to be ended. */
 enum err store_jobs_due(struct store *s, int64_t now_s, int64_t grace_s, uint8_t (*ids)[16], size_t max,
                         size_t *count);
-enum err store_jobs_next(struct store *s, int64_t *due_s);
 enum err store_jobs(struct store *s, int state /* -1: any */, size_t limit,
                     bool (*each)(void *arg, const struct job *j), void *arg);
 /* DURABLE: next try. tries + 1; corrupt + 1 when the sealed payload was what failed, else corrupt stays. */

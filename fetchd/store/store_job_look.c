@@ -81,28 +81,6 @@ enum err store_jobs_due(struct store *s, int64_t now_s, int64_t grace_s, uint8_t
     return err;
 }
 
-enum err store_jobs_next(struct store *s, int64_t *due_s)
-{
-    struct record_key all = {.len = 0};
-    struct walk walk;
-    struct span key, value;
-    uint8_t id[JOB_ID_BYTES];
-    int64_t next_s = INT64_MAX;
-    enum err err;
-
-    walk_init(&walk, s, TABLE_JOB_DUE, all, all, false);
-    walk.page = 1;
-    err = walk_next(&walk, &key, &value);
-    if (err == ERR_OK && !record_key_time_parse(key, sizeof id, &next_s, id))
-        err = ERR_STORE;
-    walk_free(&walk);
-    if (err == ERR_NOT_FOUND)
-        err = ERR_OK;
-    if (err == ERR_OK)
-        *due_s = next_s;
-    return err;
-}
-
 enum err store_jobs(struct store *s, int state, size_t limit, bool (*each)(void *arg, const struct job *j),
                     void *arg)
 {
