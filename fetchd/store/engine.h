@@ -26,7 +26,7 @@
     X(CREATED, "created", false) /* time, store key -> A: for listing */                                     \
     X(TIMER, "timer", false)     /* kind, time, id: expiry of tickets, purge of what is over */              \
     X(WRAP, "wrap", true)        /* store key -> wrapped DEK */                                              \
-    X(DEDUPE, "dedupe", false)   /* hash of what makes a letter the same -> store key, time */               \
+    X(DEDUPE, "dedupe", false)   /* of before: hash of what makes a letter the same -> store key, time */    \
     X(PAYLOAD, "payload", true)  /* payload id -> size, references, DEK sealed under the site key */         \
     X(SEALED, "sealed", false)   /* payload id -> the sealed bytes of a small payload */                     \
     X(WORK_DUE, "work", false)   /* time, store key, kind: the outbox */                                     \
@@ -43,7 +43,8 @@
     X(ATTEMPT_TIME, "attempttime", false)    /* time, row: of all; and mailbox, time, row: the rings */      \
     X(ATTEMPT_BOX, "attemptbox", false)      /* mailbox -> how many rows */                                  \
     X(QUOTA, "quota", false)                 /* owner or domain -> letters and octets that lie here */       \
-    X(TALLY, "tally", false)                 /* part -> how many of what there are */
+    X(TALLY, "tally", false)                 /* part -> how many of what there are */                        \
+    X(LETTER, "letter", false)               /* day, Message-ID, what makes it the same -> store key, time */
 enum engine_table {
 #define ENGINE_TABLE_ENUM(name, file, secret) TABLE_##name,
     ENGINE_TABLES(ENGINE_TABLE_ENUM)

@@ -218,7 +218,8 @@ static const struct codec_field domain_field[] = {
  * version 2 nothing of what it does itself depends on them. So the store's own version stays. Version 3 of
  * jobs knows what the sender's site last said of the letter. Version 3 of tickets and 2 of payloads came with
  * the life of a ticket: holds, copies for an archive, what happened when. An older program would expire what
- * is on hold. */
+ * is on hold. Version 2 of the records of letters that came says where they are: in LETTER. An older program
+ * would look in vain. */
 static const struct codec ticket_codec = CODEC(3, ticket_field);
 static const struct codec ticket_private_codec = CODEC(2, ticket_private_field);
 static const struct codec payload_codec = CODEC(2, payload_field);
@@ -226,7 +227,7 @@ static const struct codec job_codec = CODEC(3, job_field);
 static const struct codec job_private_codec = CODEC(3, job_private_field);
 static const struct codec attempt_codec = CODEC(1, attempt_field);
 static const struct codec attempt_private_codec = CODEC(1, attempt_private_field);
-static const struct codec dedupe_codec = CODEC(1, dedupe_field);
+static const struct codec dedupe_codec = CODEC(2, dedupe_field);
 static const struct codec quota_codec = CODEC(1, quota_field);
 static const struct codec domain_codec = CODEC(1, domain_field);
 

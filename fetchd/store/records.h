@@ -22,7 +22,7 @@
 /* A ticket and what only the store knows of it. */
 struct ticket_record {
     struct ticket t;      /* from_field, subject, challenge_url: see ticket_record_open */
-    uint8_t dedupe[32];   /* key of its entry in DEDUPE; zero: none */
+    uint8_t dedupe[32];   /* hash of what makes a letter the same; zero: no other is */
     int64_t timer_s;      /* its entry in TIMER: expiry while it lives, purge afterwards */
     int64_t lease_hard_s; /* the running lease ends then at the latest, whatever is under way */
     int64_t stub_due_s;   /* its entries in WORK_DUE; 0: none */

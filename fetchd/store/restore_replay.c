@@ -15,6 +15,7 @@
 #include "mail/dsn.h"
 #include "store/store_handover.h"
 #include "store/store_job.h"
+#include "store/store_letter.h"
 #include "store/ticket_state.h"
 
 #define REPLACED_TEXT                                                                                        \
@@ -320,6 +321,8 @@ static enum err bring_back(struct change *c, struct ticket_replay *x)
         *ticket_record_due(r, (enum work_kind)kind) = 0;
     k = record_key_time(r->t.created_s, r->t.key, sizeof r->t.key);
     err = ops->put(c->txn, TABLE_CREATED, record_key_span(&k), span_bytes(r->t.a, sizeof r->t.a));
+    if (err == ERR_OK)
+        err = change_letter_put(c, r);
     k = record_key_timer(TIMER_EXPIRE, r->timer_s, r->t.key, sizeof r->t.key);
     if (err == ERR_OK)
         err = ops->put(c->txn, TABLE_TIMER, record_key_span(&k), span_bytes(NULL, 0));

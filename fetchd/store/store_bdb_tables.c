@@ -26,6 +26,7 @@ static bool is_derived(enum engine_table t)
     case TABLE_TIMER:
     case TABLE_WRAP:
     case TABLE_DEDUPE:
+    case TABLE_LETTER:
     case TABLE_WORK_DUE:
     case TABLE_JOB_DUE:
     case TABLE_QUOTA:

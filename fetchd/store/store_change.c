@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "store/store_handover.h"
+#include "store/store_letter.h"
 #include "store/store_payload.h"
 #include "store/store_quota.h"
 #include "store/ticket_state.h"
@@ -267,7 +268,6 @@ enum err change_ticket_purge(struct change *c, struct ticket_record *r)
 {
     struct span key = span_bytes(r->t.key, sizeof r->t.key);
     struct record_key k;
-    struct dedupe_record d;
     enum err err;
 
     if (!ticket_state_ended(r->t.state))
@@ -277,13 +277,7 @@ enum err change_ticket_purge(struct change *c, struct ticket_record *r)
     for (int kind = 0; kind < WORK_KIND_COUNT; kind++)
         if (*ticket_record_due(r, (enum work_kind)kind) != 0)
             return ERR_NOT_FOUND;
-    memset(&d, 0, sizeof d);
-    err = ops(c)->get(c->txn, TABLE_DEDUPE, span_bytes(r->dedupe, sizeof r->dedupe), true, &c->value);
-    if (err == ERR_OK)
-        err = dedupe_record_decode(buf_span(&c->value), &d);
-    if (err == ERR_OK && memcmp(d.key, r->t.key, sizeof d.key) == 0)
-        err = ops(c)->del(c->txn, TABLE_DEDUPE, span_bytes(r->dedupe, sizeof r->dedupe));
-    if ((err = absent_is_fine(err)) != ERR_OK)
+    if ((err = change_letter_del(c, r)) != ERR_OK)
         return err;
     k = record_key_timer(TIMER_PURGE_TICKET, r->timer_s, r->t.key, sizeof r->t.key);
     if ((err = absent_is_fine(ops(c)->del(c->txn, TABLE_TIMER, record_key_span(&k)))) != ERR_OK)

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "store/policy_record.h"
 #include "store/store_count.h"
+#include "store/store_letter.h"
 
 #define FORMAT_VERSION 2 /* 2: counts and quotas are kept in records; a program of format 1 would not */
 #define FORMAT_KEY "format"
@@ -243,6 +244,8 @@ enum err store_check(struct store *s, struct buf *why)
         if (err == ERR_OK)
             err = store_counts_read(s, &s->counts);
     }
+    if (err == ERR_OK && (err = store_letter_open(s)) != ERR_OK)
+        goto out;
     if (err != ERR_OK)
         buf_append_str(why, "the store's counts are missing or damaged");
 out:

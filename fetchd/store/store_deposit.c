@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "store/store_handover.h"
+#include "store/store_letter.h"
 #include "store/store_payload.h"
 #include "store/store_quota.h"
 #include "store/ticket_state.h"
@@ -18,6 +19,7 @@ struct deposit_item {
     struct store_deposit_ticket *of;
     struct ticket_record *r; /* what will be stored */
     uint8_t wrap[SEAL_WRAP_BYTES];
+    struct dedupe_record before; /* the same letter in a store of before */
     bool existing;
     struct ticket_record *old; /* then: the ticket of the same letter */
 };
@@ -91,6 +93,8 @@ static enum err prepare_item(struct store *s, const struct store_deposit *d, uin
         (err = wrap_seal(k->kd, k->a, payload_id, d->version, d->dek, it->wrap)) != ERR_OK)
         return err;
     r->timer_s = t->expires_s;
+    if ((err = store_letter_before(s, r, &it->before)) != ERR_OK)
+        return err;
     return ticket_record_seal(s->keys, r);
 }
 
@@ -102,33 +106,6 @@ static int by_dedupe_key(const void *a, const void *b)
 }
 
 /* ---- in the transaction -------------------------------------------------------------------------------- */
-
-/* Looks for the same letter to the same recipient. A letter without a Message-ID is never taken for another:
- * two equal texts may well be meant as two letters, and dropping one would lose it. */
-static enum err find_existing(struct change *c, struct deposit_item *it)
-{
-    struct dedupe_record d;
-    enum err err;
-
-    it->existing = false;
-    if (it->r->t.message_id[0] == '\0')
-        return ERR_OK;
-    memset(&d, 0, sizeof d);
-    err = c->s->engine->ops->get(c->txn, TABLE_DEDUPE, span_bytes(it->r->dedupe, sizeof it->r->dedupe), true,
-                                 &c->value);
-    if (err == ERR_NOT_FOUND)
-        return ERR_OK;
-    if (err == ERR_OK)
-        err = dedupe_record_decode(buf_span(&c->value), &d);
-    if (err != ERR_OK || it->r->t.created_s - d.created_s > c->s->dedupe_s)
-        return err;
-    memset(it->old, 0, sizeof *it->old);
-    err = change_ticket_get(c, d.key, it->old);
-    if (err == ERR_NOT_FOUND)
-        return ERR_OK;
-    it->existing = err == ERR_OK && ticket_stands(&it->old->t);
-    return err;
-}
 
 /* Before the crash that kept the answer from whoever brings the letter again, the handover journal may have
  * lost the note that it is here: now somebody is told that it is. As it came; what became of it since has its
@@ -159,22 +136,11 @@ static enum err put_records(struct change *c, struct deposit_item *it)
     const struct engine_ops *ops = c->s->engine->ops;
     struct ticket_record *r = it->r;
     const struct ticket *t = &r->t;
-    enum err err = ERR_OK;
+    enum err err;
 
-    if (t->message_id[0] != '\0') {
-        struct dedupe_record d = {.created_s = t->created_s};
-
-        memcpy(d.key, t->key, sizeof d.key);
-        buf_clear(&c->value);
-        err = dedupe_record_encode(&d, &c->value);
-        if (err == ERR_OK)
-            err =
-                ops->put(c->txn, TABLE_DEDUPE, span_bytes(r->dedupe, sizeof r->dedupe), buf_span(&c->value));
-    }
     r->stub_due_s = t->created_s; /* its entry is put soon */
     r->quota_due_s = 0;
-    if (err == ERR_OK)
-        err = change_ticket_put(c, r);
+    err = change_ticket_put(c, r);
     if (err == ERR_OK)
         err = change_note_ticket(c, HANDOVER_DEPOSITED, 0, t, t->created_s, buf_span(&c->value));
     if (err == ERR_OK)
@@ -229,8 +195,8 @@ static enum err deposit(struct change *c, void *arg)
     for (size_t i = 0; i < x->d->count && err == ERR_OK; i++) {
         struct deposit_item *it = &x->item[i];
 
-        err = find_existing(c, it);
-        if (err == ERR_OK && it->existing) {
+        err = change_letter_new(c, it->r, &it->before, it->old);
+        if ((it->existing = err == ERR_EXISTS)) {
             err = note_again(c, it->old, it->r->t.created_s);
         } else if (err == ERR_OK) {
             err = put_records(c, it);

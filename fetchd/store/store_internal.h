@@ -27,6 +27,7 @@ struct store {
     struct grace *keeping; /* payloads that are on their way from a file to a record: no orphans */
     struct later *later;
     bool recount;
+    int64_t letters_since_s; /* store_letter.h */
     struct handover *handover; /* NULL: there is none */
     struct group_sync flush;   /* of both */
     pthread_mutex_t count_mutex;

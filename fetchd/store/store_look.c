@@ -8,6 +8,7 @@
 #include "base/encode.h"
 #include "base/secret.h"
 #include "store/store_handover.h"
+#include "store/store_letter.h"
 #include "store/store_word.h"
 #include "store/ticket_state.h"
 
@@ -153,8 +154,9 @@ static bool address_matches(const char *want, const char *have)
     return want == NULL || ticket_address_equal(want, have);
 }
 
-static bool id_matches(const char *prefix, const uint8_t a[TICKET_A_BYTES])
+static bool id_matches(const struct store_filter *f, const uint8_t a[TICKET_A_BYTES])
 {
+    const char *prefix = f == NULL ? NULL : f->id_prefix;
     char hex[ENCODE_HEX_LEN(TICKET_A_BYTES) + 1];
     size_t len = prefix == NULL ? 0 : strlen(prefix);
 
@@ -171,45 +173,80 @@ static bool matches(const struct store_filter *f, const struct ticket *t)
             (f->state < 0 || (int)t->state == f->state));
 }
 
-enum err store_tickets(struct store *s, const struct store_filter *f, size_t limit,
-                       bool (*each)(void *arg, const struct ticket *t), void *arg)
+/* A look at many. */
+struct look {
+    struct store *s;
+    const struct store_filter *filter;
+    size_t limit;
+    bool (*each)(void *arg, const struct ticket *t);
+    void *arg;
+    bool unindexed; /* passes over those that the index has given */
+    struct ticket_record *r;
+    struct buf record;
+};
+
+/* ERR_CANCELLED: enough. */
+static enum err look_at(void *arg, const uint8_t key[TICKET_STORE_KEY_BYTES])
 {
-    struct ticket_record *r = malloc(sizeof *r);
+    struct look *l = arg;
+    bool known = false;
+    /* Most are not meant: nothing of them is opened. */
+    enum err err = read_record(l->s, key, l->r, &l->record);
+
+    if (err == ERR_OK && (!matches(l->filter, &l->r->t) || !id_matches(l->filter, l->r->t.a)))
+        return ERR_OK;
+    if (err == ERR_OK && l->unindexed)
+        err = store_letter_known(l->s, l->r, &known);
+    if (err == ERR_OK && known)
+        return ERR_OK;
+    if (err == ERR_OK)
+        err = complete(l->s, l->r, &l->record);
+    if (err == ERR_NOT_FOUND || err == ERR_STORE)
+        return ERR_OK; /* purged meanwhile; damaged: said so at opening */
+    if (err == ERR_OK && (!l->each(l->arg, &l->r->t) || --l->limit == 0))
+        err = ERR_CANCELLED;
+    return err;
+}
+
+/* Those that were created before; 0: all. */
+static enum err look_through(struct look *l, int64_t before_s)
+{
     struct record_key all = {.len = 0};
     struct walk w;
     struct span key, value;
     uint8_t id[TICKET_STORE_KEY_BYTES];
     int64_t created_s;
-    struct buf record;
     enum err err = ERR_OK;
 
-    if (r == NULL)
-        return ERR_NOMEM;
-    buf_init(&record, STORE_VALUE_MAX);
-    walk_init(&w, s, TABLE_CREATED, all, all, true);
-    while (limit > 0 && (err = walk_next(&w, &key, &value)) == ERR_OK) {
-        if (!record_key_time_parse(key, sizeof id, &created_s, id) || value.len != TICKET_A_BYTES) {
+    walk_init(&w, l->s, TABLE_CREATED, all, before_s == 0 ? all : record_key_time(before_s, NULL, 0), true);
+    while (err == ERR_OK && (err = walk_next(&w, &key, &value)) == ERR_OK) {
+        if (!record_key_time_parse(key, sizeof id, &created_s, id) || value.len != TICKET_A_BYTES)
             err = ERR_STORE;
-            break;
-        }
-        if (f != NULL && !id_matches(f->id_prefix, (const uint8_t *)value.ptr))
-            continue;
-        /* Most are not meant: nothing of them is opened. */
-        err = read_record(s, id, r, &record);
-        if (err == ERR_OK && !matches(f, &r->t))
-            continue;
-        if (err == ERR_OK)
-            err = complete(s, r, &record);
-        if (err == ERR_NOT_FOUND || err == ERR_STORE)
-            continue; /* purged meanwhile; damaged: said so at opening */
-        if (err != ERR_OK)
-            break;
-        limit--;
-        if (!each(arg, &r->t))
-            break;
+        else if (id_matches(l->filter, (const uint8_t *)value.ptr))
+            err = look_at(l, id);
     }
     walk_free(&w);
-    buf_free(&record);
-    free(r);
     return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+enum err store_tickets(struct store *s, const struct store_filter *f, size_t limit,
+                       bool (*each)(void *arg, const struct ticket *t), void *arg)
+{
+    struct look l = {.s = s, .filter = f, .limit = limit, .each = each, .arg = arg};
+    bool indexed = f != NULL && f->message_id != NULL && f->message_id[0] != '\0';
+    enum err err = ERR_OK;
+
+    if (limit == 0)
+        return ERR_OK;
+    if ((l.r = malloc(sizeof *l.r)) == NULL)
+        return ERR_NOMEM;
+    buf_init(&l.record, STORE_VALUE_MAX);
+    if (indexed)
+        err = store_letter_each(s, f->message_id, look_at, &l);
+    l.unindexed = indexed;
+    if (err == ERR_OK && (!indexed || s->letters_since_s > 0))
+        err = look_through(&l, indexed ? s->letters_since_s : 0);
+    buf_free(&l.record);
+    free(l.r);
+    return err == ERR_CANCELLED ? ERR_OK : err;
 }

@@ -20,6 +20,7 @@
 #include "store/store_handover.h"
 #include "store/store_job.h"
 #include "store/store_payload.h"
+#include "store/store_letter.h"
 #include "store/ticket_state.h"
 #include "store/verify_internal.h"
 
@@ -414,8 +415,7 @@ static enum err need_row(struct change *c, struct verify *v, enum engine_table t
 
 static enum err ticket_rows(struct change *c, struct verify *v, const struct ticket_record *r)
 {
-    static const uint8_t none[sizeof r->dedupe];
-    const struct span nothing = span_bytes(NULL, 0), key = span_bytes(r->t.key, sizeof r->t.key);
+    const struct span nothing = span_bytes(NULL, 0);
     bool ended = ticket_state_ended(r->t.state);
     struct record_key k = record_key_time(r->t.created_s, r->t.key, sizeof r->t.key);
     enum err err = need_row(c, v, TABLE_CREATED, record_key_span(&k), span_bytes(r->t.a, sizeof r->t.a),
@@ -432,21 +432,12 @@ static enum err ticket_rows(struct change *c, struct verify *v, const struct tic
             err = need_row(c, v, TABLE_WORK_DUE, record_key_span(&k), nothing,
                            "work on a ticket is not in the outbox");
     }
-    if (err != ERR_OK || ended || memcmp(r->dedupe, none, sizeof none) == 0 || r->t.message_id[0] == '\0')
-        return err;
-    /* The same letter again may stand there in its place. */
-    err = verify_get(c, v, TABLE_DEDUPE, span_bytes(r->dedupe, sizeof r->dedupe));
+    if (err == ERR_OK)
+        err = change_letter_missing(c, r);
     if (err == ERR_NOT_FOUND &&
-        verify_problem(v, "index-missing", "a letter would not be known if it came again")) {
-        struct dedupe_record d = {.created_s = r->t.created_s};
-
-        memcpy(d.key, key.ptr, sizeof d.key);
-        buf_clear(&v->extra);
+        verify_problem(v, "index-missing", "a letter would not be found by its Message-ID, or come again")) {
         v->changed = true;
-        err = dedupe_record_encode(&d, &v->extra);
-        return err == ERR_OK ? ops(c)->put(c->txn, TABLE_DEDUPE, span_bytes(r->dedupe, sizeof r->dedupe),
-                                           buf_span(&v->extra))
-                             : err;
+        return change_letter_put(c, r);
     }
     return err == ERR_NOT_FOUND ? ERR_OK : err;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "store/policy_record.h"
+#include "store/store_letter.h"
 #include "store/ticket_state.h"
 #include "store/verify_internal.h"
 
@@ -164,6 +165,20 @@ static enum err dedupe_row(struct change *c, struct verify *v)
     return err != ERR_OK || there ? err : drop_row(c, v, "a letter is known whose ticket is not there");
 }
 
+static enum err letter_row(struct change *c, struct verify *v)
+{
+    struct span row = span_bytes(v->key, v->key_len);
+    uint8_t key[TICKET_STORE_KEY_BYTES];
+    bool there = false;
+    enum err err = ERR_OK;
+
+    if (letter_row_ticket(row, buf_span(&v->value), key))
+        err = ticket_of(c, v, key, &there);
+    if (err != ERR_OK || (there && letter_row_is_of(row, buf_span(&v->value), v->r.ticket)))
+        return err;
+    return drop_row(c, v, "a letter is known that its ticket does not know");
+}
+
 static enum err sealed_row(struct change *c, struct verify *v)
 {
     enum err err = verify_get(c, v, TABLE_PAYLOAD, span_bytes(v->key, v->key_len));
@@ -181,7 +196,7 @@ enum err verify_indexes(struct verify *v)
         verify_body body;
     } row[] = {{TABLE_CREATED, created_row}, {TABLE_WORK_DUE, work_row}, {TABLE_TIMER, timer_row},
                {TABLE_JOB_DUE, job_due_row}, {TABLE_WRAP, wrap_row},     {TABLE_DEDUPE, dedupe_row},
-               {TABLE_SEALED, sealed_row}};
+               {TABLE_SEALED, sealed_row},   {TABLE_LETTER, letter_row}};
     enum err err = ERR_OK;
 
     for (size_t i = 0; i < sizeof row / sizeof *row && err == ERR_OK; i++)

@@ -2,7 +2,8 @@
  * bench_scale.c - the store with a million tickets that wait, beside itself with ten thousand.
  *
  * `bench_scale DIRECTORY [TICKETS [SWEPT]]`, on Berkeley DB, with the cache that is the default:
- * - what a deposit, a claim, an ack, and an entry of the outbox cost with 10,000 tickets and with TICKETS;
+ * - what a deposit, a claim, an ack, and an entry of the outbox cost with 10,000 tickets and with TICKETS, of
+ *   which a million come in a month, and what finding a letter by its Message-ID costs;
  * - how long opening takes after a kill -9 at work;
  * - how long a claim takes, 100 a second, while SWEPT tickets past their time are swept and while nothing is;
  * - how large the files are then, and when all that is left of the swept tickets is gone.
@@ -26,7 +27,9 @@
 #include "store/sweep.h"
 
 #define NOW_S 1790000000
-#define FAR_S (NOW_S + 30 * 86400)
+#define MONTH_S (30 * 86400)
+#define LATER_S (NOW_S + MONTH_S) /* the tickets that fill the store come until then, and stay as long */
+#define EVERY_MS 2592             /* so often one of them */
 #define SMALL 10000
 #define RECIPIENTS 20 /* of each letter that fills the store */
 #define LETTER_BYTES 600
@@ -97,7 +100,8 @@ static void deposit(size_t recipients, int64_t created_s, int64_t expires_s, uin
     if (item == NULL || k == NULL)
         exit(1);
     must("random", secret_random(id, sizeof id));
-    id[0] = id[1] = id[2] = id[3] = 0; /* the sealer puts the time there */
+    for (int i = 0; i < 4; i++) /* as the sealer does */
+        id[i] = (uint8_t)((uint64_t)created_s >> (24 - 8 * i));
     must("random", secret_random(dek, sizeof dek));
     for (size_t i = 0; i < recipients; i++) {
         struct ticket *t = &item[i].ticket;
@@ -123,6 +127,15 @@ static void deposit(size_t recipients, int64_t created_s, int64_t expires_s, uin
     free(k);
 }
 
+/* The next letter of one that comes twice a second. */
+static void deposit_next(uint8_t (*out)[32])
+{
+    static int64_t number;
+    int64_t now_s = LATER_S + number++ / 2;
+
+    deposit(1, now_s, now_s + MONTH_S, out);
+}
+
 static uint64_t waiting(void)
 {
     struct store_counts c;
@@ -142,11 +155,12 @@ static void *fill_loop(void *arg)
     (void)arg;
     while (atomic_fetch_sub(&to_fill, RECIPIENTS) > 0) {
         size_t at = atomic_fetch_add(&past, RECIPIENTS);
-        int64_t expires_s =
-            at < ROUNDS * swept_a_round ? NOW_S + 1000 + (int64_t)(at / swept_a_round) * 1000 : FAR_S;
+        int64_t created_s = NOW_S + 1 + (int64_t)(at * EVERY_MS / 1000) % MONTH_S;
+        int64_t expires_s = at < ROUNDS * swept_a_round ? NOW_S + 1000 + (int64_t)(at / swept_a_round) * 1000
+                                                        : created_s + MONTH_S;
 
-        /* Their stubs were sent; the next looks at them are spread over days to come. */
-        deposit(RECIPIENTS, NOW_S + 86400 + (int64_t)(at % 600000), expires_s, NULL);
+        /* As if their stubs had been sent: the next looks at them are spread over the days to come. */
+        deposit(RECIPIENTS, created_s, expires_s, NULL);
     }
     return NULL;
 }
@@ -216,7 +230,7 @@ static struct cost measure(void)
 
         for (int i = 0; i < SAMPLES && word != DUE; i++)
             if (word == DEPOSIT)
-                deposit(1, NOW_S, FAR_S, &key[i]);
+                deposit_next(&key[i]);
             else if (word == CLAIM)
                 claim(key[i], 0);
             else
@@ -224,7 +238,7 @@ static struct cost measure(void)
         if (word == DUE) {
             /* An ack takes the stub's entry away: new ones. */
             for (int i = 0; i < SAMPLES; i++)
-                deposit(1, NOW_S, FAR_S, &key[i]);
+                deposit(1, NOW_S, LATER_S, &key[i]);
             at = now();
             cpu_at = cpu();
             all_due();
@@ -260,6 +274,36 @@ static struct cost median_cost(void)
     return cost;
 }
 
+static bool count_it(void *arg, const struct ticket *t)
+{
+    (void)t;
+    ++*(size_t *)arg;
+    return true;
+}
+
+/* Median of some looks at letters from everywhere, in us. */
+static double find_cost(void)
+{
+    enum { LOOKS = 101 };
+    struct store_filter f = {.state = -1};
+    double took[LOOKS];
+    char id[60];
+
+    f.message_id = id;
+    for (unsigned i = 0; i < LOOKS; i++) {
+        size_t found = 0;
+        double at = now();
+
+        snprintf(id, sizeof id, "<%u.%d@a.test>", i * (SMALL / LOOKS), (int)getpid());
+        must("find", store_tickets(s, &f, SIZE_MAX, count_it, &found));
+        took[i] = (now() - at) * 1e6;
+        if (found != 1)
+            must("find", ERR_NOT_FOUND);
+    }
+    qsort(took, LOOKS, sizeof *took, by_size);
+    return took[LOOKS / 2];
+}
+
 static long rss_mb(void)
 {
     char line[200];
@@ -276,11 +320,12 @@ static long rss_mb(void)
 static void bench_costs(uint64_t tickets)
 {
     struct cost small, large;
-    double at;
+    double at, small_find;
 
     open_store();
     fill(SMALL);
     small = median_cost();
+    small_find = find_cost();
     at = now();
     fill(tickets);
     printf("(%llu tickets filled in %.0f s)\n", (unsigned long long)tickets, now() - at);
@@ -292,6 +337,7 @@ static void bench_costs(uint64_t tickets)
         printf("  %-32s %8.0f %8.0f %6.2f   %8.0f %8.0f %6.2f\n", word_name[word], small.us[word],
                large.us[word], large.us[word] / small.us[word], small.cpu_us[word], large.cpu_us[word],
                large.cpu_us[word] / small.cpu_us[word]);
+    printf("  %-32s %8.0f %8.0f\n", "finding a letter by Message-ID", small_find, find_cost());
     printf("  resident memory: %ld MB, of which 32 MB are the cache\n", rss_mb());
     store_close(s);
 }
@@ -309,7 +355,7 @@ static void bench_opening(void)
         if (child == 0) {
             open_store();
             for (;;)
-                deposit(1, NOW_S + 86400, FAR_S, NULL);
+                deposit(1, NOW_S + 86400, LATER_S, NULL);
         }
         sleep(8);
         kill(child, SIGKILL);
@@ -393,10 +439,10 @@ static void bench_sweeping(void)
         double quiet, busy, at;
 
         for (size_t i = 0; i < QUIET_KEYS; i++)
-            deposit(1, NOW_S + 86400, FAR_S, &key[i]);
+            deposit(1, NOW_S + 86400, LATER_S, &key[i]);
         quiet = p95_of_claims(key, QUIET_KEYS, QUIET_S);
         for (size_t i = 0; i < swept_a_round / 9 + 500 && i < BUSY_KEYS; i++)
-            deposit(1, NOW_S + 86400, FAR_S, &key[i]);
+            deposit(1, NOW_S + 86400, LATER_S, &key[i]);
         sweep_now_s = NOW_S + 1001 + round * 1000;
         swept.expired = 0;
         atomic_store(&sweeping, true);
@@ -449,7 +495,7 @@ static void *send_loop(void *arg)
         while (now() < due)
             usleep((useconds_t)((due - now()) * 1e6) + 1);
         began = now();
-        deposit(1, NOW_S + 86400, FAR_S, NULL);
+        deposit(1, NOW_S + 86400, LATER_S, NULL);
         took[n++] = now() - began;
     }
     if (n == 0)
@@ -467,7 +513,7 @@ static void bench_space(void)
     double full = disk_mb(), at = now(), slowest = 0;
     pthread_t sender;
     struct store_sweeper *w;
-    int64_t next_s, at_s = FAR_S + 1;
+    int64_t next_s, at_s = LATER_S + MONTH_S + 1;
     uint64_t before;
 
     open_store();

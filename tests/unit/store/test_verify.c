@@ -264,6 +264,45 @@ static void index_rows_of_nothing_go(struct rig *r)
     found_and_repaired(r, "wrap-orphan");
     put_row(r, TABLE_SEALED, span_bytes(other, 16), SPAN_LITERAL("sealed"));
     found_and_repaired(r, "payload-orphan");
+    put_row(r, TABLE_LETTER, span_bytes(other, 28), SPAN_LITERAL("letter"));
+    found_and_repaired(r, "index-stale");
+}
+
+/* The only row of a table. */
+static void only_row(struct rig *r, enum engine_table table, struct buf *key, struct buf *value)
+{
+    struct engine_rows rows;
+    struct span k, v;
+
+    engine_rows_init(&rows);
+    assert_err(ERR_OK, r->s->engine->ops->scan(r->s->engine, table, span_bytes(NULL, 0), span_bytes(NULL, 0),
+                                               false, 2, &rows));
+    assert_int_equal(rows.count, 1);
+    assert_true(engine_rows_next(&rows, &k, &v));
+    assert_err(ERR_OK, buf_append_span(key, k));
+    assert_err(ERR_OK, buf_append_span(value, v));
+    engine_rows_free(&rows);
+}
+
+static void a_letter_that_is_not_in_the_list_is_put_there(struct rig *r)
+{
+    struct posted p = rig_post(r, LETTER());
+    struct buf key, value;
+
+    buf_init(&key, ENGINE_KEY_MAX);
+    buf_init(&value, STORE_VALUE_MAX);
+    only_row(r, TABLE_LETTER, &key, &value);
+    del_row(r, TABLE_LETTER, buf_span(&key));
+    assert_false(rig_post(r, LETTER(.recipient = "carol@b.test")).existing);
+    found_and_repaired(r, "index-missing");
+    assert_true(rig_post(r, LETTER()).existing);
+    /* On a day on which it did not come. */
+    key.data[3] ^= 1;
+    put_row(r, TABLE_LETTER, buf_span(&key), buf_span(&value));
+    found_and_repaired(r, "index-stale");
+    assert_int_equal(state(r, &p), TICKET_WAITING);
+    buf_free(&key);
+    buf_free(&value);
 }
 
 static void a_wrap_is_made_again(struct rig *r)
@@ -463,7 +502,7 @@ static struct verify_result check_tables(struct rig *r, bool repair, struct seen
 /* Looking into such a table may end in anything: it is found before. */
 static void tables_whose_pages_are_damaged_are_found(struct rig *r)
 {
-    static const char *const derived[] = {"created", "timer", "wrap", "work", "quota", "tally"};
+    static const char *const derived[] = {"created", "timer", "wrap", "letter", "work", "quota", "tally"};
     struct posted p = rig_post(r, LETTER()), q = rig_post(r, LETTER(.message_id = "<2@a.test>"));
     struct seen s;
 
@@ -499,6 +538,7 @@ static const struct rig_case cases[] = {
     RIG_CASE(a_store_in_use_is_in_order),
     RIG_CASE(index_rows_that_are_missing_are_made_again),
     RIG_CASE(index_rows_of_nothing_go),
+    RIG_CASE(a_letter_that_is_not_in_the_list_is_put_there),
     RIG_CASE(a_wrap_is_made_again),
     RIG_CASE(a_letter_that_is_gone_is_told_of),
     RIG_CASE(sealed_bytes_that_do_not_open_are_found),
