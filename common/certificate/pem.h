@@ -7,6 +7,9 @@
 
 #include "base/buf.h"
 
+/* For OpenSSL's passphrase callback, which else would ask on the terminal: there is none. */
+int pem_no_passphrase(char *out, int size, int writing, void *arg);
+
 /* Each: ERR_CONFIG when the file cannot be opened or is no such thing; *why then gets "file: what is wrong".
  */
 enum err pem_check_chain(const char *certificate_file, struct buf *why); /* the certificate, then its chain */

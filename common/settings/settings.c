@@ -112,6 +112,9 @@ const struct config_row settings_rows[] = {
      "How long one letter may take to arrive.", F},
     {"pull_rate_min", CONFIG_SIZE, AT(pull_rate_min_bytes_s), "1k", 0, 100 * MB, NULL, "bytes a second",
      "A link host that sends more slowly than this for a while is cut off.", F | O},
+    {"pull_disk_reserve", CONFIG_SIZE, AT(pull_disk_reserve_bytes), "64m", 0, (int64_t)1 << 50, NULL, "bytes",
+     "So much of the file system of data_directory stays free when letters are called for. One for which there is no room stays "
+     "at its sender's, and is called for when there is.", F},
     {"retry_min", CONFIG_DURATION, AT(retry_min_s), "1m", 1, DAY, NONE,
      "How long a call that failed for now waits before the second try; each further wait is longer.", F},
     {"retry_max", CONFIG_DURATION, AT(retry_max_s), "4h", 1, 7 * DAY, NONE,

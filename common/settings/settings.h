@@ -52,6 +52,7 @@ struct settings {
     int64_t pulls_max, pulls_host_max;
     int64_t pull_connect_timeout_s, pull_answer_timeout_s, pull_total_timeout_s;
     int64_t pull_rate_min_bytes_s;
+    int64_t pull_disk_reserve_bytes;
     int64_t retry_min_s, retry_max_s; /* back-off of pulls and acks */
     /* certificates */
     int revocation; /* enum settings_revocation */

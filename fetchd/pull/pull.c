@@ -4,6 +4,7 @@
 #include "pull/pull.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -15,6 +16,7 @@
 #include "env/env.h"
 #include "pool/pool.h"
 #include "pull/flight.h"
+#include "pull/room.h"
 #include "pull/turns.h"
 #include "settings/settings.h"
 #include "ticket/ticket.h"
@@ -23,6 +25,7 @@
  * whose queue is full shall come back soon. */
 #define GIVE_OUT_S 1
 #define BATCH 64
+#define PATH_MAX_BYTES 4096
 #define KEPT_RELEASE_S (5 * 86400) /* RFC 5321 4.5.4.1: how long a letter is tried */
 #define LOOP_WAIT_MAX_MS 1000 /* the clock may be shifted, other processes may have stopped: look again */
 
@@ -36,12 +39,15 @@ struct puller {
     struct flight *flights; /* under way or waiting */
     unsigned flight_count;
     struct turns *turns;
+    struct room *room;
 };
 
 /* ---- flights ------------------------------------------------------------------------------------------- */
 
 static void flight_free(struct flight *f)
 {
+    if (f->aside_bytes)
+        room_give(f->puller->room, f->aside_bytes);
     if (f->outcome.letter_fd >= 0)
         close(f->outcome.letter_fd);
     job_wipe(&f->job);
@@ -80,6 +86,19 @@ void flight_end(struct flight *f)
     flight_free(f);
     if (next)
         flight_start(next);
+}
+
+bool puller_has_room(struct flight *f)
+{
+    /* What the stub says, within our own limit: more than that is not taken anyway. */
+    uint64_t max = (uint64_t)f->env->settings->letter_max_bytes;
+    uint64_t bytes = f->job.size_bytes < max ? f->job.size_bytes : max;
+    if (f->aside_bytes)
+        return true;
+    if (!room_take(f->puller->room, bytes))
+        return false;
+    f->aside_bytes = bytes;
+    return true;
 }
 
 bool puller_pause(struct puller *p)
@@ -254,7 +273,11 @@ enum err puller_create(const struct env *env, struct puller **out)
     pthread_cond_init(&p->wake, &attr);
     pthread_condattr_destroy(&attr);
     p->woken = true;
+    char spool[PATH_MAX_BYTES];
+    snprintf(spool, sizeof spool, "%s/spool", env->settings->data_directory);
     enum err e = turns_create((unsigned)env->settings->pulls_host_max, &p->turns);
+    if (e == ERR_OK)
+        e = room_create(spool, env->settings->pull_disk_reserve_bytes, &p->room);
     if (e == ERR_OK)
         e = pool_create("inject", (unsigned)env->settings->injections_max,
                         (size_t)env->settings->pulls_max + BATCH, &p->inject);
@@ -262,6 +285,7 @@ enum err puller_create(const struct env *env, struct puller **out)
         e = ERR_NOMEM;
     if (e != ERR_OK) {
         pool_free(p->inject);
+        room_free(p->room);
         turns_free(p->turns);
         pthread_cond_destroy(&p->wake);
         pthread_mutex_destroy(&p->lock);
@@ -306,6 +330,7 @@ void puller_free(struct puller *p)
         pthread_cond_wait(&p->wake, &p->lock);
     pthread_mutex_unlock(&p->lock);
     pool_free(p->inject);
+    room_free(p->room);
     turns_free(p->turns);
     pthread_cond_destroy(&p->wake);
     pthread_mutex_destroy(&p->lock);

@@ -80,11 +80,12 @@ static int64_t next_try_s(const struct job *j, int64_t now_s, int64_t wait_s)
     return now_s + wait_s > last_s && now_s < last_s ? last_s : now_s + wait_s;
 }
 
-static void deferred(const struct flight *f, enum err e, int64_t wait_s, const char *why)
+static void deferred(const struct flight *f, enum err e, int64_t wait_s, const char *why,
+                     enum log_level level)
 {
     if (e != ERR_OK)
         store_trouble(&f->job, e, "putting off");
-    log_job(&f->job, f->url.host, NULL, "deferred", why, wait_s, LOG_LEVEL_INFO);
+    log_job(&f->job, f->url.host, NULL, "deferred", why, wait_s, level);
 }
 
 void flight_later(struct flight *f, bool corrupt, int64_t retry_after_s, const char *why)
@@ -94,13 +95,14 @@ void flight_later(struct flight *f, bool corrupt, int64_t retry_after_s, const c
     int64_t next = next_try_s(
         &f->job, now,
         verdict_backoff_s(f->job.tries, s->retry_min_s, s->retry_max_s, retry_after_s, random_number()));
-    deferred(f, store_job_later(f->env->store, f->job.id, next, corrupt, why), next - now, why);
+    deferred(f, store_job_later(f->env->store, f->job.id, next, corrupt, why), next - now, why,
+             LOG_LEVEL_INFO);
 }
 
-void flight_put_off(struct flight *f, int64_t wait_s, const char *why)
+void flight_put_off(struct flight *f, int64_t wait_s, const char *why, enum log_level level)
 {
     int64_t now = clock_now_s(), next = next_try_s(&f->job, now, wait_s);
-    deferred(f, store_job_put_off(f->env->store, f->job.id, next, why), next - now, why);
+    deferred(f, store_job_put_off(f->env->store, f->job.id, next, why), next - now, why, level);
 }
 
 /* A call that came to nothing. Where its host is left alone, none was made. */
@@ -108,7 +110,7 @@ static void call_later(struct flight *f, const char *why)
 {
     const struct claim_outcome *o = &f->outcome;
     if (o->err == ERR_CIRCUIT_OPEN)
-        flight_put_off(f, verdict_pause_s(o->pause_ms, random_number()), why);
+        flight_put_off(f, verdict_pause_s(o->pause_ms, random_number()), why, LOG_LEVEL_INFO);
     else
         flight_later(f, false, o->retry_after_s, why);
 }
@@ -156,11 +158,24 @@ static bool asks_challenge(const struct job *j)
     return j->tell != JOB_TELL_HELD && j->challenge_url[0];
 }
 
+/* Nothing is asked for: the sender's site would note a hand-over, and the letter would be lost on the way. */
+static void no_room(struct flight *f)
+{
+    const struct settings *s = f->env->settings;
+    flight_put_off(f, verdict_backoff_s(0, s->retry_min_s, s->retry_max_s, 0, random_number()),
+                   "there is no room for it on the disk", LOG_LEVEL_DEBUG);
+}
+
 /* Starts the claim, ack, nack or status that the job's state calls for. */
 static void transfer(struct flight *f)
 {
     const struct env *env = f->env;
     struct job *j = &f->job;
+    if (j->state == JOB_WAITING && !puller_has_room(f)) {
+        no_room(f);
+        flight_end(f);
+        return;
+    }
     struct claim_request r = {.url = f->url};
     memcpy(r.ka, j->ka, sizeof r.ka);
     memcpy(r.kd, j->kd, sizeof r.kd);
