@@ -26,6 +26,7 @@
     X(CANCELLED, true, 451, "4.4.2", 500, "cancelled")                                                       \
     X(CONFIG, false, 451, "4.3.5", 500, "configuration error")                                               \
     X(QUOTA, true, 452, "4.2.2", 503, "the sender's quota is used up")                                       \
+    X(KEPT_FULL, true, 452, "4.2.2", 503, "there is no room for more mail from unknown senders")             \
     /* what somebody gave us */                                                                              \
     X(SYNTAX, false, 550, "5.6.0", 400, "syntax error")                                                      \
     X(BAD_BYTES, false, 550, "5.6.0", 400, "bare CR, bare LF, NUL or control character")                     \

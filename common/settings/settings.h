@@ -78,6 +78,7 @@ struct settings {
     char *rdap_url; /* ends with "/"; "": not asked */
     int64_t registered_min_s;
     int64_t attempts_max, attempts_keep_s, held_look_s;
+    int64_t attempts_size_bytes, attempts_size_all_bytes; /* 0: any amount */
     bool attempts_text;
     int64_t rate_client, rate_domain, rate_organisation, rate_host; /* stubs a minute; 0: no limit */
     int64_t challenge_work, challenge_work_max;                     /* ALTCHA's maxnumber */

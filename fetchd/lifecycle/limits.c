@@ -11,3 +11,9 @@ void limits_of(const struct settings *settings, struct quota_limits *out)
                                  .domain_letters = settings->quota_domain_letters,
                                  .reserve_percent = settings->quota_reserve_percent};
 }
+
+void limits_of_kept(const struct settings *settings, struct quota_limits *out)
+{
+    *out = (struct quota_limits){.owner_bytes = settings->attempts_size_bytes,
+                                 .domain_bytes = settings->attempts_size_all_bytes};
+}

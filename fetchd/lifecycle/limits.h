@@ -8,5 +8,7 @@
 #include "store/quota.h"
 
 void limits_of(const struct settings *settings, struct quota_limits *out);
+/* Of what is kept for recipients (QUOTA_KEPT): a mailbox as an owner, all of it as a domain. */
+void limits_of_kept(const struct settings *settings, struct quota_limits *out);
 
 #endif

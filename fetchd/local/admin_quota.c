@@ -11,8 +11,13 @@
 
 struct list {
     struct rows *rows;
-    struct quota_limits limits;
+    struct quota_limits limits, kept_limits;
 };
+
+static bool is_kept(const struct quota_use *u)
+{
+    return strncmp(u->name, QUOTA_KEPT, strlen(QUOTA_KEPT)) == 0 || strcmp(u->name, QUOTA_KEPT_ALL) == 0;
+}
 
 static int64_t percent(uint64_t have, int64_t limit)
 {
@@ -27,7 +32,7 @@ void admin_quota_row(struct rows *r, const struct quota_use *u, const struct quo
 
     rows_begin(r);
     rows_text(r, "name", u->name);
-    rows_text(r, "kind", u->domain ? "domain" : "sender");
+    rows_text(r, "kind", is_kept(u) ? "kept" : u->domain ? "domain" : "sender");
     rows_number(r, "bytes", (int64_t)u->bytes);
     if (bytes_max)
         rows_number(r, "bytes_limit", bytes_max);
@@ -43,7 +48,7 @@ static bool add_use(void *arg, const struct quota_use *u)
 {
     struct list *list = arg;
 
-    admin_quota_row(list->rows, u, &list->limits);
+    admin_quota_row(list->rows, u, is_kept(u) ? &list->kept_limits : &list->limits);
     return true;
 }
 
@@ -68,6 +73,7 @@ void admin_quota(void *env, struct http_exchange *x)
 
     question_open(&q, env, x);
     limits_of(q.env->settings, &list.limits);
+    limits_of_kept(q.env->settings, &list.kept_limits);
     const char *name = question_get(&q, "name");
     size_t limit = question_limit(&q);
     if (name && !name[0])

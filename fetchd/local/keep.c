@@ -18,6 +18,7 @@
 #include "env/env.h"
 #include "env/text.h"
 #include "lifecycle/letterfile.h"
+#include "lifecycle/limits.h"
 #include "local/answer.h"
 #include "local/arrival.h"
 #include "local/inbound.h"
@@ -189,10 +190,22 @@ static bool is_known(const struct env *env, struct job *j)
 static enum err keep_one(const struct env *env, struct keeping *k, struct arrival *sealed)
 {
     struct store_payload *payload = sealed->payload;
+    struct quota_limits limits;
 
+    limits_of_kept(env->settings, &limits);
     sealed->payload = NULL;
     return store_attempt_keep(env->store, &k->row, &k->job, payload, sealer_dek(sealed->sealer),
-                              (uint32_t)env->settings->attempts_max);
+                              (uint32_t)env->settings->attempts_max, &limits);
+}
+
+/* However often it came again, there would never be room for it. */
+static bool never_fits(const struct env *env, const struct keeping *k)
+{
+    struct quota_limits l;
+
+    limits_of_kept(env->settings, &l);
+    return (l.owner_bytes > 0 && k->in.letter_bytes > (uint64_t)l.owner_bytes) ||
+           (l.domain_bytes > 0 && k->in.letter_bytes > (uint64_t)l.domain_bytes);
 }
 
 /* The letter of a job that is kept already, sealed anew for the one at hand. */
@@ -243,6 +256,8 @@ static enum err keep_all(const struct env *env, struct keeping *k)
     struct job source = {.state = JOB_HELD};
     enum err e = arrival_finish(&k->in, NULL, NULL);
 
+    if (!e && never_fits(env, k))
+        e = ERR_TOO_LARGE;
     for (size_t i = 0; i < k->request.envelope.recipient_count && !e; i++) {
         const struct api_recipient *r = &k->request.envelope.recipient[i];
         if ((e = judge(env, k, r)) || k->word.verdict == VERDICT_DENY)
@@ -275,6 +290,8 @@ static void log_not_kept(const struct keeping *k, enum err e)
     log_line_begin(&line, k->request.envelope.queue_id);
     if (k->request.envelope.sender)
         log_line_addr(&line, LOG_KEY_FROM, k->request.envelope.sender);
+    if (k->job.recipient[0]) /* at whom it failed */
+        log_line_addr(&line, LOG_KEY_TO, k->job.recipient);
     log_line_num(&line, LOG_KEY_SIZE, (int64_t)k->in.letter_bytes);
     log_line_status(&line, err_temporary(e) ? "deferred" : "refused", err_text(e));
     log_line_end(&line, err_temporary(e) ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO);

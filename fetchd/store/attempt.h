@@ -12,6 +12,7 @@
 #define STORE_ATTEMPT_H
 
 #include "store/policy.h"
+#include "store/quota.h"
 #include "store/store.h"
 
 #define ATTEMPT_WAITING_MAX 20
@@ -54,10 +55,12 @@ enum err store_attempt_add(struct store *s, const struct attempt *facts, struct 
  * whatever the result. j->kept and j->payload_id are set; j->size_bytes and j->digest (SHA-256 of the letter)
  * are the caller's. The payload goes with the job's end. The same bytes from the same sender to the same
  * recipient again (a 250 that was lost): nothing is stored, unless the earlier one has ended as JOB_FAILED.
+ * limits (NULL: none): of owner_bytes for the mailbox, of domain_bytes for all that is kept. ERR_KEPT_FULL:
+ * with this it would be more, even though what its row takes the place of goes; nothing is changed.
  */
 enum err store_attempt_keep(struct store *s, const struct attempt *facts, struct job *j,
                             struct store_payload *payload, const uint8_t dek[SEAL_DEK_BYTES],
-                            uint32_t rows_max);
+                            uint32_t rows_max, const struct quota_limits *limits);
 /* Sealed bytes and DEK of a kept job. ERR_NOT_FOUND, also when it has ended. Close with store_body_close. */
 enum err store_kept_open(struct store *s, const struct job *j, struct store_body *out,
                          uint8_t dek[SEAL_DEK_BYTES]);

@@ -10,6 +10,10 @@
 #include "store/store.h"
 
 #define QUOTA_WARN_PERCENT 80
+/* Mail without a stub that is kept (attempt.h) counts for its recipient: under this and his mailbox; and, as
+ * a domain's, for all mailboxes together. No login and no domain has such a name. */
+#define QUOTA_KEPT "kept:"
+#define QUOTA_KEPT_ALL "@kept:"
 
 struct quota_limits { /* 0: none */
     int64_t owner_bytes, owner_letters;

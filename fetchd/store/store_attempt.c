@@ -8,14 +8,17 @@
 #include "store/attempt.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/kill.h"
+#include "base/log.h"
 #include "base/secret.h"
 #include "store/attempt_row.h"
 #include "store/store_job.h"
 #include "store/store_payload.h"
+#include "store/store_quota.h"
 
 #define EVICT_MAX 4 /* rows that one new row takes the place of, at most */
 #define LOOKS_MAX 50
@@ -40,6 +43,8 @@ struct attempt_word {
     uint8_t same[CRYPT_SHA256_BYTES];
     const struct store_payload *payload; /* keep */
     struct payload_record payload_record;
+    const struct quota_limits *limits;
+    bool much; /* the mailbox has much by now */
     uint32_t rows_max;
     size_t oldest_count; /* of the mailbox's ring, oldest first */
     struct oldest {
@@ -242,6 +247,16 @@ static enum err add_known(struct change *c, struct attempt_word *w)
     return change_job_put(c, r);
 }
 
+/* What gives way to it is gone already. */
+static enum err weigh(struct change *c, struct attempt_word *w)
+{
+    struct quota_ask ask = {.limits = w->limits, .now_s = w->add->created_s, .tells = true};
+    enum err err = change_quota_settle(c, &ask);
+
+    w->much = ask.warn;
+    return err == ERR_QUOTA ? ERR_KEPT_FULL : err;
+}
+
 static enum err attempt_add(struct change *c, void *arg)
 {
     struct attempt_word *w = arg;
@@ -261,6 +276,8 @@ static enum err attempt_add(struct change *c, void *arg)
         err = add_new(c, w);
     if (err == ERR_OK && w->look_again)
         err = ERR_CANCELLED; /* nothing of it is done */
+    if (err == ERR_OK && w->payload != NULL)
+        err = weigh(c, w);
     if (err == ERR_OK)
         KILL_POINT("attempt-add-commit-before");
     return err;
@@ -332,9 +349,11 @@ enum err store_attempt_add(struct store *s, const struct attempt *facts, struct 
 
 enum err store_attempt_keep(struct store *s, const struct attempt *facts, struct job *j,
                             struct store_payload *payload, const uint8_t dek[SEAL_DEK_BYTES],
-                            uint32_t rows_max)
+                            uint32_t rows_max, const struct quota_limits *limits)
 {
-    struct attempt_word w = {.facts = facts, .add = j, .rows_max = rows_max, .payload = payload};
+    struct attempt_word w = {
+        .facts = facts, .add = j, .rows_max = rows_max, .payload = payload, .limits = limits};
+    char owner[sizeof w.payload_record.owner];
     enum job_added added = JOB_KNOWN;
     bool kept = false;
     enum err err = store_disk_floor(s);
@@ -344,6 +363,9 @@ enum err store_attempt_keep(struct store *s, const struct attempt *facts, struct
     if (err == ERR_OK)
         err = store_payload_record(payload, dek, j->created_s, &w.payload_record);
     if (err == ERR_OK) {
+        snprintf(owner, sizeof owner, QUOTA_KEPT "%.*s", (int)(sizeof owner - sizeof QUOTA_KEPT),
+                 facts->mailbox);
+        payload_record_belongs(&w.payload_record, owner, QUOTA_KEPT_ALL, j->size_bytes);
         err = store_payload_keep(payload);
         kept = err == ERR_OK && w.payload_record.in_blob;
     }
@@ -351,6 +373,9 @@ enum err store_attempt_keep(struct store *s, const struct attempt *facts, struct
         err = add(s, &w, &added);
     if (kept && (err != ERR_OK || added != JOB_NEW))
         store_payload_unneeded(s, payload->id);
+    if (err == ERR_OK && w.much)
+        log_warning("store: what is kept of unknown senders for %s is more than %d %% of what may be",
+                    facts->mailbox, QUOTA_WARN_PERCENT);
     secret_wipe(&w.payload_record, sizeof w.payload_record);
     store_payload_abort(payload);
     return err;

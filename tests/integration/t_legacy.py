@@ -175,6 +175,33 @@ def test_deleted_after_a_while(bed):
             bed.b.daemons.restart("fetchd")
 
 
+def test_bounded_in_octets(bed):
+    """No more than attempts_size is kept for a mailbox, and attempts_size_all for all: more is asked to come again (452 4.2.2),
+    nothing that was taken goes for it, and it is taken when there is room; what never fits is refused (552 5.3.4)."""
+    body, big = (b"x" * 78 + b"\r\n") * 1000, (b"x" * 78 + b"\r\n") * 3000
+    with configured(bed.b, attempts_size="200k", attempts_size_all="300k"), site(bed, BOB, CAROL), policy(bed.b, BOB, *KEEP), \
+            policy(bed.b, CAROL, *KEEP):
+        box, first = Box(bed.b, "bob"), [write(bed, body=body) for _ in range(2)]
+        for recipients in ((BOB,), (BOB, CAROL)):
+            e = refused(bed, recipients, body=body)
+            equal((e.code, e.text[:5]), (452, "4.2.2"), "for one mailbox too much")
+        e = refused(bed, body=big)
+        equal((e.code, e.text[:5]), (552, "5.3.4"), "larger than all that may be kept")
+        use = {row["name"]: row for row in rows(bed.b, "quota")}
+        equal({row["kind"] for row in use.values()}, {"kept"}, "kinds")
+        check(160_000 < use[f"kept:{BOB}"]["bytes"] < 204_800 == use[f"kept:{BOB}"]["bytes_limit"], f"use: {use}")
+        write(bed, (CAROL,), body=body)
+        e = refused(bed, (CAROL,), body=body)
+        equal((e.code, e.text[:5]), (452, "4.2.2"), "in all too much")
+        attempt(bed.b, BOB, EVE, waiting=2)
+        do(bed.b, "allow", BOB, EVE)
+        equal(of(box.wait(2)), of(first), "letters")
+        wait_for("the payloads to go", lambda: status(bed.b)["payloads"] == 1, 20, 0.1)
+        write(bed, (CAROL,), body=body)
+        attempt(bed.b, CAROL, EVE, waiting=2)
+    wait_for("nothing to count any more", lambda: rows(bed.b, "quota") == [], 20, 0.1)
+
+
 def test_several_recipients(bed):
     """One message, many mailboxes: who takes it has it, who would refuse or wait has it kept, who denied its sender never sees
     it; each decides for himself."""

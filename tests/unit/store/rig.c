@@ -377,7 +377,7 @@ enum err rig_keep(struct rig *r, const struct attempt *facts, uint8_t fill, size
     assert_err(ERR_OK, store_payload_write(p, sealed.data, sealed.len));
     assert_err(ERR_OK, store_payload_patch(p, header, sizeof header));
     memcpy(j.digest, digest, sizeof digest);
-    err = store_attempt_keep(r->s, facts, &j, p, sealer_dek(sealer), rows_max);
+    err = store_attempt_keep(r->s, facts, &j, p, sealer_dek(sealer), rows_max, r->limits);
     sealer_free(sealer);
     buf_free(&sealed);
     free(letter);

@@ -301,7 +301,7 @@ static enum err keep_message(struct child *c)
         store_payload_abort(p);
         return err;
     }
-    return store_attempt_keep(c->r.s, &a, &j, p, dek, 10);
+    return store_attempt_keep(c->r.s, &a, &j, p, dek, 10, NULL);
 }
 
 static enum err do_step(struct child *c, const struct step *step)

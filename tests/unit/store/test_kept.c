@@ -180,6 +180,63 @@ static void what_gives_way_takes_its_payloads_along(struct rig *r)
     assert_int_equal(files(r), r->options.engine == STORE_BDB ? ROWS : 0);
 }
 
+static uint64_t kept_bytes(struct rig *r, const char *name)
+{
+    struct quota_use u;
+
+    assert_err(ERR_OK, store_quota(r->s, name, &u));
+    return u.bytes;
+}
+
+static void what_is_kept_is_bounded_in_octets(struct rig *r)
+{
+    struct attempt other = rig_attempt("dan@b.test", ALICE);
+    struct quota_limits limits = {.owner_bytes = 200000, .domain_bytes = 350000};
+    struct job j, gone;
+    uint32_t count;
+
+    r->limits = &limits;
+    other.legacy = true;
+    assert_err(ERR_OK, keep(r, ALICE, 1, 100000, &gone));
+    assert_err(ERR_OK, keep(r, "carol@a.test", 2, 100000, &j));
+    assert_int_equal(kept_bytes(r, QUOTA_KEPT BOB), 200000);
+    assert_err(ERR_KEPT_FULL, keep(r, "carol@a.test", 3, 1, &j));
+    assert_err(ERR_KEPT_FULL, keep(r, "new@a.test", 4, 70000, &j));
+    /* Nothing is left of them, and nothing that was there before has gone. */
+    assert_int_equal(rig_counts(r).payloads, 2);
+    assert_int_equal(rig_counts(r).attempts, 2);
+    assert_int_equal(files(r), r->options.engine == STORE_BDB ? 2 : 0);
+    assert_int_equal(row(r, "carol@a.test").count, 1);
+    check_kept(r, &gone, 1, 100000);
+    assert_err(ERR_OK, keep(r, ALICE, 1, 100000, &j)); /* the same again: it is here */
+    /* Of all mailboxes together. */
+    assert_err(ERR_OK, rig_keep(r, &other, 'x', 140000, RIG_NOW_S, ROWS, &j));
+    assert_err(ERR_KEPT_FULL, rig_keep(r, &other, 'y', 20000, RIG_NOW_S, ROWS, &j));
+    assert_int_equal(kept_bytes(r, QUOTA_KEPT_ALL), 340000);
+    /* There is room again when something has gone. */
+    assert_err(ERR_OK, store_attempt_drop(r->s, BOB, ALICE, false, "denied", "", RIG_NOW_S + 9, &count));
+    assert_int_equal(kept_bytes(r, QUOTA_KEPT BOB), 100000);
+    assert_err(ERR_OK, keep(r, "carol@a.test", 3, 100000, &j));
+    r->limits = NULL;
+    assert_err(ERR_OK, keep(r, "carol@a.test", 5, 300000, &j));
+    assert_int_equal(kept_bytes(r, QUOTA_KEPT_ALL), 640000);
+}
+
+static void what_gives_way_makes_room_in_octets(struct rig *r)
+{
+    struct quota_limits limits = {.owner_bytes = ROWS * 1000};
+    char sender[40];
+    struct job j;
+
+    r->limits = &limits;
+    for (int n = 0; n < 2 * ROWS; n++) {
+        snprintf(sender, sizeof sender, "s%d@a.test", n);
+        assert_err(ERR_OK, keep(r, sender, n, 1000, &j));
+    }
+    assert_int_equal(kept_bytes(r, QUOTA_KEPT BOB), ROWS * 1000);
+    r->limits = NULL;
+}
+
 int main(void)
 {
     static const struct rig_case cases[] = {
@@ -187,6 +244,8 @@ int main(void)
         RIG_CASE(what_nothing_proves_does_not_come_in_with_the_proven),
         RIG_CASE(the_same_message_again_is_kept_once),
         RIG_CASE(what_gives_way_takes_its_payloads_along),
+        RIG_CASE(what_is_kept_is_bounded_in_octets),
+        RIG_CASE(what_gives_way_makes_room_in_octets),
     };
 
     return rig_run("store kept messages", cases, sizeof cases / sizeof *cases, true, true);
