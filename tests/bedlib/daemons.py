@@ -176,7 +176,8 @@ class Daemons:
             return None
         pid = int(text)
         command = read(f"/proc/{pid}/cmdline") or ""
-        return pid if alive(pid) and f"restante-{name}" in command else None
+        # By its whole path: the number may have become that of another bed's by now.
+        return pid if alive(pid) and f"{self.bin}/restante-{name}" in command else None
 
     def log_file(self, name):
         return f"{self.log}/{name}.log"

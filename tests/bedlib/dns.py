@@ -164,7 +164,7 @@ class Dns:
         """Stops both, for tests of what happens without DNS."""
         from .run import stop
         pids = [int(text) for text in (read(f"{self.folder}/{name}.pid") for name in ("nsd", "unbound")) if text]
-        stop(pids, 5)
+        stop([pid for pid in pids if netns.has(self.ns, pid)], 5)
 
     # --- inside
 

@@ -281,7 +281,6 @@ class Mta:
         """Delivery is tried again at once."""
         netns.execute(self.ns, ["postqueue", "-c", self.conf, "-f"])
 
-    @staticmethod
-    def _pid(path):
+    def _pid(self, path):
         text = (read(path) or "").strip()
-        return int(text) if text.isdigit() and alive(int(text)) else None
+        return int(text) if text.isdigit() and alive(int(text)) and netns.has(self.ns, int(text)) else None

@@ -37,6 +37,14 @@ def pids(name):
     return [int(word) for word in done.stdout.split()]
 
 
+def has(name, pid):
+    """Whether a process runs in the namespace. A number read from a file may have become another process's by now."""
+    try:
+        return os.path.samestat(os.stat(f"/proc/{pid}/ns/net"), os.stat(f"/run/netns/{name}"))
+    except OSError:
+        return False
+
+
 def delete(name):
     run(["ip", "netns", "del", name], check=False)
     shutil.rmtree(f"/etc/netns/{name}", ignore_errors=True)
