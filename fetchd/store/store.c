@@ -147,6 +147,24 @@ static void log_states(const struct change *c)
     }
 }
 
+/* From before the commit on, until the files are gone, for whoever looks for files that no record names. */
+static void hold_blobs(struct change *c, struct buf *held)
+{
+    for (size_t at = 0; at < c->blobs.len; at += ENGINE_BLOB_ID_BYTES) {
+        struct span id = span_bytes(c->blobs.data + at, ENGINE_BLOB_ID_BYTES);
+
+        if (grace_take(c->s->keeping, id, GRACE_FOR_EVER) && buf_append_span(held, id) != ERR_OK)
+            grace_give_back(c->s->keeping, id);
+    }
+}
+
+static void let_blobs_go(struct store *s, struct buf *held)
+{
+    for (size_t at = 0; at < held->len; at += ENGINE_BLOB_ID_BYTES)
+        grace_give_back(s->keeping, span_bytes(held->data + at, ENGINE_BLOB_ID_BYTES));
+    buf_clear(held);
+}
+
 enum manner {
     FLUSHED,  /* and what it rests on is durable when it ends */
     LAZY,     /* may be lost in a crash */
@@ -159,9 +177,11 @@ static enum err run_change(struct store *s, change_body body, void *arg, enum ma
     bool flush = manner == FLUSHED;
     const struct engine_ops *ops = s->engine->ops;
     struct change c;
+    struct buf held;
     enum err err = ERR_BUSY, flushed;
     bool committed = false;
 
+    buf_init(&held, BLOBS_MAX * ENGINE_BLOB_ID_BYTES);
     buf_init(&c.value, STORE_VALUE_MAX);
     buf_init(&c.blobs, BLOBS_MAX * ENGINE_BLOB_ID_BYTES);
     change_quota_init(&c);
@@ -171,6 +191,7 @@ static enum err run_change(struct store *s, change_body body, void *arg, enum ma
         if (tries > 0)
             pause_after_collision(tries);
         c.s = s;
+        let_blobs_go(s, &held);
         buf_clear(&c.blobs);
         buf_clear(&c.quota);
         buf_clear(&c.notes);
@@ -185,6 +206,7 @@ static enum err run_change(struct store *s, change_body body, void *arg, enum ma
         if (err == ERR_OK)
             err = change_counts_write(&c);
         if (err == ERR_OK) {
+            hold_blobs(&c, &held);
             err = ops->commit(c.txn);
             committed = err == ERR_OK;
         } else {
@@ -218,6 +240,8 @@ static enum err run_change(struct store *s, change_body body, void *arg, enum ma
         ops->blob_remove(s->engine, (const uint8_t *)c.blobs.data + at);
     }
 out:
+    let_blobs_go(s, &held);
+    buf_free(&held);
     buf_free(&c.states);
     buf_free(&c.notes);
     buf_free(&c.blobs);

@@ -330,7 +330,9 @@ static enum err bdb_blob_create(struct engine *e, struct engine_blob **out)
 static enum err bdb_blob_open(struct engine *e, const uint8_t id[ENGINE_BLOB_ID_BYTES], int *fd,
                               uint64_t *size)
 {
-    return blob_dir_open_blob(((struct bdb *)e)->blobs, id, fd, size);
+    struct bdb *b = (struct bdb *)e;
+
+    return bdb_keeps_blob(b, id) ? ERR_NOT_FOUND : blob_dir_open_blob(b->blobs, id, fd, size);
 }
 
 static enum err bdb_blob_remove(struct engine *e, const uint8_t id[ENGINE_BLOB_ID_BYTES])

@@ -83,5 +83,7 @@ void bdb_keep_forget(struct bdb *b);
 enum err bdb_remove_logs(struct bdb *b);
 /* True: a backup is being made, and the blob goes when it has ended. */
 bool bdb_keep_blob(struct bdb *b, const uint8_t id[ENGINE_BLOB_ID_BYTES]);
+/* Whether a blob that was removed is there for the backup under way alone. */
+bool bdb_keeps_blob(struct bdb *b, const uint8_t id[ENGINE_BLOB_ID_BYTES]);
 
 #endif

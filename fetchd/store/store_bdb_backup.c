@@ -164,6 +164,18 @@ bool bdb_keep_blob(struct bdb *b, const uint8_t id[ENGINE_BLOB_ID_BYTES])
     return kept;
 }
 
+bool bdb_keeps_blob(struct bdb *b, const uint8_t id[ENGINE_BLOB_ID_BYTES])
+{
+    const struct buf *blobs = &b->keep.blobs;
+    bool kept = false;
+
+    pthread_mutex_lock(&b->keep.mutex);
+    for (size_t at = 0; at < blobs->len && !kept; at += ENGINE_BLOB_ID_BYTES)
+        kept = memcmp(blobs->data + at, id, ENGINE_BLOB_ID_BYTES) == 0;
+    pthread_mutex_unlock(&b->keep.mutex);
+    return kept;
+}
+
 static bool begin(struct bdb *b)
 {
     bool free_now;

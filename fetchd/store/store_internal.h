@@ -24,7 +24,9 @@ struct store {
     int64_t record_max_bytes, dedupe_s, tombstone_s, disk_floor_percent;
     struct grace *work_grace, *job_grace;
     atomic_int_fast64_t deposited_mono_ms; /* when the last letter came */
-    struct grace *keeping; /* payloads that are on their way from a file to a record: no orphans */
+    /* Payloads on their way from a file to a record, and from a record that went to the end of the file: no
+     * orphans. */
+    struct grace *keeping;
     struct later *later;
     bool recount;
     int64_t letters_since_s; /* store_letter.h */

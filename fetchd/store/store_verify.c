@@ -667,7 +667,7 @@ enum err store_verify(struct store *s, const struct verify_options *o, struct ve
     if (err == ERR_OK)
         err = verify_sums(v);
     /* Repairs are no answers, but they are said to be done. */
-    if ((flushed = store_flush(s)) != ERR_OK && err == ERR_OK)
+    if (o->repair && (flushed = store_flush(s)) != ERR_OK && err == ERR_OK)
         err = flushed;
     secret_wipe(v->r.any, VERIFY_RECORD_BYTES);
     buf_free(&v->value);

@@ -12,10 +12,15 @@
 #include "store/backup.h"
 #include "store/verify_internal.h"
 
-/* First asked whether it is under way, for who ceases to be has committed or removed it. */
+/* Whoever puts a file there takes it before, and gives it back when he has committed or removed it: so it is
+ * asked first whether a file is being put there. Whoever removes one takes it before his commit, and gives it
+ * back when the file is gone: so it is asked last whether one is being removed, or is gone already. */
 static enum err is_named(struct verify *v, struct span id, bool *named)
 {
+    const struct engine_ops *ops = v->s->engine->ops;
     struct payload_record p = {.in_blob = true};
+    uint64_t size;
+    int fd;
     enum err err;
 
     *named = true;
@@ -24,9 +29,15 @@ static enum err is_named(struct verify *v, struct span id, bool *named)
     err = store_read(v->s, TABLE_PAYLOAD, id, &v->value);
     if (err == ERR_OK && payload_record_decode(buf_span(&v->value), &p) == ERR_OK)
         *named = p.in_blob;
-    else if (err == ERR_NOT_FOUND)
-        *named = false;
-    return err == ERR_NOT_FOUND ? ERR_OK : err;
+    if (err != ERR_NOT_FOUND)
+        return err;
+    if (grace_held(v->s->keeping, id))
+        return ERR_OK;
+    err = ops->blob_open(v->s->engine, (const uint8_t *)id.ptr, &fd, &size);
+    if (err == ERR_OK)
+        close(fd);
+    *named = err == ERR_NOT_FOUND;
+    return *named || verify_unreadable(err) ? ERR_OK : err;
 }
 
 static enum err put_aside(struct verify *v, const uint8_t id[ENGINE_BLOB_ID_BYTES])

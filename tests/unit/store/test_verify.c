@@ -4,6 +4,8 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -447,6 +449,59 @@ static void payload_files_without_a_record_are_put_aside(struct rig *r)
     rig_remove_tree(quarantine(r));
 }
 
+struct ending {
+    struct rig *r;
+    const struct posted *p;
+    const struct letter *l;
+    struct seen seen;
+};
+
+static void *end_it(void *arg)
+{
+    struct ending *x = arg;
+    uint8_t digest[32];
+
+    letter_digest(x->l, digest);
+    assert_err(ERR_OK, store_ack(x->r->s, x->p->ticket.key, digest, RIG_NOW_S, NULL));
+    return NULL;
+}
+
+/* In the place of the sync for which the ack waits: its commit is done, and the file is not removed yet. */
+static enum err look_meanwhile(void *arg)
+{
+    struct ending *x = arg;
+    struct buf value;
+
+    buf_init(&value, STORE_VALUE_MAX);
+    while (store_read(x->r->s, TABLE_PAYLOAD, payload_of(x->p), &value) == ERR_OK)
+        sched_yield();
+    buf_free(&value);
+    assert_int_equal(rig_file_count(x->r->directory, "payload"), 1);
+    check(x->r, false, false, &x->seen);
+    return ERR_OK;
+}
+
+static void a_file_that_is_about_to_go_is_no_orphan(struct rig *r)
+{
+    const struct letter *l = LETTER(.size = 300000);
+    struct posted p = rig_post(r, l);
+    struct store_claim q = rig_claim(&p, 1, RIG_NOW_S);
+    struct ending x = {.r = r, .p = &p, .l = l};
+    struct store_claimed c;
+    pthread_t thread;
+
+    if (r->directory[0] == '\0')
+        return; /* there are no files, and no sync */
+    assert_err(ERR_OK, store_claim(r->s, &q, &c));
+    rig_check_body(r, &c, &p, l);
+    assert_int_equal(pthread_create(&thread, NULL, end_it, &x), 0);
+    assert_err(ERR_OK, group_sync_run(&r->s->flush, look_meanwhile, &x));
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(x.seen.count, 0);
+    assert_int_equal(rig_file_count(r->directory, "payload"), 0);
+    assert_clean(r);
+}
+
 /* Of descriptors that are used up no letter dies. */
 static void what_cannot_be_looked_at_is_not_called_damaged(struct rig *r)
 {
@@ -546,6 +601,7 @@ static const struct rig_case cases[] = {
     RIG_CASE(references_and_sums_are_corrected),
     RIG_CASE(what_nobody_needs_is_not_destroyed),
     RIG_CASE(payload_files_without_a_record_are_put_aside),
+    RIG_CASE(a_file_that_is_about_to_go_is_no_orphan),
     RIG_CASE(tables_whose_pages_are_damaged_are_found),
     RIG_CASE(what_cannot_be_looked_at_is_not_called_damaged),
 };
