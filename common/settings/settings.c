@@ -266,7 +266,7 @@ const struct config_row settings_rows[] = {
      "The directory of the journal of what was handed over, confirmed, retracted or sent plain, which a restore reads so that "
      "nothing of it is served again; best on another disk than the store. Empty: handover in data_directory. none: no journal.", F},
     {"tombstone", CONFIG_DURATION, AT(tombstone_s), "30d", MINUTE, 400 * DAY, NONE,
-     "How long a ticket is remembered after its end.", F},
+     "How long a ticket is remembered after its end; longer while its sender is still to be told of it.", F},
     {"lease", CONFIG_DURATION, AT(lease_s), "5m", 1, HOUR, NONE,
      "How long a letter that was called for stays reserved after its last byte was sent.", F},
     {"lease_total", CONFIG_DURATION, AT(lease_total_s), "1h", 1, DAY, NONE,

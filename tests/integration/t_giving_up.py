@@ -9,7 +9,7 @@ from far import D, H, far, gone
 from harness import Box, Refused, check, equal, letter, submit, wait_for
 from owner import clean, policy
 from puller import end
-from restante import bare_id, configured, dsn, master_cf, tickets, wait_ticket
+from restante import answered_at_rcpt, bare_id, configured, dsn, master_cf, tickets, wait_ticket
 
 NEEDS = ("restante",)
 TIMEOUT = 120
@@ -27,6 +27,10 @@ def about(box, offer, count=1, timeout=15):
         found.append((raw, message, recipients[0]))
     equal(len(found), count, f"reports: {[(one[2].get('action'), one[2].get('status')) for one in found]}")
     return sorted(found, key=lambda one: one[2]["action"])  # delayed before failed and relayed
+
+
+def forgotten(bed, offer):
+    wait_for("the ticket to be forgotten", lambda: not tickets(bed.a, message_id=bare_id(offer.raw)), 20, 0.2)
 
 
 @contextlib.contextmanager
@@ -110,6 +114,26 @@ def test_a_stub_that_never_leaves(bed):
         _, (found, _, recipient) = about(box, raw, 2)
         equal((recipient["action"], recipient["status"]), ("failed", "5.4.7"), "report")
         check("not these stubs" in recipient["diagnostic-code"] and b"could not be told" in found, f"report: {found}")
+
+
+def test_an_mta_that_was_away(bed):
+    """a's own Postfix takes no report for longer than ended tickets are remembered: alice hears all the same, once, and then the
+    ticket is forgotten."""
+    box = Box(bed.a, "alice")
+    with configured(bed.a, tombstone="1m", outbox_retry_min="1s", outbox_retry_max="2s"), far(bed) as domain:
+        offer, silent = domain.send(), domain.send(rcpt="NOTIFY=NEVER")
+        with answered_at_rcpt(bed.a, "alice@a.test", "450 4.2.0 later"):
+            with offer.client() as client:
+                end(offer.nack(client), 204)
+                end(silent.nack(client), 204)
+            domain.clock(D)
+            forgotten(bed, silent)
+            domain.log.wait(r"status=notice-deferred \(450")
+            equal(domain.ticket(offer)["state"], "refused", "state")
+        (_, _, recipient), = about(box, offer, timeout=30)
+        equal(recipient["action"], "failed", "report")
+        domain.clock(2 * D)
+        forgotten(bed, offer)
 
 
 # --- the end

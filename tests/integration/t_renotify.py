@@ -126,6 +126,8 @@ def test_no_stubs_any_more(bed):
         gone(offer, "plain")
         domain.log.wait(r"status=plain-sent")
         domain.designate("r=1")
+        submit(bed.a, "alice@a.test", [offer.recipient], offer.raw)  # her program tries again
+        domain.log.wait(r"status=deposited \(the same letter again")
         domain.clock(8 * D)
         equal(len(domain.mails(offer)), 2, "mails: the stub and the letter")
         equal(box.new(bare_id(raw).encode()), [], "reports")
