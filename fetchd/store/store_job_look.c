@@ -1,6 +1,5 @@
 /*
- * store_job_look.c - looking at jobs: one by its id, those that are due, when the next one will be, or a
- * list.
+ * store_job_look.c - looking at jobs: one by its id, those that are due, or a list.
  */
 #include <stdlib.h>
 #include <string.h>
