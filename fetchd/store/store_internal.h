@@ -29,7 +29,7 @@ struct store {
     struct grace *keeping;
     struct later *later;
     bool recount;
-    int64_t letters_since_s; /* store_letter.h */
+    int64_t letters_since_s;   /* store_letter.h */
     struct handover *handover; /* NULL: there is none */
     struct group_sync flush;   /* of both */
     pthread_mutex_t count_mutex;
