@@ -12,11 +12,14 @@
 #include "ask.h"
 #include "local/api.h"
 
-/* fetchd has another working directory. */
+/* fetchd has another working directory. False with errno: there is no such path. */
 static bool absolute(const char *path, char out[PATH_MAX])
 {
     char here[PATH_MAX];
-    int len = path[0] == '/'              ? snprintf(out, PATH_MAX, "%s", path)
+
+    errno = path[0] ? ENAMETOOLONG : ENOENT;
+    int len = !path[0]                    ? -1
+              : path[0] == '/'            ? snprintf(out, PATH_MAX, "%s", path)
               : getcwd(here, sizeof here) ? snprintf(out, PATH_MAX, "%s/%s", here[1] ? here : "", path)
                                           : -1;
 

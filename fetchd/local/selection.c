@@ -98,7 +98,10 @@ static void judge(struct search *s, const char *what)
         snprintf(ticket, sizeof ticket, "ticket %s", id);
         question_forbid(q, ticket);
     } else if (s->found->count == 0) {
-        question_fail(q, ERR_NOT_FOUND, "no ticket of %.200s", what);
+        const char *recipient = question_get(q, "recipient");
+
+        question_fail(q, ERR_NOT_FOUND, "no ticket of %.200s%s%.200s", what, recipient ? " for " : "",
+                      recipient ? recipient : "");
     }
 }
 

@@ -4,7 +4,7 @@
  * While it works there is a file `restoring` in the store's directory, which store_open refuses; it names
  * what the old store was moved to. So whatever was broken off is known for what it is: with the mark there,
  * db and payload are a restore's own beginnings as soon as the old ones lie aside, and a restore that begins
- * anew removes them.
+ * anew removes them. One that finds that it cannot be done puts the old ones back.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,6 +37,7 @@ struct restore {
     const char *directory;
     int fd, lock_fd;
     bool again;      /* there is a mark */
+    bool marked;     /* by this one, too */
     char aside[200]; /* what is put behind the parts' names: ".before-1790000000" */
 };
 
@@ -129,6 +130,7 @@ static enum err put_mark(struct restore *r, struct buf *why)
     if (err != ERR_OK || fsync(fd) != 0 || fsync(r->fd) != 0)
         err = failed(why, path);
     close(fd);
+    r->marked = true;
     KILL_POINT("restore-mark-after");
     return err;
 }
@@ -243,8 +245,9 @@ static enum err read_journal(const struct store_options *o, const struct backup_
     return err == ERR_NOMEM ? err : ERR_OK;
 }
 
+/* *opened: the journal has been written to. */
 static enum err enter_the_rest(const struct store_options *o, struct site_keys *keys, struct replay *r,
-                               struct store_restored *out, struct buf *why)
+                               struct store_restored *out, bool *opened, struct buf *why)
 {
     struct engine *engine = NULL;
     struct store *s = NULL;
@@ -257,6 +260,7 @@ static enum err enter_the_rest(const struct store_options *o, struct site_keys *
         err = store_open_on(o, keys, engine, &s, why);
     if (err != ERR_OK)
         return err;
+    *opened = true;
     err = replay_apply(r, s, clock_now_s(), out);
     if (err == ERR_OK)
         err = store_flush(s);
@@ -281,17 +285,45 @@ static enum err take_mark_off(const struct restore *r, struct buf *why)
     return err;
 }
 
+/* Nothing of the backup is in use yet: what was there comes back, or nothing. What cannot be undone leaves
+ * the mark. */
+static void undo(const struct restore *r, struct buf *why)
+{
+    char path[PATH_BYTES], aside[PATH_BYTES];
+    bool back = false;
+    struct buf more;
+
+    buf_init(&more, PATH_BYTES * 2);
+    for (size_t i = 0; i < PARTS; i++) {
+        part_path(r, part[i], "", path);
+        part_path(r, part[i], r->aside, aside);
+        nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+        if (rename(aside, path) == 0)
+            back = true;
+        else if (errno != ENOENT)
+            failed(&more, aside);
+    }
+    if (more.len == 0)
+        take_mark_off(r, &more);
+    if (more.len > 0)
+        buf_printf(why, "; the store is not in its place again: %s", buf_cstr(&more));
+    else if (back)
+        buf_append_str(why, "; the store that was there is in its place again");
+    buf_free(&more);
+}
+
 enum err store_restore(const struct store_options *o, struct site_keys *keys, const char *directory,
                        bool replace, struct store_restored *out, struct buf *why)
 {
     struct restore r = {.directory = o->directory, .fd = -1, .lock_fd = -1};
     struct backup_dir *from = NULL;
     struct replay *replay = NULL;
+    bool opened = false;
     enum err err = backup_dir_open(directory, false, &from, why);
 
     memset(out, 0, sizeof *out);
     if (err == ERR_OK)
-        err = backup_dir_verify(from, false, why);
+        err = backup_dir_verify(from, true, why);
     if (err == ERR_OK)
         err = check_epochs(backup_dir_last(from), keys, why);
     if (err == ERR_OK)
@@ -305,7 +337,9 @@ enum err store_restore(const struct store_options *o, struct site_keys *keys, co
         err = copy_files(&r, from, replace, out, why);
     close_place(&r); /* the lock is the engine's next; the mark keeps others out */
     if (err == ERR_OK)
-        err = enter_the_rest(o, keys, replay, out, why);
+        err = enter_the_rest(o, keys, replay, out, &opened, why);
+    if (err != ERR_OK && r.marked && !opened)
+        undo(&r, why);
     if (err == ERR_OK)
         err = take_mark_off(&r, why);
     if (err == ERR_OK) {

@@ -596,6 +596,37 @@ static void a_backup_that_is_not_whole_is_not_restored(struct rig *r)
     done_with(r);
 }
 
+/* What was to be replaced is in use again. */
+static void a_backup_of_another_site_or_damaged_leaves_the_store(struct rig *r)
+{
+    struct site_keys *others = rig_keys(2), *own = r->keys;
+    struct store_restored restored;
+    struct posted p = rig_post(r, nth(1));
+    char path[300], byte;
+    int fd;
+
+    back_up(r);
+    rig_close(r);
+    r->keys = others;
+    assert_err(ERR_CONFIG, restore(r, true, &restored));
+    r->keys = own;
+    rig_open(r);
+    assert_int_equal(rig_look(r, &p).state, TICKET_WAITING);
+    rig_close(r);
+    snprintf(path, sizeof path, "%s/db.1/ticket.db", backup_path(r));
+    assert_true((fd = open(path, O_RDWR)) >= 0);
+    assert_int_equal(pread(fd, &byte, 1, 5000), 1);
+    byte ^= 0x41;
+    assert_int_equal(pwrite(fd, &byte, 1, 5000), 1);
+    close(fd);
+    assert_err(ERR_STORE, restore(r, true, &restored));
+    rig_open(r);
+    assert_int_equal(rig_look(r, &p).state, TICKET_WAITING);
+    assert_int_equal(rig_file_count(r->directory, "payload"), 1);
+    site_keys_free(others);
+    done_with(r);
+}
+
 /* ---- dying ---- */
 
 /* In a process of its own, which may die at a kill point. */
@@ -729,6 +760,7 @@ static const struct rig_case cases[] = {
     RIG_CASE(a_letter_that_was_delivered_here_is_not_delivered_again),
     RIG_CASE(a_store_that_is_there_is_not_overwritten),
     RIG_CASE(a_backup_that_is_not_whole_is_not_restored),
+    RIG_CASE(a_backup_of_another_site_or_damaged_leaves_the_store),
     RIG_CASE(a_restore_that_is_broken_off_is_known),
 };
 
