@@ -383,6 +383,8 @@ enum err backup_dir_finish(struct backup_dir *b, struct buf *why)
     memcpy(b->next.program, of->program, sizeof b->next.program);
     memcpy(b->next.epoch, of->epoch, sizeof b->next.epoch);
     b->next.epoch_count = of->epoch_count;
+    memcpy(b->next.fingerprint, of->fingerprint, sizeof b->next.fingerprint);
+    memcpy(b->next.known, of->known, sizeof b->next.known);
     b->next.journal = of->journal;
     b->next.at = of->at;
     if (b->next.payload_count > 0)

@@ -74,6 +74,11 @@ enum err backup_manifest_format(const struct backup_manifest *m, struct buf *out
                      VERSION, hex, m->number, m->began_s, m->ended_s, m->program);
     for (size_t i = 0; i < m->epoch_count && err == ERR_OK; i++)
         err = buf_printf(out, " %" PRIu32, m->epoch[i]);
+    for (size_t i = 0; i < m->epoch_count && err == ERR_OK; i++) {
+        encode_hex(m->fingerprint[i], sizeof m->fingerprint[i], hex);
+        if (m->known[i])
+            err = buf_printf(out, "\nkey %" PRIu32 " %s", m->epoch[i], hex);
+    }
     encode_hex(m->at.id, sizeof m->at.id, hex);
     if (err == ERR_OK && m->journal)
         err = buf_printf(out, "\njournal %s %" PRIu64 " %" PRIu64 "\n", hex, m->at.file, m->at.offset);
@@ -155,6 +160,19 @@ static bool read_program(struct reading *x, const struct span *word)
     return take(word[0], x->m->program, sizeof x->m->program);
 }
 
+static bool read_key(struct reading *x, const struct span *word)
+{
+    uint64_t epoch;
+
+    if (!span_to_u64(word[0], UINT32_MAX, &epoch))
+        return false;
+    for (size_t i = 0; i < x->m->epoch_count; i++)
+        if (x->m->epoch[i] == epoch)
+            return x->m->known[i] =
+                       decode_hex(word[1], x->m->fingerprint[i], sizeof x->m->fingerprint[i]) == ERR_OK;
+    return false;
+}
+
 static bool read_no_journal(struct reading *x, const struct span *word)
 {
     (void)x;
@@ -198,9 +216,13 @@ static const struct {
     size_t words;
     bool (*read)(struct reading *x, const struct span *word);
 } line_rows[] = {
-    {"id", 2, read_id},           {"time", 2, read_time},
-    {"program", 1, read_program}, {"journal", 1, read_no_journal},
-    {"journal", 3, read_journal}, {"file", 4, read_file},
+    {"id", 2, read_id},
+    {"key", 2, read_key},
+    {"time", 2, read_time},
+    {"program", 1, read_program},
+    {"journal", 1, read_no_journal},
+    {"journal", 3, read_journal},
+    {"file", 4, read_file},
     {"payload", 2, read_payload},
 };
 

@@ -6,6 +6,7 @@
  *   time <began> <ended>
  *   program <version>
  *   keys <epoch>...
+ *   key <epoch> <fingerprint in hex>                 one for each; earlier ones lack them
  *   journal <id in hex> <file> <offset> | journal none
  *   file <name> <path> <bytes> <sha-256 in hex>      one for each
  *   payload <name> <bytes>                           one for each
@@ -16,6 +17,7 @@
 
 #include "base/buf.h"
 #include "store/handover.h"
+#include "ticket/sitekey.h"
 
 #define BACKUP_ID_BYTES 16
 #define BACKUP_NAME_MAX 64
@@ -38,6 +40,8 @@ struct backup_manifest {
     char program[32];                  /* version of Restante */
     uint32_t epoch[BACKUP_EPOCHS_MAX]; /* of the site keys that it needs */
     size_t epoch_count;
+    uint8_t fingerprint[BACKUP_EPOCHS_MAX][SITEKEY_FINGERPRINT_BYTES]; /* of these keys, as far as: */
+    bool known[BACKUP_EPOCHS_MAX];
     bool journal; /* the journal's position before the first byte was copied */
     struct handover_position at;
     struct backup_file *file; /* owned */

@@ -9,6 +9,17 @@
 #include "base/clock.h"
 #include "store/store_handover.h"
 
+/* A key of the same epoch tells sites apart. */
+static bool is_anothers(const struct backup_manifest *last, const struct backup_manifest *own)
+{
+    for (size_t i = 0; i < last->epoch_count; i++)
+        for (size_t j = 0; j < own->epoch_count; j++)
+            if (last->epoch[i] == own->epoch[j] && last->known[i] && own->known[j] &&
+                memcmp(last->fingerprint[i], own->fingerprint[j], sizeof own->fingerprint[j]) != 0)
+                return true;
+    return false;
+}
+
 enum err store_backup(struct store *s, const char *directory, const char *program, struct store_backup *out,
                       struct buf *why)
 {
@@ -25,8 +36,16 @@ enum err store_backup(struct store *s, const char *directory, const char *progra
     if ((err = backup_dir_open(directory, true, &to, why)) != ERR_OK)
         return err;
     snprintf(facts.program, sizeof facts.program, "%s", program);
-    for (size_t i = 0; i < BACKUP_EPOCHS_MAX && site_keys_info(s->keys, i, &key); i++)
+    for (size_t i = 0; i < BACKUP_EPOCHS_MAX && site_keys_info(s->keys, i, &key); i++) {
+        memcpy(facts.fingerprint[i], key.fingerprint, sizeof facts.fingerprint[i]);
+        facts.known[i] = true;
         facts.epoch[facts.epoch_count++] = key.epoch;
+    }
+    if (is_anothers(backup_dir_last(to), &facts)) {
+        buf_printf(why, "%s holds a backup of another site, which has other site keys", directory);
+        backup_dir_close(to);
+        return ERR_EXISTS;
+    }
     /* Taken first: what is not in the copy yet is noted behind this. */
     if (s->handover != NULL)
         handover_position(s->handover, &facts.at);

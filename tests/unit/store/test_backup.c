@@ -114,6 +114,31 @@ static void foreign_directories_are_refused(struct rig *r)
     done_with(r);
 }
 
+static void another_sites_backup_is_not_replaced(struct rig *r)
+{
+    struct site_keys *others = rig_keys(2);
+    struct store_options o = r->options;
+    struct store_backup made;
+    struct store *s = NULL;
+    char directory[100];
+    struct buf why;
+
+    buf_init(&why, 4000);
+    back_up(r);
+    snprintf(directory, sizeof directory, "%s.other", r->directory);
+    o.directory = directory;
+    o.handover_directory = NULL;
+    assert_err(ERR_OK, store_open(&o, others, &s, &why));
+    assert_err(ERR_EXISTS, store_backup(s, backup_path(r), "0.1", &made, &why));
+    assert_non_null(strstr(buf_cstr(&why), "another site"));
+    store_close(s);
+    assert_int_equal(back_up(r).number, 2);
+    site_keys_free(others);
+    buf_free(&why);
+    rig_remove_tree(directory);
+    done_with(r);
+}
+
 static void one_that_is_damaged_is_told_and_replaced_by_a_full_one(struct rig *r)
 {
     struct backup_dir *b = NULL;
@@ -748,6 +773,7 @@ static const struct rig_case cases[] = {
     RIG_CASE(the_first_is_full_and_the_next_add_to_it),
     RIG_CASE(payloads_that_are_gone_leave_the_backup),
     RIG_CASE(foreign_directories_are_refused),
+    RIG_CASE(another_sites_backup_is_not_replaced),
     RIG_CASE(one_that_is_damaged_is_told_and_replaced_by_a_full_one),
     RIG_CASE(one_that_is_broken_off_leaves_the_last),
     RIG_CASE(what_happened_since_is_known),
