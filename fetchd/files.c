@@ -90,7 +90,7 @@ enum err files_check(const struct settings *s, struct buf *why)
     if (s->listen_https.count > 0)
         look_at_pair(s, "tls_certificate_file", s->tls_certificate_file, "tls_key_file", s->tls_key_file,
                      why);
-    look(s, "tls_ca_file", s->tls_ca_file, pem_check_authorities, why);
+    look(s, "tls_ca_file", s->tls_ca_file[0] ? s->tls_ca_file : FILES_SYSTEM_CA, pem_check_authorities, why);
     look_at_pair(s, "client_certificate_file", s->client_certificate_file, "client_key_file",
                  s->client_key_file, why);
     return why->len == before ? ERR_OK : ERR_CONFIG;

@@ -24,6 +24,7 @@
 #include "dns/resolver.h"
 #include "env/env.h"
 #include "env/site.h"
+#include "files.h"
 #include "http/server.h"
 #include "lifecycle/lifecycle.h"
 #include "local/admin_keys.h"
@@ -40,7 +41,6 @@
 #include "store/store.h"
 #include "ticket/keyfile.h"
 
-#define SYSTEM_CA_FILE "/etc/ssl/certs/ca-certificates.crt" /* Debian's, which libcurl uses too */
 #define PATH_MAX_BYTES 4096
 #define QUEUE_MAX 65536
 #define RDAP_DOMAINS_MAX 16384
@@ -154,7 +154,7 @@ static struct http_limits local_limits(void)
 /* The authorities of the system; NULL: there are none. */
 static const char *system_ca_file(void)
 {
-    return access(SYSTEM_CA_FILE, R_OK) == 0 ? SYSTEM_CA_FILE : NULL;
+    return access(FILES_SYSTEM_CA, R_OK) == 0 ? FILES_SYSTEM_CA : NULL;
 }
 
 static enum err listen_https(struct house *h, struct buf *why)
@@ -324,7 +324,7 @@ static enum err check_authorities(const struct house *h, struct buf *why)
 {
     if (set_or_null(h->settings->tls_ca_file) || system_ca_file())
         return ERR_OK;
-    buf_append_str(why, "no certificate authorities: " SYSTEM_CA_FILE
+    buf_append_str(why, "no certificate authorities: " FILES_SYSTEM_CA
                         " cannot be read (package ca-certificates), and tls_ca_file is not set");
     return ERR_CONFIG;
 }

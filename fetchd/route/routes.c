@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define EVERYBODY "."                      /* what lies below the root */
 #define ROUTES_FILE_MAX (64 * 1024 * 1024) /* bytes */
 
 struct route_entry {
@@ -40,6 +41,10 @@ static enum err pattern_key(struct span pattern, char out[ADDRESS_TEXT_MAX])
         if (address_parse(pattern, &address) || address.null)
             return ERR_SYNTAX;
         address_key(&address, out);
+        return ERR_OK;
+    }
+    if (span_is(pattern, EVERYBODY)) {
+        memcpy(out, EVERYBODY, sizeof EVERYBODY);
         return ERR_OK;
     }
     if (pattern.ptr[0] == '.') {
@@ -75,7 +80,11 @@ static enum err parse_line(struct routes *r, struct span line, unsigned number, 
     while (end < line.len && line.ptr[end] != ' ' && line.ptr[end] != '\t')
         end++;
     struct span pattern = {line.ptr, end};
-    struct span word = span_trim((struct span){line.ptr + end, line.len - end});
+    struct span word = {line.ptr + end, line.len - end};
+    const char *comment = memchr(word.ptr, '#', word.len);
+    if (comment)
+        word.len = (size_t)(comment - word.ptr);
+    word = span_trim(word);
     if (pattern_key(pattern, key)) {
         buf_append_str(why, "no user@domain, domain or .domain: ");
         buf_append_span(why, pattern);
@@ -234,7 +243,9 @@ static enum route find(const struct routes *r, const struct address *recipient)
         if ((found = look_up(r, dot)))
             return found->route;
     }
-    return ROUTE_AUTO;
+    memcpy(key, EVERYBODY, sizeof EVERYBODY);
+    found = look_up(r, key);
+    return found ? found->route : ROUTE_AUTO;
 }
 
 enum route routes_find(const struct routes *r, const struct address *recipient)

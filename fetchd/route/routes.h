@@ -2,9 +2,9 @@
  * routes.h - the administrator's table of domains (/etc/restante/domains): which recipients' mail is always
  * pulled, always plain, or decided by DNS.
  *
- * One "pattern  pull | plain | auto" a line, '#' comments. A pattern is user@domain, domain, or .domain
- * (everything below it). The most telling pattern wins: the address, then the domain, then its parents from
- * the longest. Thread-safe.
+ * One "pattern  pull | plain | auto" a line, '#' comments, also behind the word. A pattern is user@domain,
+ * domain, or .domain (everything below it; "." alone is everybody). The most telling pattern wins: the
+ * address, then the domain, then its parents from the longest. Thread-safe.
  */
 #ifndef ROUTE_ROUTES_H
 #define ROUTE_ROUTES_H

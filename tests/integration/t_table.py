@@ -41,6 +41,14 @@ def test_lines(bed):
         equal({to: is_stub(bed, to, sink) for to in want}, want, "stubs")
 
 
+def test_everybody(bed):
+    """A dot is everybody whom no other line names: a site that receives stubs and sends none but to a partner."""
+    records = {name: mail_records(bed.x.address, f"v=restante1; h=pull.{name}.test; r=1") for name in ("one", "two")}
+    with Sink(bed.x) as sink, zones(bed, **records), table(bed.a, ". plain", "one.test auto"):
+        want = {"bob@one.test": True, "bob@two.test": False}
+        equal({to: is_stub(bed, to, sink) for to in want}, want, "stubs")
+
+
 def test_pull_is_never_plain(bed):
     """A domain in the table as pull that does not take stubs, or whose DNS fails: 451 4.4.3, also for the others of that
     letter, and nobody gets anything."""

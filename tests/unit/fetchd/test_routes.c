@@ -17,7 +17,7 @@ static struct address address(const char *text)
 static const char table[] = "# partners\n"
                             "a.test            pull\n"
                             "  .a.test\tplain\r\n"
-                            "deep.x.a.test     auto\n"
+                            "deep.x.a.test     auto # as DNS says\n"
                             "Bob@B.test        pull\n"
                             "b.test            plain\n"
                             "\n"
@@ -66,6 +66,32 @@ static void the_most_telling_pattern_wins(void **state)
     buf_free(&why);
 }
 
+static void a_dot_is_everybody_else(void **state)
+{
+    static const struct {
+        const char *recipient;
+        enum route want;
+    } cases[] = {
+        {"x@c.example", ROUTE_PLAIN},
+        {"x@b.test", ROUTE_PLAIN},
+        {"x@a.test", ROUTE_AUTO},
+        {"x@y.b.test", ROUTE_PULL},
+    };
+    struct routes *r = NULL;
+    struct buf why;
+
+    (void)state;
+    buf_init(&why, 1000);
+    assert_int_equal(routes_parse("domains", span_of(". plain\na.test auto\n.b.test pull\n"), &r, &why),
+                     ERR_OK);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct address a = address(cases[i].recipient);
+        assert_int_equal(routes_find(r, &a), cases[i].want);
+    }
+    routes_free(r);
+    buf_free(&why);
+}
+
 static void errors_name_file_and_line(void **state)
 {
     static const struct {
@@ -73,10 +99,12 @@ static void errors_name_file_and_line(void **state)
     } cases[] = {
         {"a.test pull\nb.test maybe\n", "domains:2: must be pull, plain or auto: maybe"},
         {"a.test\n", "domains:1: must be pull, plain or auto: "},
+        {"a.test # pull\n", "domains:1: must be pull, plain or auto: "},
         {"a.test pull extra\n", "domains:1: must be pull, plain or auto: pull extra"},
         {"# x\n\n@a.test pull\n", "domains:3: no user@domain, domain or .domain: @a.test"},
         {"a..test pull\n", "domains:1: no user@domain, domain or .domain: a..test"},
-        {". pull\n", "domains:1: no user@domain, domain or .domain: ."},
+        {".. pull\n", "domains:1: no user@domain, domain or .domain: .."},
+        {". plain\n. auto\n", "domains:2: . stands in line 1 already"},
         {"b.test pull\na.test pull\nB.TEST plain\n", "domains:3: b.test stands in line 1 already"},
     };
 
@@ -134,9 +162,8 @@ static void a_reload_changes_all_or_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_most_telling_pattern_wins),
-        cmocka_unit_test(errors_name_file_and_line),
-        cmocka_unit_test(a_missing_file_is_an_empty_table),
+        cmocka_unit_test(the_most_telling_pattern_wins),   cmocka_unit_test(a_dot_is_everybody_else),
+        cmocka_unit_test(errors_name_file_and_line),       cmocka_unit_test(a_missing_file_is_an_empty_table),
         cmocka_unit_test(a_reload_changes_all_or_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
