@@ -94,6 +94,8 @@ enum err inbound_attempt(const struct settings *s, const struct facts *f, enum r
     TEXT_CUT(out->list_id, f->list_id);
     if (f->verified || f->kind == FACTS_STUB)
         TEXT_CUT(out->verified, f->sender.domain);
+    if (out->verified[0])
+        TEXT_CUT(out->organisation, f->organisation);
     TEXT_CUT(out->link_host, f->link_host);
     if (f->entered.family)
         netaddr_text(&f->entered, out->client_address);

@@ -3,10 +3,12 @@
  * admitted (yet). What waits are jobs in JOB_HELD; a row a (mailbox, sender) counts them.
  *
  * A mailbox has at most rows_max rows: a new sender takes the place of the one heard of longest ago, whose
- * jobs are forgotten with it. A row keeps the newest ATTEMPT_WAITING_MAX jobs; older ones are forgotten too.
- * So a flood leaves nothing behind that outlives its rows, and a stub that was forgotten is an attempt anew
- * when its sender repeats it. A row in which nothing waits any more stays as a count for tombstone_s. All
- * text from the network is sealed under the site key. Thread-safe. Errors as in store.h.
+ * jobs are forgotten with it; but of one organisation (or, where nothing is proven, client network) that has
+ * a quarter of them already, that of one of its own, so that nobody alone can drive the others out. A row
+ * keeps the newest ATTEMPT_WAITING_MAX jobs; older ones are forgotten too. So a flood leaves nothing behind
+ * that outlives its rows, and a stub that was forgotten is an attempt anew when its sender repeats it. A row
+ * in which nothing waits any more stays as a count for tombstone_s. All text from the network is sealed under
+ * the site key. Thread-safe. Errors as in store.h.
  */
 #ifndef STORE_ATTEMPT_H
 #define STORE_ATTEMPT_H
@@ -33,8 +35,9 @@ struct attempt {
     char link_host[256];
     char certificate_issuer[256], certificate_serial[64]; /* once its link host was told */
     char client_address[NETADDR_TEXT_MAX], client_name[256];
-    char reason[32]; /* admission's reason code: "known", "young", ... */
-    bool legacy;     /* the newest came as a whole message */
+    char reason[32];        /* admission's reason code: "known", "young", ... */
+    bool legacy;            /* the newest came as a whole message */
+    char organisation[256]; /* of verified; given when added, not kept. "": none is known */
     /* the row */
     int64_t first_s, last_s;
     uint32_t count;                       /* of stubs and messages ever */

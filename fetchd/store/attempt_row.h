@@ -17,6 +17,8 @@
 enum err attempt_row_key(const char *mailbox, const char *sender, struct record_key *out);
 /* For update; *r is zeroed first, and what is sealed of it stays so. ERR_NOT_FOUND. */
 enum err attempt_row_get(struct change *c, const uint8_t row[ATTEMPT_ROW_BYTES], struct attempt_record *r);
+/* As it was committed last, opened. Outside of changes. */
+enum err attempt_row_read(struct store *s, struct span key, struct attempt_record *r);
 enum err attempt_row_put(struct change *c, const uint8_t row[ATTEMPT_ROW_BYTES],
                          const struct attempt_record *r);
 /* The row, its entries (last_s: as they say it) and its place in the ring. */

@@ -14,6 +14,7 @@
 
 #include "base/kill.h"
 #include "base/log.h"
+#include "base/netaddr.h"
 #include "base/secret.h"
 #include "store/attempt_row.h"
 #include "store/store_job.h"
@@ -309,6 +310,83 @@ static enum err find_oldest(struct store *s, struct attempt_word *w)
     return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
+/* Whether a row is of those with whom the new one shares a part of the ring. */
+static bool is_of_same(const struct attempt *facts, const struct attempt *row)
+{
+    struct netaddr a, b;
+    size_t len = strlen(facts->organisation), row_len = strlen(row->verified);
+
+    if (len > 0)
+        return row_len >= len && strcmp(row->verified + row_len - len, facts->organisation) == 0 &&
+               (row_len == len || row->verified[row_len - len - 1] == '.');
+    if (facts->verified[0] != '\0' || row_len > 0 ||
+        netaddr_parse(span_of(facts->client_address), &a) != ERR_OK ||
+        netaddr_parse(span_of(row->client_address), &b) != ERR_OK)
+        return false;
+    a = netaddr_network(&a);
+    b = netaddr_network(&b);
+    return netaddr_equal(&a, &b);
+}
+
+/* The ring is full, and there is no row of this sender in it. */
+static bool takes_a_place(struct store *s, const struct attempt_word *w)
+{
+    struct buf value;
+    bool takes;
+
+    buf_init(&value, STORE_VALUE_MAX);
+    takes = store_read(s, TABLE_ATTEMPT_BOX, span_bytes(w->key.data, KEY_HASH_BYTES), &value) == ERR_OK &&
+            value.len == 8 && codec_get_be64((const uint8_t *)value.data) >= w->rows_max;
+    buf_clear(&value);
+    takes = takes && store_read(s, TABLE_ATTEMPT, record_key_span(&w->key), &value) == ERR_NOT_FOUND;
+    buf_free(&value);
+    return takes;
+}
+
+/* The n-th of those with whom the new one shares, from the newest or the oldest on. ERR_NOT_FOUND: there are
+ * not so many. What is damaged is none of them. */
+static enum err find_same(struct store *s, const struct attempt_word *w, bool newest_first, uint32_t n,
+                          struct oldest *out)
+{
+    struct record_key box = {.len = KEY_HASH_BYTES}, from, until;
+    struct attempt_record *r = malloc(sizeof *r);
+    struct span key, value;
+    struct walk walk;
+    enum err err = ERR_OK;
+
+    if (r == NULL)
+        return ERR_NOMEM;
+    memcpy(box.data, w->key.data, KEY_HASH_BYTES);
+    attempt_index_range(&box, &from, &until);
+    walk_init(&walk, s, TABLE_ATTEMPT_TIME, from, until, newest_first);
+    while (n > 0 && (err = walk_next(&walk, &key, &value)) == ERR_OK) {
+        if (attempt_index_parse(key, out->row, &out->last_s) &&
+            attempt_row_read(s, span_bytes(out->row, sizeof out->row), r) == ERR_OK &&
+            is_of_same(w->facts, &r->a))
+            n--;
+    }
+    walk_free(&walk);
+    free(r);
+    return err;
+}
+
+/* Where they have a quarter of the ring, one of theirs gives way. */
+static enum err find_crowd(struct store *s, struct attempt_word *w)
+{
+    uint32_t share = w->rows_max < 8 ? 2 : w->rows_max / 4;
+    struct oldest o;
+    enum err err;
+
+    if (!takes_a_place(s, w))
+        return ERR_OK;
+    if ((err = find_same(s, w, true, share, &o)) == ERR_OK &&
+        (err = find_same(s, w, false, 1, &o)) == ERR_OK) {
+        w->oldest[0] = o;
+        w->oldest_count = 1;
+    }
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
 static enum err add(struct store *s, struct attempt_word *w, enum job_added *added)
 {
     struct job *j = w->add;
@@ -324,6 +402,8 @@ static enum err add(struct store *s, struct attempt_word *w, enum job_added *add
     err = ERR_CANCELLED;
     for (w->looks = 0; w->looks < LOOKS_MAX && err == ERR_CANCELLED; w->looks++) {
         err = find_oldest(s, w);
+        if (err == ERR_OK)
+            err = find_crowd(s, w);
         if (err == ERR_OK)
             err = word_run(s, attempt_add, w);
     }

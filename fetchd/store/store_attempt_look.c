@@ -7,7 +7,7 @@
 #include "store/attempt.h"
 #include "store/attempt_row.h"
 
-static enum err read_row(struct store *s, struct span key, struct attempt_record *r)
+enum err attempt_row_read(struct store *s, struct span key, struct attempt_record *r)
 {
     struct buf value;
     enum err err;
@@ -33,7 +33,7 @@ enum err store_attempt_get(struct store *s, const char *mailbox, const char *sen
         return ERR_NOMEM;
     err = attempt_row_key(mailbox, sender, &key);
     if (err == ERR_OK)
-        err = read_row(s, record_key_span(&key), r);
+        err = attempt_row_read(s, record_key_span(&key), r);
     if (err == ERR_OK)
         *out = r->a;
     free(r);
@@ -64,7 +64,7 @@ enum err store_attempts(struct store *s, const char *mailbox, size_t limit,
             err = ERR_STORE;
             break;
         }
-        err = read_row(s, span_bytes(row, sizeof row), r);
+        err = attempt_row_read(s, span_bytes(row, sizeof row), r);
         /* Gone or moved meanwhile: a row is given once. Damaged: said so at opening. */
         if (err == ERR_NOT_FOUND || err == ERR_STORE || (err == ERR_OK && r->a.last_s != last_s))
             continue;

@@ -6,7 +6,7 @@ import threading
 
 from crowd import SlowDns, crowd
 from harness import Box, Smtp, check, equal, letter, submit
-from owner import clean, policy
+from owner import attempt, clean, policy, rows as attempts
 from restante import a_stub, bare_id, configured, mail_records, main_cf, status, zones
 
 NEEDS = ("restante",)
@@ -140,3 +140,18 @@ def test_the_ring(bed):
         shown = bed.b.daemons.restantectl("attempts", "dave@b.test").stdout.decode()
         there = [n for n in range(12) if f"e{n}@ring.test" in shown]
         equal(len(there), 5, f"senders in the ring: {there}")
+
+
+def test_a_flood_of_one_domain_leaves_others_in_the_ring(bed):
+    """A domain that has a quarter of the ring takes the places of its own senders alone."""
+    record = "v=restante1; h=pull.flood.test; r=1"
+    with configured(bed.b, admission="known", attempts_max="8"), zones(bed, flood=mail_records(bed.x.address, record)), \
+            clean(bed.b, "dave@b.test"):
+        others = [f"{name}@a.test" for name in ("alice", "bob", "carol")]
+        for sender in others:
+            submit(bed.a, sender, ["dave@b.test"], letter(sender, "dave@b.test"))
+            attempt(bed.b, "dave@b.test", sender)
+        for n in range(20):
+            equal(offer(bed, "flood.test", sender=f"e{n}", to="dave@b.test")[0], 250, f"answer to stranger {n}")
+        there = [one["sender"] for one in attempts(bed.b, "attempts", "dave@b.test")]
+        equal((len(there), [one for one in others if one not in there]), (8, []), f"the ring: {there}")

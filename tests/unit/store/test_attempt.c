@@ -242,6 +242,52 @@ static void a_ring_keeps_the_newest_senders(struct rig *r)
     assert_int_equal(senders(r, "nobody@b.test", 3).count, 0);
 }
 
+/* A stranger of a domain (NULL: nothing proves one) at an address; the ring has ROWS rows. */
+static void hold_of(struct rig *r, const char *sender, const char *domain, const char *client, int n)
+{
+    struct attempt a = rig_attempt(BOB, sender);
+    struct job j = rig_stub(n, RIG_NOW_S + n);
+    enum job_added added;
+
+    snprintf(a.verified, sizeof a.verified, "%s", domain ? domain : "");
+    snprintf(a.organisation, sizeof a.organisation, "%s", domain ? "evil.test" : "");
+    snprintf(a.client_address, sizeof a.client_address, "%s", client);
+    assert_err(ERR_OK, store_attempt_add(r->s, &a, &j, ROWS, &added));
+    assert_int_equal(added, JOB_NEW);
+}
+
+static void nobody_alone_drives_the_others_out(struct rig *r)
+{
+    char sender[60], domain[40], client[40];
+    struct senders s;
+
+    for (int i = 0; i < ROWS - 3; i++) {
+        snprintf(sender, sizeof sender, "s%d@a.test", i);
+        rig_hold(r, BOB, sender, i, RIG_NOW_S + i);
+    }
+    for (int i = 0; i < 30; i++) {
+        snprintf(domain, sizeof domain, i % 2 ? "x%d.evil.test" : "evil.test", i);
+        snprintf(sender, sizeof sender, "e%d@%s", i, domain);
+        hold_of(r, sender, domain, "192.0.2.1", 20 + i);
+    }
+    s = senders(r, BOB, 100);
+    assert_int_equal(s.count, ROWS);
+    assert_string_equal(s.name[ROWS - 1], "s0@a.test");
+    assert_string_equal(s.name[3], "s6@a.test");
+    assert_string_equal(s.name[0], "e29@x29.evil.test");
+    assert_string_equal(s.name[2], "e27@x27.evil.test");
+    /* What nothing proves is told apart by its network. */
+    for (int i = 0; i < 30; i++) {
+        snprintf(sender, sizeof sender, "f%d@f%d.test", i, i);
+        snprintf(client, sizeof client, "198.51.100.%d", i);
+        hold_of(r, sender, NULL, client, 60 + i);
+    }
+    s = senders(r, BOB, 100);
+    assert_int_equal(s.count, ROWS);
+    assert_string_equal(s.name[2], "e29@x29.evil.test");
+    assert_string_equal(s.name[ROWS - 1], "s2@a.test");
+}
+
 static void a_smaller_maximum_is_reached_in_steps(struct rig *r)
 {
     char sender[40];
@@ -562,6 +608,7 @@ int main(void)
         RIG_CASE(a_repeated_stub_counts_once_and_is_told_again),
         RIG_CASE(what_was_told_is_due_at_its_end),
         RIG_CASE(a_ring_keeps_the_newest_senders),
+        RIG_CASE(nobody_alone_drives_the_others_out),
         RIG_CASE(a_smaller_maximum_is_reached_in_steps),
         RIG_CASE(a_row_keeps_the_newest_twenty),
         RIG_CASE(an_admitted_sender_s_letters_are_pulled_at_once),
