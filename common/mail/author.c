@@ -6,8 +6,8 @@
 
 #include "mail/header.h"
 
-/* The field's address when it stands exactly once and holds one mailbox. */
-static bool one_mailbox(struct span header, const char *name, struct address *out, struct span *value)
+/* The field's address when it stands exactly once and holds one mailbox; else ERR_ADDRESS. */
+static enum err one_mailbox(struct span header, const char *name, struct address *out, struct span *value)
 {
     struct header_field f;
     size_t count = 0;
@@ -17,7 +17,7 @@ static bool one_mailbox(struct span header, const char *name, struct address *ou
         *value = f.value;
         count++;
     }
-    return count == 1 && header_from_address(*value, out) == ERR_OK;
+    return count == 1 ? header_from_address(*value, out) : ERR_ADDRESS;
 }
 
 enum err author_of(struct span header, const struct address *reverse_path, struct address *out,
@@ -27,16 +27,15 @@ enum err author_of(struct span header, const struct address *reverse_path, struc
     struct address a;
     if (from_value)
         *from_value = (struct span){NULL, 0};
-    if (one_mailbox(header, "From", &a, &value)) {
-        if (from_value)
-            *from_value = value;
+    enum err e = one_mailbox(header, "From", &a, &value);
+    if (e == ERR_OK && from_value)
+        *from_value = value;
+    if (e != ERR_OK && !err_temporary(e))
+        e = one_mailbox(header, "Sender", &a, &value);
+    if (e == ERR_OK)
         *out = a;
-        return ERR_OK;
-    }
-    if (one_mailbox(header, "Sender", &a, &value)) {
-        *out = a;
-        return ERR_OK;
-    }
+    if (e == ERR_OK || err_temporary(e))
+        return e;
     if (!reverse_path || reverse_path->null)
         return ERR_ADDRESS;
     *out = *reverse_path;

@@ -15,7 +15,7 @@
  * mailbox; else that of its one Sender field with one mailbox (RFC 5322 3.6.2 asks for it when From has
  * several); else the reverse-path. header: the header block, raw. *from_value (may be NULL) gets the raw
  * value of the From field when that decided, else the empty span; it borrows from header. ERR_ADDRESS when
- * nothing of these is an address.
+ * nothing of these is an address; ERR_NOMEM.
  */
 enum err author_of(struct span header, const struct address *reverse_path, struct address *out,
                    struct span *from_value);

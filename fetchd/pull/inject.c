@@ -44,7 +44,7 @@ static enum err read_header(int fd, struct buf *out)
     for (;;) {
         char *room = buf_reserve(out, PIECE);
         if (!room)
-            return ERR_TOO_LARGE;
+            return out->max - out->len < PIECE ? ERR_TOO_LARGE : ERR_NOMEM;
         ssize_t n = pread(fd, room, PIECE, at);
         if (n < 0)
             return ERR_IO;
@@ -67,13 +67,14 @@ enum err inject_check_author(const struct job *job, const struct claim_outcome *
     struct address sender, confirmed, author;
     buf_init(&header, AUTHOR_HEADER_MAX + PIECE);
     enum err e = read_header(letter->letter_fd, &header);
-    if (e == ERR_TOO_LARGE)
-        e = ERR_FROM_CHANGED; /* no letter of ours has such a header */
-    if (e == ERR_OK && (address_parse(span_of(job->stub_from), &sender) != ERR_OK ||
-                        address_parse(span_of(job->author), &confirmed) != ERR_OK))
-        e = ERR_FROM_CHANGED;
-    if (e == ERR_OK && (author_of(buf_span(&header), &sender, &author, NULL) != ERR_OK ||
-                        !address_equal_nocase(&author, &confirmed)))
+    /* ERR_TOO_LARGE too: no letter of ours has such a header */
+    if (e == ERR_OK)
+        e = address_parse(span_of(job->stub_from), &sender);
+    if (e == ERR_OK)
+        e = address_parse(span_of(job->author), &confirmed);
+    if (e == ERR_OK)
+        e = author_of(buf_span(&header), &sender, &author, NULL);
+    if (e == ERR_OK ? !address_equal_nocase(&author, &confirmed) : !err_temporary(e))
         e = ERR_FROM_CHANGED;
     buf_free(&header);
     return e;
