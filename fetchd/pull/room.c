@@ -15,6 +15,7 @@
 #include "base/log.h"
 
 #define SAY_AGAIN_MS 60000
+#define SMALL_BYTES (128 * 1024) /* some hundred of these fit into the reserve */
 
 struct room {
     char *directory;
@@ -72,7 +73,8 @@ bool room_take(struct room *r, uint64_t bytes)
     }
     uint64_t free_bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize;
     pthread_mutex_lock(&r->lock);
-    uint64_t kept = r->reserve_bytes + r->aside_bytes;
+    /* What large letters are announced to need, and perhaps never send, must not keep usual ones waiting. */
+    uint64_t kept = r->reserve_bytes + (bytes <= SMALL_BYTES ? 0 : r->aside_bytes);
     bool fits = kept <= free_bytes && bytes <= free_bytes - kept;
     if (fits)
         r->aside_bytes += bytes;

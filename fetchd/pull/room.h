@@ -15,8 +15,8 @@ struct room;
 enum err room_create(const char *directory, int64_t reserve_bytes, struct room **out);
 void room_free(struct room *r); /* NULL is fine */
 
-/* Sets so much aside, until room_give, beside what is set aside for others. False: there is no room, which
- * the log says once in a while. */
+/* Sets so much aside, until room_give, beside what is set aside for others (a small letter is judged by what
+ * is free alone). False: there is no room, which the log says once in a while. */
 bool room_take(struct room *r, uint64_t bytes);
 void room_give(struct room *r, uint64_t bytes);
 

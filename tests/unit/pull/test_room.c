@@ -30,9 +30,23 @@ static void what_is_set_aside_is_there_for_nobody_else(void **state)
     assert_true(half > 0);
     assert_true(room_take(r, half));
     assert_false(room_take(r, 2 * half));
-    assert_true(room_take(r, 0));
     room_give(r, half);
     assert_true(room_take(r, half));
+    room_free(r);
+}
+
+static void what_large_letters_are_to_need_keeps_no_small_one_waiting(void **state)
+{
+    (void)state;
+    struct room *r = room("/tmp", 0);
+    while (room_take(r, (uint64_t)1 << 30))
+        ;
+    while (room_take(r, (uint64_t)1 << 20))
+        ;
+    while (room_take(r, 128 * 1024 + 1))
+        ;
+    assert_true(room_take(r, 128 * 1024));
+    assert_true(room_take(r, 128 * 1024));
     room_free(r);
 }
 
@@ -57,6 +71,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_set_aside_is_there_for_nobody_else),
+        cmocka_unit_test(what_large_letters_are_to_need_keeps_no_small_one_waiting),
         cmocka_unit_test(the_reserve_stays_free),
         cmocka_unit_test(a_disk_that_does_not_answer_has_no_room),
     };
