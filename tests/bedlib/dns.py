@@ -48,7 +48,7 @@ _UNBOUND = """server:
   root-hints: "{dir}/hints"
   val-log-level: 2
   ede: yes
-  cache-max-negative-ttl: 1
+  cache-max-negative-ttl: 0
   infra-host-ttl: 1
   so-rcvbuf: 0
   outgoing-range: 200
@@ -185,7 +185,7 @@ class Dns:
         serial = int(time.time() * 10) % 0xFFFFFFFF
         name_server = "ns.root." if zone == "." else "ns"
         lines = [f"$ORIGIN {zone if zone == '.' else zone + '.'}", "$TTL 60",
-                 f"@ SOA {name_server} hostmaster {serial} 3600 600 86400 1", f"@ NS {name_server}"]
+                 f"@ SOA {name_server} hostmaster {serial} 3600 600 86400 0", f"@ NS {name_server}"]
         return lines + [f"{name_server} A {self.server}"]
 
     def _sign_file(self, zone, lines, out):
