@@ -6,6 +6,7 @@ The programs are copied into the bed: the users they run as may not be able to r
 import glob
 import os
 import shutil
+import time
 
 from . import netns
 from .run import BedError, alive, listens, read, stop, wait_for, write
@@ -119,8 +120,10 @@ class Daemons:
         write(self.conf, "".join(f"{name} = {value}\n" for name, value in values.items() if value is not None))
 
     def shift_clock(self, seconds):
-        """Moves the daemons' wall clock (test builds; they look once a second)."""
+        """Moves the daemons' wall clock (test builds); it has moved when this returns: they look once a second."""
         write(f"{self.etc}/clock", f"{seconds}\n")
+        if any(map(self.pid, ("fetchd", "milter"))):
+            time.sleep(1.05)
 
     # --- running
 
