@@ -169,7 +169,7 @@ static struct ticket life_ticket(struct rig *r, const char *message_id)
     return t;
 }
 
-static void a_store_of_records_3_opens(struct rig *r)
+static void check_life(struct rig *r)
 {
     const struct letter *new = LETTER(.message_id = "<replaced@a.test>", .size = 80000, .fill = 'n');
     struct store_claimed c;
@@ -183,7 +183,6 @@ static void a_store_of_records_3_opens(struct rig *r)
     struct job j;
     size_t count;
 
-    open_fixture(r, 3);
     assert_err(ERR_OK, store_count(r->s, &n));
     assert_int_equal(n.tickets[TICKET_WAITING], 4);
     assert_int_equal(n.tickets[TICKET_HELD], 1);
@@ -230,8 +229,25 @@ static void a_store_of_records_3_opens(struct rig *r)
     assert_int_equal(j.due_s, RIG_NOW_S + 86400);
 }
 
+static void a_store_of_records_3_opens(struct rig *r)
+{
+    open_fixture(r, 3);
+    check_life(r);
+}
+
+/* The list of letters, the tables' names, and the octets of kept mail came with it. */
+static void a_store_of_records_4_opens(struct rig *r)
+{
+    struct quota_use use;
+
+    open_fixture(r, 4);
+    assert_err(ERR_OK, store_quota(r->s, "kept:bob@b.test", &use));
+    assert_int_equal(use.letters, 2);
+    check_life(r);
+}
+
 /* Writes what a fixture holds: `test_store_yesterday make-fixture DIRECTORY`, then
- * `tar -czf store-3.tar.gz -C DIRECTORY db payload`. To be done once for each version of records, by the
+ * `tar -czf store-4.tar.gz -C DIRECTORY db payload`. To be done once for each version of records, by the
  * build that introduces it, and never again. */
 static void make_attempts(struct rig *r)
 {
@@ -364,6 +380,7 @@ int main(int argc, char **argv)
         RIG_CASE(a_store_of_records_1_opens),
         RIG_CASE(a_store_of_records_2_opens),
         RIG_CASE(a_store_of_records_3_opens),
+        RIG_CASE(a_store_of_records_4_opens),
     };
 
     if (argc == 3 && strcmp(argv[1], "make-fixture") == 0)
