@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/encode.h"
 #include "mail/encoded_word.h"
 #include "mail/header.h"
 
@@ -18,6 +19,20 @@ static void require(bool holds)
 {
     if (!holds)
         abort();
+}
+
+/* What is written as encoded words reads as it was. */
+static void write_words(struct span text)
+{
+    struct buf written, read;
+    buf_init(&written, 16 * text.len + 64);
+    buf_init(&read, 48 * text.len + 192);
+    require(encoded_word_append(text, &written) == ERR_OK);
+    require(encoded_word_decode(buf_span(&written), &read) == ERR_OK);
+    if (utf8_valid(text) && (text.len == 0 || memchr(text.ptr, '\0', text.len) == NULL))
+        require(span_equal(buf_span(&read), text));
+    buf_free(&written);
+    buf_free(&read);
 }
 
 static void read_field(const struct header_field *f)
@@ -33,6 +48,7 @@ static void read_field(const struct header_field *f)
     require(read.len == 0 || memchr(read.data, '\0', read.len) == NULL ||
             memchr(text.data, '\0', text.len) != NULL);
     buf_free(&read);
+    write_words(buf_span(&text));
     buf_clear(&text);
     if (header_from_address(f->value, &a) == ERR_OK) {
         require(!a.null);
