@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define FORGET_MS 600000
-#define SWEEP_MAX 64 /* thrown out at a time */
+#define SWEEP_MAX 2048 /* thrown out in one walk */
 
 struct hosts {
     void *tree; /* of struct host, by name and port */

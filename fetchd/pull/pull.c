@@ -44,19 +44,26 @@ struct puller {
 
 /* ---- flights ------------------------------------------------------------------------------------------- */
 
-static void flight_free(struct flight *f)
+static void give_room(struct flight *f)
 {
     if (f->aside_bytes)
         room_give(f->puller->room, f->aside_bytes);
+    f->aside_bytes = 0;
+}
+
+/* It is unlinked, and so the puller may be gone. */
+static void flight_free(struct flight *f)
+{
     if (f->outcome.letter_fd >= 0)
         close(f->outcome.letter_fd);
     job_wipe(&f->job);
     free(f);
 }
 
-/* Under the lock. */
+/* Under the lock. What it has of the puller's goes back now. */
 static void flight_unlink(struct puller *p, struct flight *f)
 {
+    give_room(f);
     struct flight **at = &p->flights;
     while (*at != f)
         at = &(*at)->next;
