@@ -60,13 +60,26 @@ static enum err newest_key(uint32_t day, const struct ticket_record *r, struct r
     return err;
 }
 
+/* A row that cannot be read is none: what it stood for is then at worst taken twice, and never refused for
+ * ever. Whoever puts its key writes over it, and a check finds the ticket that misses it. */
+static enum err decode(struct span value, struct dedupe_record *out)
+{
+    enum err err;
+
+    memset(out, 0, sizeof *out);
+    err = dedupe_record_decode(value, out);
+    if (err != ERR_STORE && err != ERR_STORE_FORMAT)
+        return err;
+    memset(out, 0, sizeof *out);
+    return ERR_NOT_FOUND;
+}
+
 bool letter_row_ticket(struct span key, struct span value, uint8_t ticket[TICKET_STORE_KEY_BYTES])
 {
     struct dedupe_record d;
 
-    memset(&d, 0, sizeof d);
     if ((key.len != ROW_BYTES && key.len != ROW_BYTES + TICKET_STORE_KEY_BYTES) ||
-        dedupe_record_decode(value, &d) != ERR_OK)
+        decode(value, &d) != ERR_OK)
         return false;
     memcpy(ticket, d.key, sizeof d.key);
     return true;
@@ -90,7 +103,7 @@ static enum err get(struct change *c, enum engine_table table, struct span key, 
     enum err err = c->s->engine->ops->get(c->txn, table, key, true, &c->value);
 
     memset(out, 0, sizeof *out);
-    return err == ERR_OK ? dedupe_record_decode(buf_span(&c->value), out) : err;
+    return err == ERR_OK ? decode(buf_span(&c->value), out) : err;
 }
 
 static enum err put(struct change *c, const struct record_key *key, const struct dedupe_record *d)
@@ -246,7 +259,7 @@ enum err store_letter_before(struct store *s, const struct ticket_record *r, str
     if (r->t.created_s - s->dedupe_s < s->letters_since_s)
         err = store_read(s, TABLE_DEDUPE, span_bytes(r->dedupe, sizeof r->dedupe), &value);
     if (err == ERR_OK)
-        err = dedupe_record_decode(buf_span(&value), out);
+        err = decode(buf_span(&value), out);
     buf_free(&value);
     return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
@@ -258,12 +271,11 @@ enum err store_letter_known(struct store *s, const struct ticket_record *r, bool
     struct buf value;
     enum err err = newest_key(day_of(r->t.created_s), r, &k);
 
-    memset(&d, 0, sizeof d);
     buf_init(&value, STORE_VALUE_MAX);
     if (err == ERR_OK)
         err = store_read(s, TABLE_LETTER, record_key_span(&k), &value);
     if (err == ERR_OK)
-        err = dedupe_record_decode(buf_span(&value), &d);
+        err = decode(buf_span(&value), &d);
     if (err == ERR_NOT_FOUND || (err == ERR_OK && memcmp(d.key, r->t.key, sizeof d.key) != 0)) {
         add(&k, r->t.key, sizeof r->t.key);
         err = store_read(s, TABLE_LETTER, record_key_span(&k), &value);
@@ -324,8 +336,7 @@ static enum err read_day(struct store *s, uint32_t day, const char *message_id, 
     while ((err = walk_next(&w, &key, &value)) == ERR_OK) {
         struct dedupe_record d;
 
-        memset(&d, 0, sizeof d);
-        if (dedupe_record_decode(value, &d) == ERR_OK && (err = buf_append(out, &d, sizeof d)) != ERR_OK)
+        if (decode(value, &d) == ERR_OK && (err = buf_append(out, &d, sizeof d)) != ERR_OK)
             break;
     }
     walk_free(&w);

@@ -159,6 +159,40 @@ static enum err put_row(struct change *c, void *arg)
     return c->s->engine->ops->put(c->txn, row->table, row->key, row->value);
 }
 
+/* Every row of letters has this value. */
+static void spoil(struct rig *r, struct span value)
+{
+    struct engine_rows all;
+    struct span k, v;
+
+    engine_rows_init(&all);
+    assert_err(ERR_OK, r->s->engine->ops->scan(r->s->engine, TABLE_LETTER, span_bytes(NULL, 0),
+                                               span_bytes(NULL, 0), false, 1000, &all));
+    while (engine_rows_next(&all, &k, &v))
+        assert_err(ERR_OK, store_change(r->s, put_row, &(struct row){TABLE_LETTER, k, value}));
+    engine_rows_free(&all);
+}
+
+/* Twice is better than never: the letter is taken, and known from then on. */
+static void a_row_that_cannot_be_read_keeps_no_letter_out(struct rig *r)
+{
+    struct posted first = rig_post(r, LETTER()), other = rig_post(r, LETTER(.message_id = "<2@a.test>")),
+                  again;
+
+    spoil(r, SPAN_LITERAL("\0\1letter"));
+    again = post_at(r, RIG_NOW_S + 1);
+    assert_false(again.existing);
+    assert_true(post_at(r, RIG_NOW_S + 2).existing);
+    assert_int_equal(find(r, "<1@a.test>", NULL).count, 1);
+    spoil(r, SPAN_LITERAL("\x7f\xff"));
+    retract(r, &first);
+    retract(r, &again);
+    retract(r, &other);
+    rig_sweep(r, RIG_NOW_S + 50 * DAY_S);
+    assert_err(ERR_NOT_FOUND, store_ticket_get(r->s, first.ticket.key, &first.ticket));
+    assert_err(ERR_NOT_FOUND, store_ticket_get(r->s, other.ticket.key, &other.ticket));
+}
+
 static enum err del_row(struct change *c, void *arg)
 {
     const struct row *row = arg;
@@ -260,6 +294,7 @@ int main(void)
         RIG_CASE(what_was_retracted_and_sent_again_is_found_too),
         RIG_CASE(the_same_letter_is_known_on_the_next_day),
         RIG_CASE(rows_end_with_their_tickets),
+        RIG_CASE(a_row_that_cannot_be_read_keeps_no_letter_out),
         RIG_CASE(a_letter_of_a_store_of_before_is_found_and_known),
         RIG_CASE(what_is_in_the_list_is_not_told_twice),
     };

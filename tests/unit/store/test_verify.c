@@ -307,6 +307,54 @@ static void a_letter_that_is_not_in_the_list_is_put_there(struct rig *r)
     buf_free(&value);
 }
 
+/* Put into the place of a row of letters: none, cut off, of a version that never was. */
+static const char *const no_letter_row[] = {"letter", "\x01", "\x7f", ""};
+
+static void a_row_of_letters_that_cannot_be_read_is_made_again(struct rig *r)
+{
+    struct posted p = rig_post(r, LETTER());
+    struct buf key, value;
+
+    buf_init(&key, ENGINE_KEY_MAX);
+    buf_init(&value, STORE_VALUE_MAX);
+    only_row(r, TABLE_LETTER, &key, &value);
+    for (size_t i = 0; i < sizeof no_letter_row / sizeof *no_letter_row; i++) {
+        put_row(r, TABLE_LETTER, buf_span(&key), span_of(no_letter_row[i]));
+        found_and_repaired(r, "index-missing");
+        buf_clear(&key);
+        buf_clear(&value);
+        only_row(r, TABLE_LETTER, &key, &value);
+        assert_true(rig_post(r, LETTER()).existing);
+    }
+    assert_int_equal(state(r, &p), TICKET_WAITING);
+    buf_free(&key);
+    buf_free(&value);
+}
+
+static void a_row_of_letters_of_before_that_cannot_be_read_goes(struct rig *r)
+{
+    struct posted p = rig_post(r, LETTER());
+    struct ticket_record *t = calloc(1, sizeof *t);
+    struct buf key, value;
+
+    assert_non_null(t);
+    buf_init(&key, ENGINE_KEY_MAX);
+    buf_init(&value, STORE_VALUE_MAX);
+    only_row(r, TABLE_LETTER, &key, &value);
+    assert_err(ERR_OK, store_read(r->s, TABLE_TICKET, key_of(&p), &value));
+    assert_err(ERR_OK, ticket_record_decode(buf_span(&value), p.ticket.key, t));
+    r->s->letters_since_s = RIG_NOW_S + 1;
+    for (size_t i = 0; i < sizeof no_letter_row / sizeof *no_letter_row; i++) {
+        del_row(r, TABLE_LETTER, buf_span(&key));
+        put_row(r, TABLE_DEDUPE, span_bytes(t->dedupe, sizeof t->dedupe), span_of(no_letter_row[i]));
+        found_and_repaired(r, "index-stale");
+        assert_true(rig_post(r, LETTER()).existing);
+    }
+    free(t);
+    buf_free(&key);
+    buf_free(&value);
+}
+
 static void a_wrap_is_made_again(struct rig *r)
 {
     const struct letter *l = LETTER();
@@ -594,6 +642,8 @@ static const struct rig_case cases[] = {
     RIG_CASE(index_rows_that_are_missing_are_made_again),
     RIG_CASE(index_rows_of_nothing_go),
     RIG_CASE(a_letter_that_is_not_in_the_list_is_put_there),
+    RIG_CASE(a_row_of_letters_that_cannot_be_read_is_made_again),
+    RIG_CASE(a_row_of_letters_of_before_that_cannot_be_read_goes),
     RIG_CASE(a_wrap_is_made_again),
     RIG_CASE(a_letter_that_is_gone_is_told_of),
     RIG_CASE(sealed_bytes_that_do_not_open_are_found),
