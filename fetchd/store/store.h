@@ -385,7 +385,7 @@ struct job {
     uint8_t digest[32]; /* of the letter, once injected: for the ack */
     char mta_queue_id[STORE_QUEUE_ID_MAX];
     char reason[32];           /* of a nack or failure */
-    char text[STORE_TEXT_MAX]; /* last error, or the MTA's words */
+    char text[STORE_TEXT_MAX]; /* last error; of DELIVERED and REFUSED the MTA's words (or policy's) */
     /* admission; records of earlier formats have none of it */
     char mailbox[STORE_ADDRESS_MAX]; /* the recipient's, without detail */
     char attempt[STORE_ADDRESS_MAX]; /* HELD: the sender under whom its row stands */
@@ -426,7 +426,8 @@ enum err store_jobs_due(struct store *s, int64_t now_s, int64_t grace_s, uint8_t
                         size_t *count);
 enum err store_jobs(struct store *s, int state /* -1: any */, size_t limit,
                     bool (*each)(void *arg, const struct job *j), void *arg);
-/* DURABLE: next try. tries + 1; corrupt + 1 when the sealed payload was what failed, else corrupt stays. */
+/* DURABLE: next try. tries + 1; corrupt + 1 when the sealed payload was what failed, else corrupt stays. why
+ * becomes j->text, unless the MTA's words stand there: of DELIVERED and REFUSED they stay. */
 enum err store_job_later(struct store *s, const uint8_t id[16], int64_t due_s, bool corrupt, const char *why);
 /* The same of a job that could not even be tried: not counted, and forgotten by a crash, after which it is
  * due at once. */

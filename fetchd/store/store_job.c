@@ -414,7 +414,9 @@ static enum err job_later(struct change *c, void *arg)
         return err;
     w->r->j.tries += !w->untried;
     w->r->j.corrupt += w->corrupt;
-    store_text(w->r->j.text, sizeof w->r->j.text, w->text);
+    /* The MTA's words are for the sender, however long it takes to say them. */
+    if (w->r->j.state != JOB_REFUSED && w->r->j.state != JOB_DELIVERED)
+        store_text(w->r->j.text, sizeof w->r->j.text, w->text);
     err = change_job_put(c, w->r);
     if (err == ERR_OK)
         KILL_POINT("job-later-commit-before");

@@ -46,6 +46,29 @@ static size_t jobs_due(struct rig *r, int64_t now_s)
 
 static const uint8_t zero[32], digest7[32] = {7};
 
+/* What is said to the sender's site does not change because it could not be said yet. */
+static void what_the_mta_said_outlives_a_nack_that_fails(struct rig *r)
+{
+    struct job j = job("https://a.test/restante/1/x/y", RIG_NOW_S), got;
+    enum job_added added;
+
+    assert_err(ERR_OK, store_job_add(r->s, &j, &added));
+    assert_err(ERR_OK, store_job_later(r->s, j.id, RIG_NOW_S, false, "no route"));
+    assert_err(ERR_OK, store_job_refused(r->s, j.id, "mta", "550 5.1.1 no such user", RIG_NOW_S));
+    assert_err(ERR_OK, store_job_later(r->s, j.id, RIG_NOW_S + 10, false, "cannot connect"));
+    assert_err(ERR_OK, store_job_put_off(r->s, j.id, RIG_NOW_S + 20, "the host is down"));
+    got = job_get(r, &j);
+    assert_int_equal(got.tries, 1);
+    assert_int_equal(got.due_s, RIG_NOW_S + 20);
+    assert_string_equal(got.reason, "mta");
+    assert_string_equal(got.text, "550 5.1.1 no such user");
+    j = job("https://a.test/restante/1/x/z", RIG_NOW_S);
+    assert_err(ERR_OK, store_job_add(r->s, &j, &added));
+    assert_err(ERR_OK, store_job_delivered(r->s, j.id, digest7, 5000, "4bMta", "250 ok", RIG_NOW_S));
+    assert_err(ERR_OK, store_job_later(r->s, j.id, RIG_NOW_S + 10, false, "cannot connect"));
+    assert_string_equal(job_get(r, &j).text, "250 ok");
+}
+
 static void a_job_may_start_as_refused(struct rig *r)
 {
     struct job j = job("https://a.test/restante/1/x/y", RIG_NOW_S), got;
@@ -314,6 +337,7 @@ static void longest_strings_fit(struct rig *r)
 int main(void)
 {
     static const struct rig_case cases[] = {
+        RIG_CASE(what_the_mta_said_outlives_a_nack_that_fails),
         RIG_CASE(a_job_may_start_as_refused),
         RIG_CASE(a_job_goes_its_way),
         RIG_CASE(a_repeated_stub_is_known),
