@@ -11,7 +11,7 @@
 #include "dns/organisation.h"
 #include "env/site.h"
 
-#define BUCKETS_MAX 65536 /* of each kind: some 3 MB in all */
+#define BUCKETS_MAX 65536 /* of each kind: some 3 MB each */
 
 const struct check admission_checks[] = {
     {"rate", FACTS_STUB, check_rate},

@@ -10,7 +10,8 @@ struct rate_subject facts_rate_subject(const struct facts *f)
     return (struct rate_subject){.client = &f->entered,
                                  .domain = f->sender.null ? NULL : f->sender.domain,
                                  .organisation = f->organisation[0] ? f->organisation : NULL,
-                                 .host = f->link_host};
+                                 .host = f->link_host,
+                                 .ordinary = f->kind == FACTS_LEGACY};
 }
 
 enum err check_rate(struct admission *a, struct facts *f, struct finding *out)

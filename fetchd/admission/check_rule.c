@@ -22,8 +22,8 @@ static void stub_rule(const struct facts *f, struct finding *out)
         finding_set(out, VERDICT_WAIT, stranger, NULL);
 }
 
-/* What is kept lies here: no more of it than of stubs. What nothing proves counts for its client alone, since
- * it may bear anybody's name. */
+/* What is kept lies here: no more of it than of stubs, though counted apart. What nothing proves counts for
+ * its client alone, since it may bear anybody's name. */
 static bool comes_too_fast(struct admission *a, struct facts *f, struct finding *out)
 {
     enum reason reason;
@@ -32,10 +32,7 @@ static bool comes_too_fast(struct admission *a, struct facts *f, struct finding 
     if (f->replay || f->rate_counted)
         return false;
     f->rate_counted = true;
-    subject.host = f->verified ? "" : NULL; /* it has none; its domain's word is proven or nothing */
-    if (f->verified)
-        rate_proven(a->rate, &subject, clock_mono_ms());
-    else
+    if (!f->verified)
         subject.domain = subject.organisation = NULL;
     if (rate_take(a->rate, &subject, clock_mono_ms(), &reason))
         return false;

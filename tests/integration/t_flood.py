@@ -10,6 +10,7 @@ from owner import attempt, clean, policy, rows as attempts
 from restante import a_stub, bare_id, configured, mail_records, main_cf, status, zones
 
 NEEDS = ("restante",)
+CHANCES = 4  # stubs a minute of an organisation from a network, whatever others use up (RATE_CHANCES)
 
 
 def offer(bed, domain, *, source=None, sender="eve", to="bob@b.test", host=None, raw=None):
@@ -18,6 +19,19 @@ def offer(bed, domain, *, source=None, sender="eve", to="bob@b.test", host=None,
     with Smtp(bed.x, to=bed.b.address, source=source) as smtp:
         smtp.envelope(f"restante+00@{domain}", [to])
         return smtp.data(raw, *range(200, 600))
+
+
+def forge(bed, domain):
+    """Stubs in the domain's name from many networks, more than its rate and their chances."""
+    codes = [offer(bed, domain, source=f"198.18.{n}.1")[0] for n in range(8) for _ in range(CHANCES + 1)]
+    check(codes[0] == 550 and 450 in codes, f"answers to forgeries: {codes}")
+
+
+def ordinary(host, site, sender, to):
+    """One ordinary message to a user of the site; the answer."""
+    with Smtp(host, to=site.address) as smtp:
+        smtp.envelope(sender, [to])
+        return smtp.data(letter(sender, to), *range(200, 600))
 
 
 def a_letter_arrives(bed):
@@ -45,6 +59,8 @@ def test_rates(bed):
             for n in range(3):
                 code, said = offer(bed, **stub(n))
                 check(code != 450, f"rate_{name}: answer {n} is {code} {said}")
+            for _ in range(CHANCES):
+                offer(bed, **stub(3))
             code, said = offer(bed, **stub(3))
             check((code, "4.7.1" in said or "4.7.0" in said, text in said) == (450, True, True), f"rate_{name}: {code} {said}")
             check(offer(bed, **other)[0] != 450, f"rate_{name}: another sender is held up")
@@ -58,9 +74,34 @@ def test_forgeries_do_not_hold_up_whom_they_name(bed):
     with configured(bed.b, rate_domain="3", rate_organisation="3", rate_host="3"), \
             main_cf(bed.a, smtp_address_preference="ipv4"):
         a_letter_arrives(bed)
-        codes = [offer(bed, "a.test", source=f"198.18.{n}.1")[0] for n in range(8)]
-        check(codes[0] == 550 and codes[-1] == 450, f"answers to forgeries: {codes}")
+        forge(bed, "a.test")
         a_letter_arrives(bed)
+
+
+def test_a_flooded_domain_is_proven_for_the_first_time(bed):
+    """Forgeries from many networks that began before the domain ever wrote, or before fetchd started, do not stop its own stub;
+    and once that has proven the domain, no more of them are stopped than its rate says."""
+    crowd(bed)
+    record = "v=restante1; h=pull.ring.test; r=1"
+    with configured(bed.b, admission="known", rate_domain="6", rate_organisation="6", rate_host="6"), \
+            zones(bed, ring=mail_records(bed.x.address, record)), clean(bed.b, "dave@b.test"):
+        forge(bed, "ring.test")
+        for n in range(CHANCES + 2):
+            code, said = offer(bed, "ring.test", to="dave@b.test")
+            equal(code, 250, f"answer to stub {n} of the domain's own ({said})")
+
+
+def test_ordinary_mail_leaves_stubs_their_rate(bed):
+    """A domain's ordinary mail, which anybody may send who uses the same provider, is put off by a rate of its own."""
+    record = "v=restante1; h=pull.ring.test; r=1"
+    with configured(bed.b, admission="known", rate_domain="3"), policy(bed.b, "dave@b.test", "known", "--legacy", "attempt"), \
+            zones(bed, ring=mail_records(bed.x.address, record)), clean(bed.b, "dave@b.test"):
+        equal(offer(bed, "ring.test", to="dave@b.test")[0], 250, "answer to the first stub")
+        said = [ordinary(bed.x, bed.b, "eve@ring.test", "dave@b.test") for _ in range(4)]
+        equal([code for code, _ in said], [250, 250, 250, 450], f"answers to ordinary mail: {said}")
+        check("sender's domain" in said[3][1], f"the last answer: {said[3]}")
+        for n in range(3):
+            equal(offer(bed, "ring.test", to="dave@b.test")[0], 250, f"answer to stub {n}")
 
 
 def test_nothing_is_kept_of_what_is_not_verified(bed):
@@ -80,9 +121,7 @@ def test_nothing_is_kept_of_what_is_not_verified(bed):
 def test_ordinary_mail_that_would_be_kept(bed):
     """It has the rates of stubs: what comes too fast is put off and leaves nothing; what is not kept has none."""
     def send(to):
-        with Smtp(bed.c, to=bed.b.address) as smtp:
-            smtp.envelope("erin@c.test", [to])
-            return smtp.data(letter("erin@c.test", to), *range(200, 600))
+        return ordinary(bed.c, bed.b, "erin@c.test", to)
     with configured(bed.b, rate_client="3"), policy(bed.b, "dave@b.test", "known", "--legacy", "attempt"), \
             clean(bed.b, "dave@b.test"):
         for n in range(3):
