@@ -40,8 +40,8 @@ struct store_restored {
 /*
  * Puts a backup in the place of the store of `o`, which no process may have open (ERR_BUSY), and enters
  * what the handover journal knows of the time since. A store that is there already is refused (ERR_EXISTS)
- * unless `replace` moves it aside; when the backup is damaged or another site's it is put back. Broken off, it
- * leaves the mark that store_open refuses; said again, it begins anew.
+ * unless `replace` moves it aside; when the restore fails before it has opened what it copied, the old one is
+ * put back. Broken off, it leaves the mark that store_open refuses; said again, it begins anew.
  *
  *  - What was claimed since is handed over; what ended is ended, as it did. Senders are told what they were
  * not told.

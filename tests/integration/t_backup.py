@@ -185,6 +185,60 @@ def test_a_torn_journal_and_a_killed_restore(bed):
         check(ticket(bed.a, raw)["state"] in ("delivered", "lapsed"), "state")
 
 
+@contextlib.contextmanager
+def full_disk(folder):
+    """What lies there lies on a file system that has no room; in the end it lies where it was, as it was."""
+    copy = f"{folder}.copy"
+    run(["cp", "-a", folder, copy])
+    run(["mount", "-t", "tmpfs", "-o", "size=300m,mode=0700", "tmpfs", folder])
+    try:
+        run(["cp", "-a", f"{copy}/.", folder])
+        with contextlib.suppress(OSError), open(f"{folder}/filler", "wb", buffering=0) as f:
+            while True:
+                f.write(b"\0" * 65536)
+        yield
+    finally:
+        run(["umount", "-l", folder])
+        shutil.rmtree(copy)
+
+
+@contextlib.contextmanager
+def a_mount(folder):
+    """It cannot be renamed."""
+    run(["mount", "--bind", folder, folder])
+    try:
+        yield
+    finally:
+        run(["umount", "-l", folder])
+
+
+def test_a_restore_that_fails_leaves_the_store(bed):
+    """No room for anything; a part of the store that cannot be moved: the old store opens and has every letter."""
+    with place(bed.a, "backup") as folder, own_store(bed) as store, away(bed.b):
+        backup(bed, folder)
+        waiting = [post(bed), post(bed, body=(b"z" * 78 + b"\r\n") * 4000)]
+        disaster(bed)
+        for trouble in (full_disk(store), a_mount(f"{store}/db"), a_mount(f"{store}/payload")):
+            with trouble:
+                done = restore(bed, folder, "--replace", check=False)
+                check(done.returncode != 0, f"restored: {done}")
+                if os.path.exists(f"{store}/filler"):
+                    os.unlink(f"{store}/filler")
+                begin_again(bed)
+                try:
+                    in_order(bed, "--deep")
+                    for raw in waiting:
+                        equal(ticket(bed.a, raw)["state"], "waiting", done.stderr.decode())
+                finally:
+                    bed.a.daemons.stop_one("fetchd")
+        begin_again(bed)
+        bob = Box(bed.b, "bob")
+        bed.b.daemons.start_one("fetchd")
+        for raw in waiting:
+            wait_ticket(bed.a, raw, "delivered")
+            equal(strip_trace(bob.wait(1, containing=bare_id(raw).encode())[0]), lf(raw), "letter")
+
+
 def test_check_finds_what_is_lost(bed):
     """A payload file is gone: check says so, repairs, and the letter's sender is told; running and not."""
     box = Box(bed.a, "alice")
