@@ -29,9 +29,10 @@ struct store {
     struct grace *keeping;
     struct later *later;
     bool recount;
-    int64_t letters_since_s;   /* store_letter.h */
-    struct handover *handover; /* NULL: there is none */
-    struct group_sync flush;   /* of both */
+    int64_t letters_since_s;               /* store_letter.h */
+    atomic_uint_fast32_t letters_last_day; /* no row of LETTER is of a later one */
+    struct handover *handover;             /* NULL: there is none */
+    struct group_sync flush;               /* of both */
     pthread_mutex_t count_mutex;
     struct store_counts counts; /* under count_mutex */
 };

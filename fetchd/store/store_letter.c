@@ -117,6 +117,15 @@ static enum err put(struct change *c, const struct record_key *key, const struct
                : err;
 }
 
+/* Before the first row of that day is put, and also when none is in the end. */
+static void may_have(struct store *s, uint32_t day)
+{
+    uint_fast32_t last = atomic_load(&s->letters_last_day);
+
+    while (last < day && !atomic_compare_exchange_weak(&s->letters_last_day, &last, day))
+        ;
+}
+
 /* ---- in a change --------------------------------------------------------------------------------------- */
 
 /* `other` was the newest so far; zeroed: there was none. */
@@ -145,6 +154,7 @@ enum err change_letter_put(struct change *c, const struct ticket_record *r)
     if (r->t.message_id[0] == '\0')
         return ERR_OK;
     memcpy(mine.key, r->t.key, sizeof mine.key);
+    may_have(c->s, day_of(r->t.created_s));
     if ((err = newest_key(day_of(r->t.created_s), r, &k)) != ERR_OK)
         return err;
     err = get(c, TABLE_LETTER, record_key_span(&k), &other);
@@ -216,7 +226,7 @@ static enum err same_ticket(struct change *c, const struct ticket_record *r, con
 {
     enum err err;
 
-    if (r->t.created_s - d->created_s > c->s->dedupe_s)
+    if (r->t.created_s - d->created_s > c->s->dedupe_s || d->created_s - r->t.created_s > c->s->dedupe_s)
         return ERR_NOT_FOUND;
     memset(out, 0, sizeof *out);
     if ((err = change_ticket_get(c, d->key, out)) != ERR_OK)
@@ -225,22 +235,28 @@ static enum err same_ticket(struct change *c, const struct ticket_record *r, con
                                                                                            : ERR_NOT_FOUND;
 }
 
-/* In the order of their keys: concurrent deposits lock in one order. */
+/* In the order of their keys: concurrent deposits lock in one order. Later days have rows only when the clock
+ * went back, or where somebody else's clock was read after ours: he says that his day has rows before he
+ * looks at ours, so who gets our row's lock after him sees that, and who gets it before him is seen. */
 enum err change_letter_new(struct change *c, const struct ticket_record *r,
                            const struct dedupe_record *before, struct ticket_record *same)
 {
-    uint32_t last = day_of(r->t.created_s);
-    struct dedupe_record newest;
+    uint32_t today = day_of(r->t.created_s), last = day_of(r->t.created_s + c->s->dedupe_s);
+    struct dedupe_record of_day, newest = {.created_s = 0};
     struct record_key k;
     enum err err = ERR_NOT_FOUND;
 
     if (r->t.message_id[0] == '\0')
         return ERR_OK;
-    for (uint32_t day = day_of(r->t.created_s - c->s->dedupe_s); day <= last && err == ERR_NOT_FOUND; day++) {
+    may_have(c->s, today);
+    for (uint32_t day = day_of(r->t.created_s - c->s->dedupe_s);
+         day <= last && day <= atomic_load(&c->s->letters_last_day) && err == ERR_NOT_FOUND; day++) {
         if ((err = newest_key(day, r, &k)) == ERR_OK)
-            err = get(c, TABLE_LETTER, record_key_span(&k), &newest);
+            err = get(c, TABLE_LETTER, record_key_span(&k), &of_day);
+        if (err == ERR_OK && day == today)
+            newest = of_day;
         if (err == ERR_OK)
-            err = same_ticket(c, r, &newest, same);
+            err = same_ticket(c, r, &of_day, same);
     }
     if (err == ERR_NOT_FOUND && before->created_s != 0)
         err = same_ticket(c, r, before, same);
@@ -400,11 +416,23 @@ static enum err find_since(struct store *s, int64_t *since_s)
     return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
+static enum err find_last_day(struct store *s)
+{
+    const struct record_key all = {.len = 0};
+    uint32_t day = 0;
+    enum err err = last_day(s, &all, &day);
+
+    atomic_store(&s->letters_last_day, err == ERR_STORE ? UINT32_MAX : day); /* no day: any */
+    return err == ERR_NOT_FOUND || err == ERR_STORE ? ERR_OK : err;
+}
+
 enum err store_letter_open(struct store *s)
 {
     struct buf value;
-    enum err err;
+    enum err err = find_last_day(s);
 
+    if (err != ERR_OK)
+        return err;
     buf_init(&value, STORE_VALUE_MAX);
     err = store_read(s, TABLE_META, SPAN_LITERAL(SINCE_KEY), &value);
     if (err == ERR_OK && value.len == 8) {

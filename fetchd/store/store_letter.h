@@ -25,9 +25,9 @@ bool letter_row_is_of(struct span key, struct span value, const struct ticket_re
 bool letter_row_ticket(struct span key, struct span value, uint8_t ticket[TICKET_STORE_KEY_BYTES]);
 
 /* What a deposit says: ERR_EXISTS when there is the same letter as that of r, deposited within dedupe_s
- * before, whose ticket (*same) stands (ticket_state.h); else r becomes the newest. before: what
- * store_letter_before said. A letter without a Message-ID is never taken for another: two equal texts may
- * well be meant as two letters, and dropping one would lose it. */
+ * before (or after: clocks go back), whose ticket (*same) stands (ticket_state.h); else r becomes the newest.
+ * before: what store_letter_before said. A letter without a Message-ID is never taken for another: two equal
+ * texts may well be meant as two letters, and dropping one would lose it. */
 enum err change_letter_new(struct change *c, const struct ticket_record *r,
                            const struct dedupe_record *before, struct ticket_record *same);
 /* Outside of a change: the row of DEDUPE, to which nobody adds any more. Zeroed when there is none. */
@@ -41,7 +41,8 @@ enum err store_letter_known(struct store *s, const struct ticket_record *r, bool
 enum err store_letter_each(struct store *s, const char *message_id,
                            enum err (*each)(void *arg, const uint8_t key[TICKET_STORE_KEY_BYTES]), void *arg);
 
-/* At opening: since when tickets have their rows. Noted in a store that does not know. */
+/* At opening: since when tickets have their rows (noted in a store that does not know), and on which day the
+ * last of them came. */
 enum err store_letter_open(struct store *s);
 
 #endif

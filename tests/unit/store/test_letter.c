@@ -2,6 +2,7 @@
  * test_letter.c - letters are found by their Message-ID and known when they come again, whatever became of
  * them, on whichever day they came, and also those of a store that kept no such list.
  */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -126,6 +127,74 @@ static void the_same_letter_is_known_on_the_next_day(struct rig *r)
     assert_memory_equal(again.ticket.key, p.ticket.key, sizeof p.ticket.key);
     assert_true(post_at(r, midnight_s - 10 + DAY_S).existing);
     assert_false(post_at(r, midnight_s - 9 + DAY_S).existing);
+}
+
+/* The clock goes back over midnight, or deposits from both sides of it commit the later one first. */
+static void the_same_letter_is_known_on_the_day_before(struct rig *r)
+{
+    int64_t midnight_s = RIG_NOW_S - RIG_NOW_S % DAY_S + DAY_S;
+    struct posted p = post_at(r, midnight_s + 10), again = post_at(r, midnight_s - 10), before;
+
+    assert_true(again.existing);
+    assert_memory_equal(again.ticket.key, p.ticket.key, sizeof p.ticket.key);
+    if (r->options.engine == STORE_BDB) {
+        rig_close(r);
+        rig_open(r);
+    }
+    assert_true(post_at(r, midnight_s + 10 - DAY_S).existing);
+    assert_int_equal(rows(r), 1);
+    before = post_at(r, midnight_s + 9 - DAY_S);
+    assert_false(before.existing);
+    assert_int_equal(rows(r), 2);
+    /* What ended there does not hide what came before it. */
+    retract(r, &p);
+    again = post_at(r, midnight_s - 20);
+    assert_true(again.existing);
+    assert_memory_equal(again.ticket.key, before.ticket.key, sizeof before.ticket.key);
+    retract(r, &before);
+    assert_false(post_at(r, midnight_s - 10).existing);
+    assert_int_equal(rows(r), 3);
+    assert_int_equal(find(r, "<1@a.test>", NULL).count, 3);
+}
+
+/* Two clients' programs bring it at the same time, and their clocks are on both sides of midnight. */
+struct crowd {
+    struct rig *r;
+    int64_t created_s;
+    struct posted p;
+    enum err err;
+};
+
+static void *post_one(void *arg)
+{
+    struct crowd *x = arg;
+
+    x->err = rig_deposit(x->r, LETTER(.created_s = x->created_s, .expires_s = x->created_s + 60 * DAY_S), 1,
+                         &x->p);
+    return NULL;
+}
+
+static void one_letter_on_both_sides_of_midnight_has_one_ticket(struct rig *r)
+{
+    int64_t midnight_s = RIG_NOW_S - RIG_NOW_S % DAY_S + DAY_S;
+
+    for (int round = 0; round < 20; round++) {
+        struct crowd x[4];
+        pthread_t thread[4];
+        int fresh = 0;
+
+        for (int i = 0; i < 4; i++) {
+            x[i] = (struct crowd){.r = r, .created_s = midnight_s + round * 3 * DAY_S - 1 + (i + round) % 2};
+            assert_int_equal(pthread_create(&thread[i], NULL, post_one, &x[i]), 0);
+        }
+        for (int i = 0; i < 4; i++)
+            assert_int_equal(pthread_join(thread[i], NULL), 0);
+        for (int i = 0; i < 4; i++) {
+            assert_err(ERR_OK, x[i].err);
+            fresh += !x[i].p.existing;
+        }
+        assert_int_equal(fresh, 1);
+    }
 }
 
 static void rows_end_with_their_tickets(struct rig *r)
@@ -293,6 +362,8 @@ int main(void)
         RIG_CASE(what_came_later_is_found_first),
         RIG_CASE(what_was_retracted_and_sent_again_is_found_too),
         RIG_CASE(the_same_letter_is_known_on_the_next_day),
+        RIG_CASE(the_same_letter_is_known_on_the_day_before),
+        RIG_CASE(one_letter_on_both_sides_of_midnight_has_one_ticket),
         RIG_CASE(rows_end_with_their_tickets),
         RIG_CASE(a_row_that_cannot_be_read_keeps_no_letter_out),
         RIG_CASE(a_letter_of_a_store_of_before_is_found_and_known),
