@@ -56,8 +56,8 @@ static void log_admitted(const char *mailbox, const char *sender, uint32_t lette
     log_line_end(&line, LOG_LEVEL_INFO);
 }
 
-/* What he waits with under the name that was written to; where another name is in From, that one was not
- * written to. */
+/* What he waits with under the name that was written to; what has another name in From waits on: that one was
+ * not written to. */
 static enum err admit(const struct env *env, const char *mailbox, const char *sender, int64_t now_s)
 {
     uint32_t letters = 0;
@@ -66,8 +66,8 @@ static enum err admit(const struct env *env, const char *mailbox, const char *se
     if (!a)
         return ERR_NOMEM;
     enum err e = store_attempt_get(env->store, mailbox, sender, a);
-    if (!e && a->aligned && a->waiting) {
-        e = store_attempt_admit(env->store, mailbox, sender, UNPROVEN_STAYS,
+    if (!e && a->waiting) {
+        e = store_attempt_admit(env->store, mailbox, sender, FOREIGN_STAYS_TOO,
                                 reason_code(REASON_CORRESPONDENT), now_s, &letters);
         if (letters) {
             log_admitted(mailbox, sender, letters);

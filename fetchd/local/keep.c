@@ -244,8 +244,10 @@ static enum err release_if_wanted(const struct env *env, const struct keeping *k
 
     if (k->word.verdict != VERDICT_ADMIT && k->word.verdict != VERDICT_PASS)
         return ERR_OK;
-    enum err e = store_attempt_admit(env->store, k->row.mailbox, k->row.sender,
-                                     k->facts.facts.verified ? UNPROVEN_STAYS : UNPROVEN_GOES_ALONE,
+    enum unproven which = k->word.reason == REASON_CORRESPONDENT ? FOREIGN_STAYS_TOO
+                          : k->facts.facts.verified              ? UNPROVEN_STAYS
+                                                                 : UNPROVEN_GOES_ALONE;
+    enum err e = store_attempt_admit(env->store, k->row.mailbox, k->row.sender, which,
                                      reason_code(k->word.reason), k->facts.facts.now_s, &count);
     puller_wake(env->puller);
     return e == ERR_NOT_FOUND ? ERR_OK : e;

@@ -76,13 +76,14 @@ enum err store_attempts(struct store *s, const char *mailbox, size_t limit,
 /* Kept messages of which nothing proves whose they are (job.verified ""): anybody may have written them in
  * the name of the one who is let in. */
 enum unproven {
-    UNPROVEN_STAYS,     /* they go on waiting */
-    UNPROVEN_GOES_ALONE /* they go when nothing else waits in the row, else they go on waiting */
+    UNPROVEN_STAYS,      /* they go on waiting */
+    UNPROVEN_GOES_ALONE, /* they go when nothing else waits in the row, else they go on waiting */
+    FOREIGN_STAYS_TOO /* they go on waiting, and so does what names another in From than the row's sender */
 };
 
 /* DURABLE: all that waits in the row becomes due to be pulled (or, kept, injected) now, by reason (a reason
- * code: why it is admitted); the row goes, unless something stays: it has no other then. *count: how many
- * became due. ERR_NOT_FOUND. */
+ * code: why it is admitted); the row goes, unless something stays: it has no other then, and tells of the
+ * newest that stays. *count: how many became due. ERR_NOT_FOUND. */
 enum err store_attempt_admit(struct store *s, const char *mailbox, const char *sender, enum unproven unproven,
                              const char *reason, int64_t now_s, uint32_t *count);
 /* DURABLE: all that waits ends, the row goes. told: the sender gets a nack (JOB_REFUSED with this reason and

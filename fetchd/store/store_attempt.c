@@ -11,11 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/kill.h"
 #include "base/log.h"
 #include "base/netaddr.h"
 #include "base/secret.h"
+#include "mail/address.h"
 #include "store/attempt_row.h"
 #include "store/store_job.h"
 #include "store/store_payload.h"
@@ -64,6 +66,7 @@ struct attempt_word {
     int64_t now_s;
     bool admit, told;
     enum unproven unproven;
+    uint8_t newest[JOB_ID_BYTES]; /* of the row's jobs, before some went */
     const char *reason, *text;
     const uint8_t *id;
     const struct job_heard *heard;
@@ -497,6 +500,30 @@ static enum err let_go(struct change *c, struct attempt_word *w, const uint8_t i
     return err;
 }
 
+static void author_key(const struct job *j, char out[STORE_ADDRESS_MAX])
+{
+    char key[ADDRESS_TEXT_MAX] = "";
+    struct address author;
+
+    if (address_parse(span_of(j->author), &author) == ERR_OK)
+        address_key(&author, key);
+    store_text(out, STORE_ADDRESS_MAX, key);
+}
+
+static bool is_unproven(const struct job *j)
+{
+    return j->kept && j->verified[0] == '\0';
+}
+
+/* The envelope alone says that it is of the row's sender. */
+static bool is_foreign(const struct job *j)
+{
+    char author[STORE_ADDRESS_MAX];
+
+    author_key(j, author);
+    return strcasecmp(author, j->attempt) != 0;
+}
+
 /* Moves what does not go with the others behind them; *going: how many jobs go. */
 static enum err sort_jobs(struct change *c, struct attempt_word *w, size_t *going)
 {
@@ -506,11 +533,12 @@ static enum err sort_jobs(struct change *c, struct attempt_word *w, size_t *goin
 
     for (size_t at = 0; at < len && err == ERR_OK; at += JOB_ID_BYTES) {
         err = change_job_get(c, jobs + at, w->r);
-        bool unproven = err == ERR_OK && w->r->j.kept && w->r->j.verified[0] == '\0';
+        bool waits_on = err == ERR_OK &&
+                        (is_unproven(&w->r->j) || (w->unproven == FOREIGN_STAYS_TOO && is_foreign(&w->r->j)));
         if (err == ERR_STORE || err == ERR_NOT_FOUND)
             err = ERR_OK;
-        memmove(unproven ? stays + stay : jobs + go, jobs + at, JOB_ID_BYTES);
-        *(unproven ? &stay : &go) += JOB_ID_BYTES;
+        memmove(waits_on ? stays + stay : jobs + go, jobs + at, JOB_ID_BYTES);
+        *(waits_on ? &stay : &go) += JOB_ID_BYTES;
     }
     memcpy(jobs + go, stays, stay);
     if (go == 0 && w->unproven == UNPROVEN_GOES_ALONE)
@@ -519,20 +547,40 @@ static enum err sort_jobs(struct change *c, struct attempt_word *w, size_t *goin
     return err;
 }
 
-/* What is known of its sender is of those that went. */
+/* What the row told was of one that went. */
+static void tell_of(struct attempt *a, const struct job *j)
+{
+    author_key(j, a->author);
+    a->aligned = !is_foreign(j);
+    a->legacy = j->kept;
+    store_text(a->verified, sizeof a->verified, j->verified);
+    store_text(a->list_id, sizeof a->list_id, j->list_id);
+    store_text(a->reason, sizeof a->reason, j->admission);
+    store_text(a->client_address, sizeof a->client_address, j->client_address);
+    store_text(a->client_name, sizeof a->client_name, j->client_name);
+    a->name[0] = a->subject[0] = '\0';
+    a->link_host[0] = a->certificate_issuer[0] = a->certificate_serial[0] = '\0';
+}
+
 static enum err keep_row(struct change *c, struct attempt_word *w)
 {
-    struct attempt *a = &w->row->a;
-    enum err err = attempt_row_get(c, w->key.data, w->row);
+    struct attempt_record *row = w->row;
+    struct job *j = &w->r->j;
+    const uint8_t *newest;
+    enum err err = attempt_row_get(c, w->key.data, row);
 
     if (err == ERR_OK)
-        err = attempt_record_open(c->s->keys, record_key_span(&w->key), w->row);
-    if (err != ERR_OK)
+        err = attempt_record_open(c->s->keys, record_key_span(&w->key), row);
+    if (err != ERR_OK || row->jobs.len == 0)
         return err;
-    a->legacy = true;
-    a->verified[0] = a->link_host[0] = a->certificate_issuer[0] = a->certificate_serial[0] = '\0';
-    err = attempt_record_seal(c->s->keys, record_key_span(&w->key), w->row);
-    return err == ERR_OK ? attempt_row_put(c, w->key.data, w->row) : err;
+    newest = row->jobs.data + row->jobs.len - JOB_ID_BYTES;
+    err = change_job_get(c, newest, w->r);
+    /* The row told of it all the time, unless it was a proven one that it told of. */
+    if (err != ERR_OK || (!is_unproven(j) && memcmp(newest, w->newest, JOB_ID_BYTES) == 0))
+        return err == ERR_STORE ? ERR_OK : absent_is_fine(err);
+    tell_of(&row->a, j);
+    err = attempt_record_seal(c->s->keys, record_key_span(&w->key), row);
+    return err == ERR_OK ? attempt_row_put(c, w->key.data, row) : err;
 }
 
 /* Those that go leave the row one by one. */
@@ -553,7 +601,8 @@ static enum err end_row(struct change *c, struct attempt_word *w)
     enum err err = attempt_row_get(c, w->key.data, w->row);
 
     w->job_count = 0;
-    if (err == ERR_OK && w->admit) {
+    if (err == ERR_OK && w->admit && w->row->jobs.len > 0) {
+        memcpy(w->newest, w->row->jobs.data + w->row->jobs.len - JOB_ID_BYTES, JOB_ID_BYTES);
         err = sort_jobs(c, w, &going);
         if (err == ERR_OK && going * JOB_ID_BYTES < w->row->jobs.len)
             return admit_some(c, w, going);

@@ -80,23 +80,30 @@ def test_people_he_wrote_to(bed):
 
 
 def test_what_waits_from_people_he_writes_to(bed):
-    """It is called for when he writes to them, a stub's letter and ordinary mail; not what another name stands in."""
+    """It is called for when he writes to them, a stub's letter and ordinary mail; not what another name stands in, whether it came
+    before or after what has their own."""
     with clean(bed.b, BOB), policy(bed.b, BOB, "known", "--legacy", "attempt"):
         box = Box(bed.b, "bob")
-        raw, other, plain = letter("carol@a.test"), letter("carol@elsewhere.test"), letter("erin@c.test")
-        submit(bed.a, "carol@a.test", [BOB], raw)
-        submit(bed.a, "dave@a.test", [BOB], other)
+        raw, mine, plain = letter("carol@a.test"), letter("dave@a.test"), letter("erin@c.test")
+        foreign = {"carol@a.test": letter("ceo@elsewhere.test"), "dave@a.test": letter("carol@elsewhere.test")}
+        for count, (sender, one) in enumerate((("carol@a.test", raw), ("dave@a.test", foreign["dave@a.test"]),
+                                               ("carol@a.test", foreign["carol@a.test"]), ("dave@a.test", mine))):
+            submit(bed.a, sender, [BOB], one)
+            attempt(bed.b, BOB, sender, waiting=1 + count // 2)
         with Smtp(bed.c, to=bed.b.address) as smtp:
             smtp.send("erin@c.test", [BOB], plain)
-        for sender in ("carol@a.test", "dave@a.test", "erin@c.test"):
-            attempt(bed.b, BOB, sender)
+        attempt(bed.b, BOB, "erin@c.test")
         submit(bed.b, BOB, ["carol@a.test", "dave@a.test", "erin@c.test"], letter(BOB, "carol@a.test"))
         wait_ticket(bed.a, raw, "delivered")
-        arrived = b"".join(box.wait(2))
-        for one in (raw, plain):
+        wait_ticket(bed.a, mine, "delivered")
+        arrived = b"".join(box.wait(3))
+        for one in (raw, mine, plain):
             check(bare_id(one).encode() in arrived, f"{bare_id(one)} is not there")
         check(b'restante=pass reason="correspondent"' in arrived, "why it was taken")
-        equal([one["sender"] for one in rows(bed.b, "attempts", BOB)], ["dave@a.test"], "who waits")
+        for one in foreign.values():
+            check(bare_id(one).encode() not in arrived, "what another name stands in came too")
+        equal(sorted((one["sender"], one["from"], one["waiting"], one["aligned"]) for one in rows(bed.b, "attempts", BOB)),
+              [("carol@a.test", "ceo@elsewhere.test", 1, "no"), ("dave@a.test", "carol@elsewhere.test", 1, "no")], "who waits")
 
 
 def test_denied(bed):

@@ -366,6 +366,62 @@ static void an_admitted_sender_s_letters_are_pulled_at_once(struct rig *r)
     assert_err(ERR_NOT_FOUND, call(r, digest, "CN=J", "2"));
 }
 
+static struct job hold_from(struct rig *r, const char *author, int n)
+{
+    struct attempt a = rig_attempt(BOB, ALICE);
+    struct job j = rig_stub(n, RIG_NOW_S + n);
+    enum job_added added;
+
+    snprintf(a.author, sizeof a.author, "%s", author);
+    a.aligned = strcmp(author, "ceo@bank.test") != 0;
+    snprintf(j.author, sizeof j.author, "%s", author);
+    strcpy(j.verified, "a.test");
+    assert_err(ERR_OK, store_attempt_add(r->s, &a, &j, ROWS, &added));
+    return j;
+}
+
+static uint32_t admit_own(struct rig *r)
+{
+    uint32_t count = 99;
+
+    assert_err(ERR_OK, store_attempt_admit(r->s, BOB, ALICE, FOREIGN_STAYS_TOO, "correspondent",
+                                           RIG_NOW_S + 50, &count));
+    return count;
+}
+
+static void what_names_another_does_not_come_in_with_his_own(struct rig *r)
+{
+    struct job foreign = hold_from(r, "ceo@bank.test", 1), own = hold_from(r, "\"Alice\"@A.test", 2), last;
+    struct attempt a;
+
+    assert_true(row(r, ALICE).aligned);
+    assert_int_equal(admit_own(r), 1);
+    assert_int_equal(rig_job(r, own.id).state, JOB_WAITING);
+    assert_int_equal(rig_job(r, foreign.id).state, JOB_HELD);
+    a = row(r, ALICE);
+    assert_int_equal(a.waiting, 1);
+    assert_memory_equal(a.job[0], foreign.id, 16);
+    assert_false(a.aligned);
+    assert_string_equal(a.author, "ceo@bank.test");
+    assert_string_equal(a.verified, "a.test");
+    assert_int_equal(admit_own(r), 0);
+    /* The other way round: what came last keeps nothing else waiting. */
+    own = hold_from(r, ALICE, 3);
+    last = hold_from(r, "ceo@bank.test", 4);
+    assert_int_equal(admit_own(r), 1);
+    assert_int_equal(rig_job(r, own.id).state, JOB_WAITING);
+    assert_int_equal(rig_job(r, last.id).state, JOB_HELD);
+    a = row(r, ALICE);
+    assert_int_equal(a.waiting, 2);
+    assert_false(a.aligned);
+    assert_string_equal(a.link_host, "pull.a.test");
+    assert_err(ERR_OK, store_job_end(r->s, foreign.id, JOB_FAILED, "expired", RIG_NOW_S + 60));
+    assert_err(ERR_OK, store_job_end(r->s, last.id, JOB_FAILED, "expired", RIG_NOW_S + 60));
+    hold_from(r, ALICE, 5);
+    assert_int_equal(admit_own(r), 1);
+    assert_err(ERR_NOT_FOUND, store_attempt_get(r->s, BOB, ALICE, &a));
+}
+
 static void a_dropped_sender_is_told_or_not(struct rig *r)
 {
     struct job a = rig_hold(r, BOB, ALICE, 1, RIG_NOW_S), b = rig_hold(r, BOB, "carol@a.test", 2, RIG_NOW_S),
@@ -612,6 +668,7 @@ int main(void)
         RIG_CASE(a_smaller_maximum_is_reached_in_steps),
         RIG_CASE(a_row_keeps_the_newest_twenty),
         RIG_CASE(an_admitted_sender_s_letters_are_pulled_at_once),
+        RIG_CASE(what_names_another_does_not_come_in_with_his_own),
         RIG_CASE(a_dropped_sender_is_told_or_not),
         RIG_CASE(any_end_leaves_the_row),
         RIG_CASE(a_job_that_waits_is_no_attempt),
