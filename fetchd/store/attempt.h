@@ -5,10 +5,11 @@
  * A mailbox has at most rows_max rows: a new sender takes the place of the one heard of longest ago, whose
  * jobs are forgotten with it; but of one organisation (or, where nothing is proven, client network) that has
  * a quarter of them already, that of one of its own, so that nobody alone can drive the others out. A row
- * keeps the newest ATTEMPT_WAITING_MAX jobs; older ones are forgotten too. So a flood leaves nothing behind
- * that outlives its rows, and a stub that was forgotten is an attempt anew when its sender repeats it. A row
- * in which nothing waits any more stays as a count for tombstone_s. All text from the network is sealed under
- * the site key. Thread-safe. Errors as in store.h.
+ * keeps the newest ATTEMPT_WAITING_MAX jobs; older ones are forgotten too, first those whose sender nothing
+ * proves, which never take the place of proven ones. So a flood leaves nothing behind that outlives its rows,
+ * and a stub that was forgotten is an attempt anew when its sender repeats it. A row in which nothing waits
+ * any more stays as a count for tombstone_s. All text from the network is sealed under the site key.
+ * Thread-safe. Errors as in store.h.
  */
 #ifndef STORE_ATTEMPT_H
 #define STORE_ATTEMPT_H
@@ -59,7 +60,8 @@ enum err store_attempt_add(struct store *s, const struct attempt *facts, struct 
  * are the caller's. The payload goes with the job's end. The same bytes from the same sender to the same
  * recipient again (a 250 that was lost): nothing is stored, unless the earlier one has ended as JOB_FAILED.
  * limits (NULL: none): of owner_bytes for the mailbox, of domain_bytes for all that is kept. ERR_KEPT_FULL:
- * with this it would be more, even though what its row takes the place of goes; nothing is changed.
+ * with this it would be more, even though what its row takes the place of goes; or nothing proves its sender
+ * (j->verified ""), in whose row ATTEMPT_WAITING_MAX proven ones wait; nothing is changed.
  */
 enum err store_attempt_keep(struct store *s, const struct attempt *facts, struct job *j,
                             struct store_payload *payload, const uint8_t dek[SEAL_DEK_BYTES],

@@ -98,6 +98,12 @@ static void changed(struct attempt_word *w, const uint8_t id[JOB_ID_BYTES])
         memcpy(w->job[w->job_count++], id, JOB_ID_BYTES);
 }
 
+/* Nothing says that it is of the row's sender but itself. */
+static bool is_unproven(const struct job *j)
+{
+    return j->kept && j->verified[0] == '\0';
+}
+
 /* ---- add ----------------------------------------------------------------------------------------------- */
 
 /* The oldest rows give way until there is room for one more. */
@@ -162,6 +168,32 @@ static bool shadows(const struct attempt_record *row, const struct attempt *fact
     return facts->legacy && facts->verified[0] == '\0' && row->a.verified[0] != '\0' && row->jobs.len > 0;
 }
 
+/* The oldest of a full row that nothing proves gives way, whatever comes; what is proven only to what is
+ * proven too: anybody can write in its sender's name. */
+static enum err forget_one(struct change *c, struct attempt_word *w)
+{
+    struct attempt_record *row = w->row;
+    bool found = false;
+    size_t at = 0;
+    enum err err;
+
+    while (at < row->jobs.len && !found) {
+        err = change_job_get(c, row->jobs.data + at, w->r);
+        found = err == ERR_NOT_FOUND || (err == ERR_OK && is_unproven(&w->r->j));
+        if (!found && err != ERR_OK && err != ERR_STORE)
+            return err;
+        if (!found)
+            at += JOB_ID_BYTES;
+    }
+    if (!found && is_unproven(w->add))
+        return ERR_KEPT_FULL;
+    if (!found)
+        at = 0;
+    err = forget_job(c, row->jobs.data + at, w->r);
+    attempt_jobs_remove(row, at);
+    return err;
+}
+
 static enum err add_to_row(struct change *c, struct attempt_word *w)
 {
     struct span key = record_key_span(&w->key);
@@ -183,10 +215,8 @@ static enum err add_to_row(struct change *c, struct attempt_word *w)
     row->a.count++;
     if (w->add->created_s > row->a.last_s)
         row->a.last_s = w->add->created_s;
-    if (row->jobs.len == sizeof row->jobs.data) {
-        err = forget_job(c, row->jobs.data, w->r);
-        attempt_jobs_remove(row, 0);
-    }
+    if (row->jobs.len == sizeof row->jobs.data && (err = forget_one(c, w)) != ERR_OK)
+        return err;
     memcpy(row->jobs.data + row->jobs.len, w->same, JOB_ID_BYTES);
     row->jobs.len = (uint16_t)(row->jobs.len + JOB_ID_BYTES);
     if (err == ERR_OK)
@@ -508,11 +538,6 @@ static void author_key(const struct job *j, char out[STORE_ADDRESS_MAX])
     if (address_parse(span_of(j->author), &author) == ERR_OK)
         address_key(&author, key);
     store_text(out, STORE_ADDRESS_MAX, key);
-}
-
-static bool is_unproven(const struct job *j)
-{
-    return j->kept && j->verified[0] == '\0';
 }
 
 /* The envelope alone says that it is of the row's sender. */

@@ -180,6 +180,38 @@ static void what_gives_way_takes_its_payloads_along(struct rig *r)
     assert_int_equal(files(r), r->options.engine == STORE_BDB ? ROWS : 0);
 }
 
+static void what_nothing_proves_drives_out_nothing_proven(struct rig *r)
+{
+    struct job real[ATTEMPT_WAITING_MAX + 1], forged[3], j;
+    int n = 0;
+
+    for (; n < ATTEMPT_WAITING_MAX - 2; n++)
+        real[n] = rig_hold(r, BOB, ALICE, n, RIG_NOW_S + n);
+    for (int i = 0; i < 3; i++)
+        assert_err(ERR_OK, keep(r, ALICE, 20 + i, i % 2 == 0 ? 1000 : 100000, &forged[i]));
+    assert_int_equal(row(r, ALICE).waiting, ATTEMPT_WAITING_MAX);
+    assert_err(ERR_NOT_FOUND, store_job_get(r->s, forged[0].id, &j));
+    for (int i = 0; i < n; i++)
+        assert_int_equal(rig_job(r, real[i].id).state, JOB_HELD);
+    /* A proven one takes the place of what is not. */
+    for (; n < ATTEMPT_WAITING_MAX; n++)
+        real[n] = rig_hold(r, BOB, ALICE, n, RIG_NOW_S + 30 + n);
+    assert_int_equal(rig_counts(r).payloads, 0);
+    assert_int_equal(rig_job(r, real[0].id).state, JOB_HELD);
+    /* All are proven: the forged one comes too late, and nothing has changed. */
+    assert_err(ERR_KEPT_FULL, keep(r, ALICE, 23, 100000, &j));
+    assert_int_equal(rig_counts(r).payloads, 0);
+    assert_int_equal(files(r), 0);
+    assert_int_equal(row(r, ALICE).count, ATTEMPT_WAITING_MAX + 3);
+    assert_int_equal(row(r, ALICE).last_s, RIG_NOW_S + 30 + ATTEMPT_WAITING_MAX - 1);
+    for (int i = 0; i < n; i++)
+        assert_int_equal(rig_job(r, real[i].id).state, JOB_HELD);
+    /* Of proven ones the newest stay. */
+    real[n] = rig_hold(r, BOB, ALICE, n, RIG_NOW_S + 60);
+    assert_err(ERR_NOT_FOUND, store_job_get(r->s, real[0].id, &j));
+    assert_int_equal(rig_job(r, real[n].id).state, JOB_HELD);
+}
+
 static uint64_t kept_bytes(struct rig *r, const char *name)
 {
     struct quota_use u;
@@ -244,6 +276,7 @@ int main(void)
         RIG_CASE(what_nothing_proves_does_not_come_in_with_the_proven),
         RIG_CASE(the_same_message_again_is_kept_once),
         RIG_CASE(what_gives_way_takes_its_payloads_along),
+        RIG_CASE(what_nothing_proves_drives_out_nothing_proven),
         RIG_CASE(what_is_kept_is_bounded_in_octets),
         RIG_CASE(what_gives_way_makes_room_in_octets),
     };
