@@ -182,7 +182,7 @@ const struct config_row settings_rows[] = {
      "Letters of a domain that was registered less than this ago wait as contact attempts, where rdap_url is set.", F},
     {"attempts_max", CONFIG_NUMBER, AT(attempts_max), "500", 1, 100000, NULL, "senders",
      "How many senders of contact attempts a mailbox remembers; a new one takes the place of the one heard of longest ago; "
-     "once an organisation has a quarter of them, of one of its own.", F},
+     "of an organisation that has a quarter of attempts_max (or 1000), of one of its own.", F},
     {"attempts_keep", CONFIG_DURATION, AT(attempts_keep_s), "30d", HOUR, 400 * DAY, NONE,
      "How long ordinary mail that is kept as a contact attempt waits before it is deleted.", F},
     {"attempts_size", CONFIG_SIZE, AT(attempts_size_bytes), "100m", 0, (int64_t)1 << 50, NULL, "bytes",

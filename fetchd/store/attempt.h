@@ -3,13 +3,14 @@
  * admitted (yet). What waits are jobs in JOB_HELD; a row a (mailbox, sender) counts them.
  *
  * A mailbox has at most rows_max rows: a new sender takes the place of the one heard of longest ago, whose
- * jobs are forgotten with it; but of one organisation (or, where nothing is proven, client network) that has
- * a quarter of them already, that of one of its own, so that nobody alone can drive the others out. A row
- * keeps the newest ATTEMPT_WAITING_MAX jobs; older ones are forgotten too, first those whose sender nothing
- * proves, which never take the place of proven ones. So a flood leaves nothing behind that outlives its rows,
- * and a stub that was forgotten is an attempt anew when its sender repeats it. A row in which nothing waits
- * any more stays as a count for tombstone_s. All text from the network is sealed under the site key.
- * Thread-safe. Errors as in store.h.
+ * jobs are forgotten with it. One organisation (or, where nothing is proven, client network) has no more than
+ * a quarter of rows_max (2 at least, 1000 at most): a new sender of it then takes the place of one of its
+ * own, also while there is room, so that nobody alone can drive the others out. A row keeps the newest
+ * ATTEMPT_WAITING_MAX jobs; older ones are forgotten too, first those whose sender nothing proves, which
+ * never take the place of proven ones. So a flood leaves nothing behind that outlives its rows, and a stub
+ * that was forgotten is an attempt anew when its sender repeats it. A row in which nothing waits any more
+ * stays as a count for tombstone_s. All text from the network is sealed under the site key. Thread-safe.
+ * Errors as in store.h.
  */
 #ifndef STORE_ATTEMPT_H
 #define STORE_ATTEMPT_H

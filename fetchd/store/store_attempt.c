@@ -15,15 +15,14 @@
 
 #include "base/kill.h"
 #include "base/log.h"
-#include "base/netaddr.h"
 #include "base/secret.h"
 #include "mail/address.h"
+#include "store/attempt_ring.h"
 #include "store/attempt_row.h"
 #include "store/store_job.h"
 #include "store/store_payload.h"
 #include "store/store_quota.h"
 
-#define EVICT_MAX 4 /* rows that one new row takes the place of, at most */
 #define LOOKS_MAX 50
 
 /* A job of a row that gives way: as if its stub had never come, so that the same stub, when its sender sends
@@ -49,11 +48,7 @@ struct attempt_word {
     const struct quota_limits *limits;
     bool much; /* the mailbox has much by now */
     uint32_t rows_max;
-    size_t oldest_count; /* of the mailbox's ring, oldest first */
-    struct oldest {
-        uint8_t row[ATTEMPT_ROW_BYTES];
-        int64_t last_s;
-    } oldest[EVICT_MAX];
+    struct attempt_ring ring; /* the mailbox's */
     int looks;
     bool look_again;
     enum job_added added;
@@ -106,7 +101,7 @@ static bool is_unproven(const struct job *j)
 
 /* ---- add ----------------------------------------------------------------------------------------------- */
 
-/* The oldest rows give way until there is room for one more. */
+/* The oldest rows give way until there is room for one more; of who has his share of it, one does anyway. */
 static enum err make_room(struct change *c, struct attempt_word *w)
 {
     uint32_t rows_max = w->rows_max == 0 ? 1 : w->rows_max;
@@ -114,17 +109,19 @@ static enum err make_room(struct change *c, struct attempt_word *w)
     enum err err = attempt_box_get(c, w->key.data, &rows);
 
     /* Looked so often, and there never is a row: the count is wrong. */
-    if (w->oldest_count == 0 && w->looks > LOOKS_MAX / 2)
+    if (w->ring.oldest_count == 0 && w->looks > LOOKS_MAX / 2)
         rows = 0;
-    for (size_t i = 0; i < EVICT_MAX && err == ERR_OK && rows >= rows_max; i++, rows--) {
+    for (size_t i = 0;
+         i < ATTEMPT_EVICT_MAX && err == ERR_OK && (rows >= rows_max || (i == 0 && w->ring.own_place));
+         i++, rows--) {
         struct attempt_record *r = w->evicted;
 
-        if (i == w->oldest_count) {
+        if (i == w->ring.oldest_count) {
             w->look_again = i == 0; /* when the maximum came down, the next new row takes more away */
             break;
         }
-        err = attempt_row_get(c, w->oldest[i].row, r);
-        if (err == ERR_NOT_FOUND || (err == ERR_OK && r->a.last_s != w->oldest[i].last_s)) {
+        err = attempt_row_get(c, w->ring.oldest[i].row, r);
+        if (err == ERR_NOT_FOUND || (err == ERR_OK && r->a.last_s != w->ring.oldest[i].last_s)) {
             w->look_again = true;
             return ERR_OK;
         }
@@ -133,7 +130,7 @@ static enum err make_room(struct change *c, struct attempt_word *w)
         for (size_t at = 0; at < r->jobs.len && err == ERR_OK; at += JOB_ID_BYTES)
             err = forget_job(c, r->jobs.data + at, w->r);
         if (err == ERR_OK)
-            err = attempt_row_del(c, w->oldest[i].row, w->oldest[i].last_s);
+            err = attempt_row_del(c, w->ring.oldest[i].row, w->ring.oldest[i].last_s);
     }
     if (err == ERR_OK && !w->look_again) {
         err = attempt_box_put(c, w->key.data, rows + 1);
@@ -317,109 +314,6 @@ static enum err attempt_add(struct change *c, void *arg)
     return err;
 }
 
-/* The rows that would give way, if there are too many. */
-static enum err find_oldest(struct store *s, struct attempt_word *w)
-{
-    struct record_key box = {.len = KEY_HASH_BYTES}, from, until;
-    struct span key, value;
-    struct walk walk;
-    enum err err = ERR_OK;
-
-    w->oldest_count = 0;
-    memcpy(box.data, w->key.data, KEY_HASH_BYTES);
-    attempt_index_range(&box, &from, &until);
-    walk_init(&walk, s, TABLE_ATTEMPT_TIME, from, until, false);
-    walk.page = EVICT_MAX;
-    while (w->oldest_count < EVICT_MAX && (err = walk_next(&walk, &key, &value)) == ERR_OK) {
-        struct oldest *o = &w->oldest[w->oldest_count];
-
-        if (!attempt_index_parse(key, o->row, &o->last_s)) {
-            err = ERR_STORE;
-            break;
-        }
-        w->oldest_count++;
-    }
-    walk_free(&walk);
-    return err == ERR_NOT_FOUND ? ERR_OK : err;
-}
-
-/* Whether a row is of those with whom the new one shares a part of the ring. */
-static bool is_of_same(const struct attempt *facts, const struct attempt *row)
-{
-    struct netaddr a, b;
-    size_t len = strlen(facts->organisation), row_len = strlen(row->verified);
-
-    if (len > 0)
-        return row_len >= len && strcmp(row->verified + row_len - len, facts->organisation) == 0 &&
-               (row_len == len || row->verified[row_len - len - 1] == '.');
-    if (facts->verified[0] != '\0' || row_len > 0 ||
-        netaddr_parse(span_of(facts->client_address), &a) != ERR_OK ||
-        netaddr_parse(span_of(row->client_address), &b) != ERR_OK)
-        return false;
-    a = netaddr_network(&a);
-    b = netaddr_network(&b);
-    return netaddr_equal(&a, &b);
-}
-
-/* The ring is full, and there is no row of this sender in it. */
-static bool takes_a_place(struct store *s, const struct attempt_word *w)
-{
-    struct buf value;
-    bool takes;
-
-    buf_init(&value, STORE_VALUE_MAX);
-    takes = store_read(s, TABLE_ATTEMPT_BOX, span_bytes(w->key.data, KEY_HASH_BYTES), &value) == ERR_OK &&
-            value.len == 8 && codec_get_be64((const uint8_t *)value.data) >= w->rows_max;
-    buf_clear(&value);
-    takes = takes && store_read(s, TABLE_ATTEMPT, record_key_span(&w->key), &value) == ERR_NOT_FOUND;
-    buf_free(&value);
-    return takes;
-}
-
-/* The n-th of those with whom the new one shares, from the newest or the oldest on. ERR_NOT_FOUND: there are
- * not so many. What is damaged is none of them. */
-static enum err find_same(struct store *s, const struct attempt_word *w, bool newest_first, uint32_t n,
-                          struct oldest *out)
-{
-    struct record_key box = {.len = KEY_HASH_BYTES}, from, until;
-    struct attempt_record *r = malloc(sizeof *r);
-    struct span key, value;
-    struct walk walk;
-    enum err err = ERR_OK;
-
-    if (r == NULL)
-        return ERR_NOMEM;
-    memcpy(box.data, w->key.data, KEY_HASH_BYTES);
-    attempt_index_range(&box, &from, &until);
-    walk_init(&walk, s, TABLE_ATTEMPT_TIME, from, until, newest_first);
-    while (n > 0 && (err = walk_next(&walk, &key, &value)) == ERR_OK) {
-        if (attempt_index_parse(key, out->row, &out->last_s) &&
-            attempt_row_read(s, span_bytes(out->row, sizeof out->row), r) == ERR_OK &&
-            is_of_same(w->facts, &r->a))
-            n--;
-    }
-    walk_free(&walk);
-    free(r);
-    return err;
-}
-
-/* Where they have a quarter of the ring, one of theirs gives way. */
-static enum err find_crowd(struct store *s, struct attempt_word *w)
-{
-    uint32_t share = w->rows_max < 8 ? 2 : w->rows_max / 4;
-    struct oldest o;
-    enum err err;
-
-    if (!takes_a_place(s, w))
-        return ERR_OK;
-    if ((err = find_same(s, w, true, share, &o)) == ERR_OK &&
-        (err = find_same(s, w, false, 1, &o)) == ERR_OK) {
-        w->oldest[0] = o;
-        w->oldest_count = 1;
-    }
-    return err == ERR_NOT_FOUND ? ERR_OK : err;
-}
-
 static enum err add(struct store *s, struct attempt_word *w, enum job_added *added)
 {
     struct job *j = w->add;
@@ -434,9 +328,7 @@ static enum err add(struct store *s, struct attempt_word *w, enum job_added *add
         return err;
     err = ERR_CANCELLED;
     for (w->looks = 0; w->looks < LOOKS_MAX && err == ERR_CANCELLED; w->looks++) {
-        err = find_oldest(s, w);
-        if (err == ERR_OK)
-            err = find_crowd(s, w);
+        err = attempt_ring_look(s, &w->key, w->facts, w->rows_max, &w->ring);
         if (err == ERR_OK)
             err = word_run(s, attempt_add, w);
     }
