@@ -1,12 +1,13 @@
 """Link hosts whose certificate or protocol is not what it must be never see a key: no request arrives at them at all."""
 
+import re
 import socket
 import ssl
 import threading
 
 from evil import Evil
 from harness import Box, check, equal, wait_for
-from restante import configured
+from restante import configured, fetchd_log
 
 NEEDS = ("restante",)
 
@@ -75,8 +76,10 @@ def test_no_http2(bed):
                       answer=b"HTTP/1.1 200 OK\r\nRestante: 1\r\nContent-Length: 0\r\n\r\n")
             try:
                 evil.announce(raw.port)
-                ticket = evil.ticket(to="dave@b.test").offer()
-                ticket.wait_job("waiting", tries=3)
+                evil.ticket(to="dave@b.test").offer().wait_job("waiting", tries=1)
+                log = fetchd_log(bed.b)
+                evil.ticket(to="dave@b.test").offer()
+                log.wait(rf"host={re.escape(evil.host_name)} .*status=deferred \(the host is left alone")
                 check(all(b"uthorization" not in data and b"Restante" not in data for data in raw.got), f"it was told {raw.got}")
                 equal(raw.count, 1, "connections")
             finally:
