@@ -154,7 +154,8 @@ class Daemons:
                 if child.poll() is not None:
                     raise BedError(f"restante-{name} at {self.site.name} ended with status {child.returncode}: "
                                    f"{(read(self.log_file(name)) or '').strip()[-1500:]}")
-                return all(listens(path, child.pid) for path in sockets)
+                # The name is a new one's: what the one before had has none any more.
+                return all(os.path.exists(path) and listens(path, child.pid) for path in sockets)
             wait_for(f"restante-{name} at {self.site.name} to serve", serves, 20)
 
     def stop_one(self, name, *, grace=15):

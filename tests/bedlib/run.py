@@ -65,9 +65,14 @@ def read(path, default=None):
 
 
 def alive(pid):
-    """Whether a process runs; a zombie does not."""
+    """Whether a process runs; a zombie does not, unless threads of it still do: they keep its sockets open."""
     stat = read(f"/proc/{pid}/stat")
-    return stat is not None and stat.rpartition(")")[2].split()[0] not in ("Z", "X")
+    if stat is None:
+        return False
+    try:
+        return stat.rpartition(")")[2].split()[0] not in ("Z", "X") or len(os.listdir(f"/proc/{pid}/task")) > 1
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def stop(pids, grace):

@@ -285,7 +285,7 @@ class Milter:
         def serves():
             if self.process.poll() is not None:
                 raise BedError(f"restante-milter ended with {self.process.returncode}: {self.log_text()}")
-            return listens(self.path)
+            return os.path.exists(self.path) and listens(self.path)
         wait_for("restante-milter to serve", serves, 20)
 
     def stop(self, *, term=None):
