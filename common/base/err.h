@@ -32,6 +32,8 @@
     X(BAD_BYTES, false, 550, "5.6.0", 400, "bare CR, bare LF, NUL or control character")                     \
     X(ADDRESS, false, 553, "5.1.3", 400, "bad address")                                                      \
     X(TOO_LARGE, false, 552, "5.3.4", 413, "too large")                                                      \
+    X(KEPT_TOO_LARGE, false, 552, "5.3.4", 413,                                                              \
+      "too large to be kept for those who do not know its sender; send it to the others alone")              \
     X(NOT_FOUND, false, 550, "5.1.1", 404, "not found")                                                      \
     X(EXISTS, false, 550, "5.0.0", 409, "exists already")                                                    \
     X(RETENTION, false, 550, "5.6.0", 400,                                                                   \

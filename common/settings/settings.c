@@ -186,10 +186,11 @@ const struct config_row settings_rows[] = {
     {"attempts_keep", CONFIG_DURATION, AT(attempts_keep_s), "30d", HOUR, 400 * DAY, NONE,
      "How long ordinary mail that is kept as a contact attempt waits before it is deleted.", F},
     {"attempts_size", CONFIG_SIZE, AT(attempts_size_bytes), "100m", 0, (int64_t)1 << 50, NULL, "bytes",
-     "How much of such mail may lie here for one mailbox; who sends more is asked to come again later, and what is larger than "
-     "this by itself is refused. 0: any amount.", F},
+     "How much of such mail may lie here for one mailbox; who sends more is asked to come again later. Of it, one organisation, "
+     "or one client network where nothing is proven, may have a quarter, and all of which nothing is proven a half; what is "
+     "larger than a quarter by itself is refused. 0: any amount.", F},
     {"attempts_size_all", CONFIG_SIZE, AT(attempts_size_all_bytes), "5g", 0, (int64_t)1 << 50, NULL, "bytes",
-     "The same for all mailboxes together.", F},
+     "The same for all mailboxes together, with the same shares.", F},
     {"held_look", CONFIG_DURATION, AT(held_look_s), "1d", 0, 400 * DAY, NONE,
      "How often the sender's site is asked, about, whether a letter that waits for its recipient's word is still there and the "
      "same, and told again that it waits. 0: only when its stub comes again.", F},

@@ -16,7 +16,8 @@ struct list {
 
 static bool is_kept(const struct quota_use *u)
 {
-    return strncmp(u->name, QUOTA_KEPT, strlen(QUOTA_KEPT)) == 0 || strcmp(u->name, QUOTA_KEPT_ALL) == 0;
+    return strncmp(u->name, QUOTA_KEPT, strlen(QUOTA_KEPT)) == 0 ||
+           strncmp(u->name, QUOTA_KEPT_ALL, strlen(QUOTA_KEPT_ALL)) == 0;
 }
 
 static int64_t percent(uint64_t have, int64_t limit)
@@ -26,7 +27,7 @@ static int64_t percent(uint64_t have, int64_t limit)
 
 void admin_quota_row(struct rows *r, const struct quota_use *u, const struct quota_limits *l)
 {
-    int64_t bytes_max = u->domain ? l->domain_bytes : l->owner_bytes;
+    int64_t bytes_max = quota_share(u->name, u->domain ? l->domain_bytes : l->owner_bytes);
     int64_t letters_max = u->domain ? l->domain_letters : l->owner_letters;
     int64_t of_bytes = percent(u->bytes, bytes_max), of_letters = percent(u->letters, letters_max);
 

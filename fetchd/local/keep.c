@@ -198,14 +198,16 @@ static enum err keep_one(const struct env *env, struct keeping *k, struct arriva
                               (uint32_t)env->settings->attempts_max, &limits);
 }
 
-/* However often it came again, there would never be room for it. */
+/* However often it came again, there would never be room for it in one sender's share. */
 static bool never_fits(const struct env *env, const struct keeping *k)
 {
     struct quota_limits l;
 
     limits_of_kept(env->settings, &l);
-    return (l.owner_bytes > 0 && k->in.letter_bytes > (uint64_t)l.owner_bytes) ||
-           (l.domain_bytes > 0 && k->in.letter_bytes > (uint64_t)l.domain_bytes);
+    int64_t of_mailbox = quota_share_of(QUOTA_CROWD_PERCENT, l.owner_bytes);
+    int64_t of_all = quota_share_of(QUOTA_CROWD_PERCENT, l.domain_bytes);
+    return (of_mailbox > 0 && k->in.letter_bytes > (uint64_t)of_mailbox) ||
+           (of_all > 0 && k->in.letter_bytes > (uint64_t)of_all);
 }
 
 /* The letter of a job that is kept already, sealed anew for the one at hand. */
@@ -259,7 +261,7 @@ static enum err keep_all(const struct env *env, struct keeping *k)
     enum err e = arrival_finish(&k->in, NULL, NULL);
 
     if (!e && never_fits(env, k))
-        e = ERR_TOO_LARGE;
+        e = ERR_KEPT_TOO_LARGE;
     for (size_t i = 0; i < k->request.envelope.recipient_count && !e; i++) {
         const struct api_recipient *r = &k->request.envelope.recipient[i];
         if ((e = judge(env, k, r)) || k->word.verdict == VERDICT_DENY)

@@ -60,9 +60,10 @@ enum err store_attempt_add(struct store *s, const struct attempt *facts, struct 
  * whatever the result. j->kept and j->payload_id are set; j->size_bytes and j->digest (SHA-256 of the letter)
  * are the caller's. The payload goes with the job's end. The same bytes from the same sender to the same
  * recipient again (a 250 that was lost): nothing is stored, unless the earlier one has ended as JOB_FAILED.
- * limits (NULL: none): of owner_bytes for the mailbox, of domain_bytes for all that is kept. ERR_KEPT_FULL:
- * with this it would be more, even though what its row takes the place of goes; or nothing proves its sender
- * (j->verified ""), in whose row ATTEMPT_WAITING_MAX proven ones wait; nothing is changed.
+ * limits (NULL: none): of owner_bytes for the mailbox, of domain_bytes for all that is kept, and of both for
+ * its sender's share (quota_share). ERR_KEPT_FULL: with this it would be more, even though what its row takes
+ * the place of goes; or nothing proves its sender (j->verified ""), in whose row ATTEMPT_WAITING_MAX proven
+ * ones wait; nothing is changed.
  */
 enum err store_attempt_keep(struct store *s, const struct attempt *facts, struct job *j,
                             struct store_payload *payload, const uint8_t dek[SEAL_DEK_BYTES],

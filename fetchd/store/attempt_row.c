@@ -4,9 +4,11 @@
  */
 #include "store/attempt_row.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/netaddr.h"
 #include "store/store_job.h"
 
 static const struct engine_ops *ops(const struct change *c)
@@ -85,6 +87,23 @@ enum err attempt_index_del(struct change *c, const uint8_t row[ATTEMPT_ROW_BYTES
 
     return err == ERR_OK ? absent_is_fine(ops(c)->del(c->txn, TABLE_ATTEMPT_TIME, record_key_span(&all)))
                          : err;
+}
+
+void attempt_crowd(const struct attempt *facts, char *out, size_t size)
+{
+    const char *domain = facts->organisation[0] != '\0' ? facts->organisation : facts->verified;
+    char network[NETADDR_TEXT_MAX] = "";
+    struct netaddr a;
+
+    if (domain[0] != '\0') {
+        snprintf(out, size, "%s", domain);
+        return;
+    }
+    if (netaddr_parse(span_of(facts->client_address), &a) == ERR_OK) {
+        a = netaddr_network(&a);
+        netaddr_text(&a, network);
+    }
+    snprintf(out, size, "[%s]", network);
 }
 
 /* A damaged count begins anew: the ring is too long then for a while. */

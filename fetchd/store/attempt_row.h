@@ -24,6 +24,9 @@ enum err attempt_row_put(struct change *c, const uint8_t row[ATTEMPT_ROW_BYTES],
 /* The row, its entries (last_s: as they say it) and its place in the ring. */
 enum err attempt_row_del(struct change *c, const uint8_t row[ATTEMPT_ROW_BYTES], int64_t last_s);
 
+/* With whom a kept message shares its part of what may be kept, as quota.h names it. */
+void attempt_crowd(const struct attempt *facts, char *out, size_t size);
+
 /* How many rows the row's mailbox has. */
 enum err attempt_box_get(struct change *c, const uint8_t row[ATTEMPT_ROW_BYTES], uint64_t *rows);
 enum err attempt_box_put(struct change *c, const uint8_t row[ATTEMPT_ROW_BYTES], uint64_t rows);

@@ -358,7 +358,7 @@ enum err store_attempt_keep(struct store *s, const struct attempt *facts, struct
 {
     struct attempt_word w = {
         .facts = facts, .add = j, .rows_max = rows_max, .payload = payload, .limits = limits};
-    char owner[sizeof w.payload_record.owner];
+    char owner[sizeof w.payload_record.owner], all[sizeof w.payload_record.domain] = QUOTA_KEPT_ALL;
     enum job_added added = JOB_KNOWN;
     bool kept = false;
     enum err err = store_disk_floor(s);
@@ -370,7 +370,8 @@ enum err store_attempt_keep(struct store *s, const struct attempt *facts, struct
     if (err == ERR_OK) {
         snprintf(owner, sizeof owner, QUOTA_KEPT "%.*s", (int)(sizeof owner - sizeof QUOTA_KEPT),
                  facts->mailbox);
-        payload_record_belongs(&w.payload_record, owner, QUOTA_KEPT_ALL, j->size_bytes);
+        attempt_crowd(facts, all + strlen(all), sizeof all - strlen(all));
+        payload_record_belongs(&w.payload_record, owner, all, j->size_bytes);
         err = store_payload_keep(payload);
         kept = err == ERR_OK && w.payload_record.in_blob;
     }

@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,6 +44,70 @@ void payload_record_belongs(struct payload_record *p, const char *owner, const c
     p->letter_bytes = letter_bytes;
 }
 
+static void name_one(struct quota_name *out, size_t *count, bool domain, const char *name, const char *crowd)
+{
+    struct quota_name *n = &out[*count];
+
+    if (name[0] == '\0')
+        return;
+    n->domain = domain;
+    /* Too long: those who begin alike share it. */
+    snprintf(n->name, sizeof n->name, "%s%s%s", name, domain || crowd[0] == '\0' ? "" : " ", crowd);
+    ++*count;
+}
+
+size_t payload_record_names(const struct payload_record *p, struct quota_name out[QUOTA_NAMES_MAX])
+{
+    size_t all_len = strlen(QUOTA_KEPT_ALL), count = 0;
+    const char *crowd;
+
+    name_one(out, &count, false, p->owner, "");
+    if (strncmp(p->domain, QUOTA_KEPT_ALL, all_len) != 0) {
+        name_one(out, &count, true, p->domain, "");
+        return count;
+    }
+    name_one(out, &count, true, QUOTA_KEPT_ALL, "");
+    crowd = p->domain + all_len;
+    if (crowd[0] == '\0') /* kept before there were shares */
+        return count;
+    name_one(out, &count, false, p->owner, crowd);
+    name_one(out, &count, true, QUOTA_KEPT_ALL, crowd);
+    if (crowd[0] == '[') {
+        name_one(out, &count, false, p->owner, QUOTA_UNPROVEN);
+        name_one(out, &count, true, QUOTA_KEPT_ALL, QUOTA_UNPROVEN);
+    }
+    return count;
+}
+
+/* What a name of kept mail says behind its mailbox or behind QUOTA_KEPT_ALL. */
+static const char *crowd_of(const char *name)
+{
+    const char *at;
+
+    if (strncmp(name, QUOTA_KEPT_ALL, strlen(QUOTA_KEPT_ALL)) == 0)
+        return name + strlen(QUOTA_KEPT_ALL);
+    at = strncmp(name, QUOTA_KEPT, strlen(QUOTA_KEPT)) == 0 ? strrchr(name, '@') : NULL;
+    at = at == NULL ? NULL : strchr(at, ' ');
+    return at == NULL ? "" : at + 1;
+}
+
+int64_t quota_share_of(int percent, int64_t limit)
+{
+    int64_t share = limit / 100 * percent + limit % 100 * percent / 100;
+
+    return share == 0 && limit > 0 ? 1 : share;
+}
+
+int64_t quota_share(const char *name, int64_t limit)
+{
+    const char *crowd = crowd_of(name);
+
+    if (crowd[0] == '\0')
+        return limit;
+    return quota_share_of(strcmp(crowd, QUOTA_UNPROVEN) == 0 ? QUOTA_UNPROVEN_PERCENT : QUOTA_CROWD_PERCENT,
+                          limit);
+}
+
 static enum err row_key(const char *name, bool domain, struct record_key *out)
 {
     struct record_key box;
@@ -64,8 +129,6 @@ static enum err add(struct change *c, const char *name, bool domain, int64_t let
     size_t count = c->quota.len / sizeof *q;
     enum err err;
 
-    if (name[0] == '\0')
-        return ERR_OK;
     for (size_t i = 0; i < count; i++)
         if (q[i].domain == domain && strcmp(q[i].name, name) == 0) {
             q[i].letters += letters;
@@ -83,10 +146,13 @@ static enum err add(struct change *c, const char *name, bool domain, int64_t let
 
 enum err change_quota_add(struct change *c, const struct payload_record *p, int sign)
 {
-    int64_t bytes = sign * (int64_t)p->letter_bytes;
-    enum err err = add(c, p->owner, false, sign, bytes);
+    struct quota_name name[QUOTA_NAMES_MAX];
+    size_t count = payload_record_names(p, name);
+    enum err err = ERR_OK;
 
-    return err == ERR_OK ? add(c, p->domain, true, sign, bytes) : err;
+    for (size_t i = 0; i < count && err == ERR_OK; i++)
+        err = add(c, name[i].name, name[i].domain, sign, sign * (int64_t)p->letter_bytes);
+    return err;
 }
 
 /* Never less than nothing, whatever a damaged row had said. */
@@ -139,13 +205,15 @@ static enum err judge(struct quota_use *u, const struct quota_change *q, struct 
 {
     const struct quota_limits *l = ask->limits;
     int64_t letters_max = q->domain ? l->domain_letters : l->owner_letters;
-    int64_t bytes_max = q->domain ? l->domain_bytes : l->owner_bytes;
+    int64_t bytes_max = quota_share(u->name, q->domain ? l->domain_bytes : l->owner_bytes);
 
     if (above(u->letters, q->letters, letters_max, ask) || above(u->bytes, q->bytes, bytes_max, ask)) {
         if (ask->why != NULL)
             explain(u, letters_max, bytes_max, ask->why);
         return ERR_QUOTA;
     }
+    if (crowd_of(u->name)[0] != '\0')
+        return ERR_OK; /* a stranger's share: nobody is told */
     if (!mostly_used(u->letters, letters_max) && !mostly_used(u->bytes, bytes_max))
         u->warned_s = 0;
     if (u->warned_s == 0 && ask->tells &&

@@ -13,6 +13,14 @@ void change_quota_init(struct change *c);
 /* Says whose a letter is: its owner and the domain of its reverse-path, and how long it is. */
 void payload_record_belongs(struct payload_record *p, const char *owner, const char *sender,
                             uint64_t letter_bytes);
+
+#define QUOTA_NAMES_MAX 6
+struct quota_name {
+    bool domain;
+    char name[STORE_ADDRESS_MAX];
+};
+/* All for whom a letter counts; none when it belongs to nobody. Their number. */
+size_t payload_record_names(const struct payload_record *p, struct quota_name out[QUOTA_NAMES_MAX]);
 /* A letter more (sign 1) or less (-1). What belongs to nobody counts nowhere. */
 enum err change_quota_add(struct change *c, const struct payload_record *p, int sign);
 

@@ -78,8 +78,6 @@ static enum err add_quota(struct sums *n, const char *name, bool domain, uint64_
 {
     struct quota_use u;
 
-    if (name[0] == '\0')
-        return ERR_OK;
     memset(&u, 0, sizeof u);
     store_text(u.name, sizeof u.name, name);
     u.domain = domain;
@@ -112,8 +110,10 @@ static uint32_t uses_of(const struct sums *n, const uint8_t id[SEAL_PAYLOAD_ID_B
 /* After all that may need one: it is compared at once. */
 static enum err count_payload(struct verify *v, struct span key, struct span value, struct sums *n)
 {
+    struct quota_name name[QUOTA_NAMES_MAX];
     struct payload_record p;
     struct use u;
+    size_t names;
     enum err err = ERR_OK;
 
     (void)v;
@@ -127,9 +127,10 @@ static enum err count_payload(struct verify *v, struct span key, struct span val
     u.noted = p.references;
     if (u.references != u.noted)
         err = buf_append(&n->wrong, &u, sizeof u);
-    if (err == ERR_OK)
-        err = add_quota(n, p.owner, false, p.letter_bytes);
-    return err == ERR_OK ? add_quota(n, p.domain, true, p.letter_bytes) : err;
+    names = payload_record_names(&p, name);
+    for (size_t i = 0; i < names && err == ERR_OK; i++)
+        err = add_quota(n, name[i].name, name[i].domain, p.letter_bytes);
+    return err;
 }
 
 static enum err count_attempt(struct verify *v, struct span key, struct span value, struct sums *n)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "store/attempt.h"
+#include "store/verify.h"
 
 #define DAY_S 86400
 #define BOB "bob@b.test"
@@ -220,43 +221,133 @@ static uint64_t kept_bytes(struct rig *r, const char *name)
     return u.bytes;
 }
 
+/* A letter of 100000 octets or as many as are said; one number a letter. Proven by the domain of an
+ * organisation, or by nothing, from an address. */
+static enum err keep_of(struct rig *r, const char *mailbox, const char *organisation, const char *client,
+                        int n, size_t size, struct job *out)
+{
+    struct attempt a = rig_attempt(mailbox, ALICE);
+
+    a.legacy = true;
+    snprintf(a.sender, sizeof a.sender, "s%d@%s", n, organisation);
+    snprintf(a.verified, sizeof a.verified, "%s%s", n % 2 == 0 || !*organisation ? "" : "sub.", organisation);
+    snprintf(a.organisation, sizeof a.organisation, "%s", organisation);
+    snprintf(a.client_address, sizeof a.client_address, "%s", client);
+    return rig_keep(r, &a, (uint8_t)n, size, RIG_NOW_S + n, 100, out);
+}
+
 static void what_is_kept_is_bounded_in_octets(struct rig *r)
 {
-    struct attempt other = rig_attempt("dan@b.test", ALICE);
-    struct quota_limits limits = {.owner_bytes = 200000, .domain_bytes = 350000};
+    static const char *const organisation[] = {"a.test", "b.test", "c.test", "d.test"};
+    static const char *const other[] = {"f.test", "g.test", "h.test"};
+    struct quota_limits limits = {.owner_bytes = 400000, .domain_bytes = 700000};
     struct job j, gone;
     uint32_t count;
 
     r->limits = &limits;
-    other.legacy = true;
-    assert_err(ERR_OK, keep(r, ALICE, 1, 100000, &gone));
-    assert_err(ERR_OK, keep(r, "carol@a.test", 2, 100000, &j));
-    assert_int_equal(kept_bytes(r, QUOTA_KEPT BOB), 200000);
-    assert_err(ERR_KEPT_FULL, keep(r, "carol@a.test", 3, 1, &j));
-    assert_err(ERR_KEPT_FULL, keep(r, "new@a.test", 4, 70000, &j));
+    for (int i = 0; i < 4; i++)
+        assert_err(ERR_OK, keep_of(r, BOB, organisation[i], "", i, 100000, i == 0 ? &gone : &j));
+    assert_int_equal(kept_bytes(r, QUOTA_KEPT BOB), 400000);
+    assert_err(ERR_KEPT_FULL, keep_of(r, BOB, "e.test", "", 4, 1, &j));
+    assert_err(ERR_KEPT_FULL, keep(r, "new@a.test", 5, 70000, &j));
     /* Nothing is left of them, and nothing that was there before has gone. */
-    assert_int_equal(rig_counts(r).payloads, 2);
-    assert_int_equal(rig_counts(r).attempts, 2);
-    assert_int_equal(files(r), r->options.engine == STORE_BDB ? 2 : 0);
-    assert_int_equal(row(r, "carol@a.test").count, 1);
-    check_kept(r, &gone, 1, 100000);
-    assert_err(ERR_OK, keep(r, ALICE, 1, 100000, &j)); /* the same again: it is here */
+    assert_int_equal(rig_counts(r).payloads, 4);
+    assert_int_equal(rig_counts(r).attempts, 4);
+    assert_int_equal(files(r), r->options.engine == STORE_BDB ? 4 : 0);
+    rig_check_kept(r, &gone, 0, 100000);
+    assert_err(ERR_OK, keep_of(r, BOB, "a.test", "", 0, 100000, &j)); /* the same again: it is here */
     /* Of all mailboxes together. */
-    assert_err(ERR_OK, rig_keep(r, &other, 'x', 140000, RIG_NOW_S, ROWS, &j));
-    assert_err(ERR_KEPT_FULL, rig_keep(r, &other, 'y', 20000, RIG_NOW_S, ROWS, &j));
-    assert_int_equal(kept_bytes(r, QUOTA_KEPT_ALL), 340000);
+    for (int i = 0; i < 3; i++)
+        assert_err(ERR_OK, keep_of(r, "dan@b.test", other[i], "", 10 + i, i == 0 ? 75000 : 100000, &j));
+    assert_err(ERR_KEPT_FULL, keep_of(r, "dan@b.test", "e.test", "", 14, 30000, &j));
+    assert_int_equal(kept_bytes(r, QUOTA_KEPT_ALL), 675000);
     /* There is room again when something has gone. */
-    assert_err(ERR_OK, store_attempt_drop(r->s, BOB, ALICE, false, "denied", "", RIG_NOW_S + 9, &count));
-    assert_int_equal(kept_bytes(r, QUOTA_KEPT BOB), 100000);
-    assert_err(ERR_OK, keep(r, "carol@a.test", 3, 100000, &j));
+    assert_err(ERR_OK,
+               store_attempt_drop(r->s, BOB, "s0@a.test", false, "denied", "", RIG_NOW_S + 9, &count));
+    assert_int_equal(kept_bytes(r, QUOTA_KEPT BOB), 300000);
+    assert_err(ERR_OK, keep_of(r, BOB, "e.test", "", 4, 100000, &j));
     r->limits = NULL;
-    assert_err(ERR_OK, keep(r, "carol@a.test", 5, 300000, &j));
-    assert_int_equal(kept_bytes(r, QUOTA_KEPT_ALL), 640000);
+    assert_err(ERR_OK, keep_of(r, BOB, "e.test", "", 6, 300000, &j));
+    assert_int_equal(kept_bytes(r, QUOTA_KEPT_ALL), 975000);
+}
+
+static void check_sums(struct rig *r)
+{
+    const struct verify_options o = {.deep = false};
+    struct verify_result result;
+
+    assert_err(ERR_OK, store_verify(r->s, &o, &result));
+    assert_true(result.sums);
+    assert_int_equal(result.findings, 0);
+}
+
+static bool add_name(void *arg, const struct quota_use *u)
+{
+    struct buf *names = arg;
+
+    return buf_printf(names, "%s=%d\n", u->name, (int)(u->bytes / 1000)) == ERR_OK;
+}
+
+static bool has_line(const struct buf *names, const char *line)
+{
+    return strstr(names->data, line) != NULL;
+}
+
+/* A quarter of either for one organisation, or for one network where nothing is proven; a half for all of
+ * which nothing is proven. */
+static void nobody_alone_takes_all_octets(struct rig *r)
+{
+    static const char *const mailbox[] = {"m1@b.test", "m2@b.test", "m3@b.test"};
+    struct quota_limits limits = {.owner_bytes = 400000, .domain_bytes = 1200000};
+    struct buf names;
+    struct job j;
+    uint32_t count;
+
+    buf_init(&names, 1 << 16);
+    r->limits = &limits;
+    assert_err(ERR_OK, keep_of(r, BOB, "", "192.0.2.7", 1, 60000, &j));
+    assert_err(ERR_KEPT_FULL, keep_of(r, BOB, "", "192.0.2.200", 2, 41000, &j));
+    assert_err(ERR_OK, keep_of(r, BOB, "", "192.0.2.200", 2, 40000, &j));
+    assert_err(ERR_KEPT_FULL, keep_of(r, BOB, "", "192.0.2.7", 3, 1, &j));
+    assert_err(ERR_OK, keep_of(r, BOB, "", "2001:db8::1", 4, 99000, &j));
+    assert_err(ERR_KEPT_FULL,
+               keep_of(r, BOB, "", "198.51.100.1", 5, 2000, &j)); /* of nothing proven, a half */
+    assert_err(ERR_OK, keep_of(r, BOB, "a.test", "192.0.2.7", 6, 100000, &j));
+    assert_err(ERR_KEPT_FULL, keep_of(r, BOB, "a.test", "198.51.100.1", 7, 1, &j));
+    assert_err(ERR_OK, keep_of(r, BOB, "a-a.test", "", 8, 100000, &j));
+    /* Of all mailboxes together. */
+    for (int i = 0; i < 2; i++)
+        assert_err(ERR_OK, keep_of(r, mailbox[i], "", "192.0.2.7", 10 + i, 100000, &j));
+    assert_err(ERR_KEPT_FULL, keep_of(r, mailbox[2], "", "192.0.2.7", 12, 1, &j));
+    assert_err(ERR_OK, keep_of(r, mailbox[2], "", "198.51.100.1", 13, 100000, &j));
+    assert_err(ERR_OK, keep_of(r, mailbox[2], "", "203.0.113.1", 14, 100000, &j));
+    assert_err(ERR_KEPT_FULL, keep_of(r, mailbox[1], "", "203.0.113.1", 16, 2000, &j));
+    assert_err(ERR_OK, keep_of(r, mailbox[2], "c.test", "", 17, 100000, &j));
+    /* All of it is told, and is what lies here. */
+    assert_err(ERR_OK, store_quotas(r->s, 100, add_name, &names));
+    assert_true(has_line(&names, "@kept:=899\n") && has_line(&names, "@kept:-=599\n"));
+    assert_true(has_line(&names, "@kept:[192.0.2.0]=300\n") && has_line(&names, "@kept:a.test=100\n"));
+    assert_true(has_line(&names, "kept:" BOB "=399\n") && has_line(&names, "kept:" BOB " -=199\n"));
+    assert_true(has_line(&names, "kept:" BOB " [2001:db8::]=99\n"));
+    assert_int_equal(quota_share("@kept:[192.0.2.0]", 1200000), 300000);
+    assert_int_equal(quota_share(QUOTA_KEPT BOB " -", 400000), 200000);
+    assert_int_equal(quota_share(QUOTA_KEPT BOB, 400000), 400000);
+    check_sums(r);
+    /* What goes gives its share back, and leaves no row. */
+    assert_err(ERR_OK, store_attempt_drop(r->s, BOB, "s1@", false, "denied", "", RIG_NOW_S + 50, &count));
+    assert_err(ERR_OK, keep_of(r, BOB, "", "192.0.2.7", 20, 60000, &j));
+    assert_err(ERR_OK, store_attempt_drop(r->s, BOB, "s4@", false, "denied", "", RIG_NOW_S + 50, &count));
+    buf_clear(&names);
+    assert_err(ERR_OK, store_quotas(r->s, 100, add_name, &names));
+    assert_false(has_line(&names, "2001:db8::"));
+    check_sums(r);
+    r->limits = NULL;
+    buf_free(&names);
 }
 
 static void what_gives_way_makes_room_in_octets(struct rig *r)
 {
-    struct quota_limits limits = {.owner_bytes = ROWS * 1000};
+    struct quota_limits limits = {.owner_bytes = 4 * ROWS * 1000}; /* a quarter for them */
     char sender[40];
     struct job j;
 
@@ -278,6 +369,7 @@ int main(void)
         RIG_CASE(what_gives_way_takes_its_payloads_along),
         RIG_CASE(what_nothing_proves_drives_out_nothing_proven),
         RIG_CASE(what_is_kept_is_bounded_in_octets),
+        RIG_CASE(nobody_alone_takes_all_octets),
         RIG_CASE(what_gives_way_makes_room_in_octets),
     };
 
