@@ -231,8 +231,10 @@ static enum err same_ticket(struct change *c, const struct ticket_record *r, con
     memset(out, 0, sizeof *out);
     if ((err = change_ticket_get(c, d->key, out)) != ERR_OK)
         return err;
-    return ticket_stands(&out->t) && memcmp(out->dedupe, r->dedupe, sizeof r->dedupe) == 0 ? ERR_OK
-                                                                                           : ERR_NOT_FOUND;
+    return ticket_stands(&out->t, out->plain_due_s != 0, r->t.created_s) &&
+                   memcmp(out->dedupe, r->dedupe, sizeof r->dedupe) == 0
+               ? ERR_OK
+               : ERR_NOT_FOUND;
 }
 
 /* In the order of their keys: concurrent deposits lock in one order. Later days have rows only when the clock

@@ -203,11 +203,24 @@ enum err ticket_may_plain(const struct ticket *t)
     return t->perhaps ? ERR_RESTORED : ERR_OK;
 }
 
-bool ticket_stands(const struct ticket *t)
+/* When the MTA took it; a restore may know no more than when it was closed to claims. */
+static int64_t plain_sent_s(const struct ticket *t)
 {
+    struct ticket_event e;
+    int64_t sent_s = t->changed_s;
+
+    for (size_t i = 0; ticket_event_get(t, i, &e); i++)
+        if (e.what == TICKET_EVENT_PLAIN_SENT)
+            sent_s = e.at_s;
+    return sent_s;
+}
+
+bool ticket_stands(const struct ticket *t, bool plain_due, int64_t now_s)
+{
+    if (t->state != TICKET_PLAIN)
+        return !ticket_state_ended(t->state) || t->state == TICKET_DELIVERED;
     /* Only our own MTA's refusal gives a letter that was sent plain a reason. */
-    return !ticket_state_ended(t->state) || t->state == TICKET_DELIVERED ||
-           (t->state == TICKET_PLAIN && t->remote_reason[0] == '\0');
+    return plain_due || (t->remote_reason[0] == '\0' && now_s - plain_sent_s(t) <= TICKET_PLAIN_STANDS_S);
 }
 
 int64_t ticket_retry_after_s(const struct ticket *t)

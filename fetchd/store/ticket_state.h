@@ -46,9 +46,12 @@ enum ticket_state ticket_overdue_end(const struct ticket *t);
 enum ticket_state ticket_refused_end(const struct ticket *t);
 enum err ticket_may_plain(const struct ticket *t);
 
-/* Whether the same letter, when it comes again, is this ticket's: it has reached its recipient, or may still,
- * in one way or the other. Pure. */
-bool ticket_stands(const struct ticket *t);
+/* Whether the same letter, when it comes again, is this ticket's: it has reached its recipient, or may still.
+ * What was sent plain is the MTAs' affair and may come back, which nobody tells us; it stands while its
+ * sending is due (plain_due), and then only for as long as a client that did not hear the answer tries again.
+ * Pure. */
+#define TICKET_PLAIN_STANDS_S 3600
+bool ticket_stands(const struct ticket *t, bool plain_due, int64_t now_s);
 
 /* Appends to what happened; the first is kept, and of the others the newest. */
 void ticket_event_add(struct ticket *t, unsigned what, int64_t at_s);

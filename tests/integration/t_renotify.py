@@ -133,6 +133,21 @@ def test_no_stubs_any_more(bed):
         equal(box.new(bare_id(raw).encode()), [], "reports")
 
 
+def test_plain_and_later_once_more(bed):
+    """A letter that went plain hours ago may have come back from there: submitted once more it is a new ticket."""
+    with far(bed) as domain:
+        offer = domain.send()
+        domain.designate("r=0")
+        domain.clock(int(1.11 * H))
+        is_plain(domain, offer)
+        domain.log.wait(r"status=plain-sent")
+        domain.designate("r=1")
+        domain.clock(int(2.5 * H))
+        submit(bed.a, "alice@a.test", [offer.recipient], offer.raw)
+        wait_for("another stub", lambda: len(domain.mails(offer)) == 3, 20, 0.05)
+        check(b"\nRestante-Stub:" in domain.mails(offer)[2].raw, "the last is no stub")
+
+
 def test_no_record_any_more(bed):
     """The record is gone altogether, while another of the domain's letters is held there: both go plain, each in its time."""
     with far(bed) as domain:

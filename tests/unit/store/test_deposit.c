@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/ticket_state.h"
+
 #define DAY_S 86400
 
 static void a_deposited_letter_is_all_there(struct rig *r)
@@ -171,12 +173,16 @@ static void the_same_letter_again_is_not_sent_plain_twice(struct rig *r)
     struct work w = {.kind = WORK_PLAIN};
 
     assert_err(ERR_OK, store_plain(r->s, sent.ticket.key, "takes no stubs", RIG_NOW_S + 3600, NULL));
-    assert_true(rig_post(r, LETTER()).existing); /* it is on its way */
+    assert_true(rig_post(r, LETTER(.created_s = RIG_NOW_S + 20000)).existing); /* it is on its way still */
     memcpy(w.key, sent.ticket.key, sizeof w.key);
-    assert_err(ERR_OK, store_work_done(r->s, &w, "4bPlain", RIG_NOW_S + 3601));
-    again = rig_post(r, LETTER(.created_s = RIG_NOW_S + 7200));
+    assert_err(ERR_OK, store_work_done(r->s, &w, "4bPlain", RIG_NOW_S + 20001));
+    again = rig_post(r, LETTER(.created_s = RIG_NOW_S + 20001 + TICKET_PLAIN_STANDS_S));
     assert_true(again.existing);
     assert_int_equal(again.ticket.state, TICKET_PLAIN);
+    /* What the other MTA did with it nobody tells us: whoever sends it later means that it goes. */
+    again = rig_post(r, LETTER(.created_s = RIG_NOW_S + 20002 + TICKET_PLAIN_STANDS_S));
+    assert_false(again.existing);
+    assert_true(rig_post(r, LETTER(.created_s = RIG_NOW_S + 30000)).existing);
     /* Of one that did not go he was told, and tries it once more. */
     assert_err(ERR_OK, store_plain(r->s, refused.ticket.key, "takes no stubs", RIG_NOW_S + 3600, NULL));
     memcpy(w.key, refused.ticket.key, sizeof w.key);
