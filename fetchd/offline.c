@@ -94,7 +94,7 @@ enum err offline_check(const struct settings *s, bool repair, bool deep, bool *w
     enum err e = begin(s, &keys, why);
 
     snprintf(quarantine, sizeof quarantine, "%s/quarantine", s->data_directory);
-    options.recount = repair;
+    options.repair = repair;
     if (!e)
         e = store_verify_tables(&options, &verify, &result, why);
     if (!e && result.findings > result.repaired)

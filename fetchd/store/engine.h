@@ -151,7 +151,10 @@ enum err engine_bdb_recover(const char *directory, int64_t cache_bytes, struct b
 /* A look at the files of a store that nobody has open: each table is there, and its pages fit together. To
  * open one of which that is not so may end in anything. each(): of each table that is missing or damaged;
  * derived: it can be made anew from others. mend: such a one is put aside into the directory `quarantine`
- * (made when it is needed), and is empty when the store is opened. As engine_bdb_open. */
+ * (made when it is needed), and is empty when the store is opened; before, META gets a row
+ * ENGINE_REPAIRING_KEY, which whoever fills them takes out. Without a META that is whole nothing is put
+ * aside. As engine_bdb_open; ERR_IO: a file could not be looked at. */
+#define ENGINE_REPAIRING_KEY "repairing"
 struct engine_look {
     bool mend;
     const char *quarantine;

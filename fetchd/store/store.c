@@ -54,7 +54,7 @@ enum err store_open_on(const struct store_options *o, struct site_keys *keys, st
     s->dedupe_s = o->dedupe_s;
     s->tombstone_s = o->tombstone_s;
     s->disk_floor_percent = o->disk_floor_percent;
-    s->recount = o->recount;
+    s->repair = o->repair;
     pthread_mutex_init(&s->count_mutex, NULL);
     pthread_mutex_init(&s->epochs_mutex, NULL);
     group_sync_init(&s->flush);

@@ -34,8 +34,9 @@ struct store_options {
     int64_t cache_bytes;
     int64_t dedupe_s; /* 86400: the same letter again within this gets the existing ticket */
     int64_t tombstone_s;
-    int64_t disk_floor_percent;     /* below this free: ERR_DISK_FULL for deposits */
-    bool recount;                   /* counts that are missing or damaged are made anew, and not an error */
+    int64_t disk_floor_percent; /* below this free: ERR_DISK_FULL for deposits */
+    bool repair; /* store_verify with repair comes next: counts that are missing or damaged are made anew, and
+                  * a repair that was broken off is no error */
     const char *handover_directory; /* NULL: no journal (handover.h) */
     int64_t handover_keep_s;        /* how long its files are kept */
     void (*failed)(void *arg);      /* the environment must be recovered: stop the process (DB_RUNRECOVERY) */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/kill.h"
 #include "base/log.h"
 #include "store/store_bdb.h"
 
@@ -106,6 +107,15 @@ static enum err write_names(struct bdb *b, const char *before, const bool *witho
                    b->table[TABLE_META]->put(b->table[TABLE_META], NULL, &key, &value, 0));
 }
 
+/* The store opens for nobody but a repair until what was put aside is made anew. */
+static enum err write_mark(struct bdb *b)
+{
+    DBT key = dbt(ENGINE_REPAIRING_KEY, sizeof ENGINE_REPAIRING_KEY - 1), value = dbt("yes", 3);
+
+    return bdb_err(b, "mark of a repair",
+                   b->table[TABLE_META]->put(b->table[TABLE_META], NULL, &key, &value, 0));
+}
+
 /* ---- opening ------------------------------------------------------------------------------------------- */
 
 static enum err open_table(struct bdb *b, enum engine_table t, struct buf *why)
@@ -157,17 +167,24 @@ enum err bdb_open_tables(struct bdb *b, struct buf *why)
 
 /* ---- looking ------------------------------------------------------------------------------------------- */
 
-/* ERR_STORE: its pages do not fit together. */
-static enum err verify_table_file(struct bdb *b, enum engine_table t)
+/* *damaged: its pages do not fit together. An error says nothing about that: of descriptors that are used up,
+ * or a disk that does not answer, no table is to go. */
+static enum err verify_table_file(struct bdb *b, enum engine_table t, bool *damaged, struct buf *why)
 {
     char name[64];
     DB *db = NULL;
     int rc = db_create(&db, b->env, 0);
+    enum err err;
 
     file_name(t, name);
     if (rc == 0)
         rc = db->verify(db, name, NULL, NULL, 0); /* which ends the handle */
-    return rc == ENOMEM ? ERR_NOMEM : rc == 0 ? ERR_OK : ERR_STORE;
+    *damaged = rc == DB_VERIFY_BAD || rc == DB_PAGE_NOTFOUND;
+    if (*damaged || rc == 0)
+        return ERR_OK;
+    buf_printf(why, "%s/db/%s cannot be looked at: %s", b->keep.directory, name, db_strerror(rc));
+    err = bdb_err(b, name, rc);
+    return err == ERR_STORE && rc > 0 ? ERR_IO : err;
 }
 
 static enum err put_aside(const struct bdb *b, enum engine_table t, const char *quarantine)
@@ -184,18 +201,37 @@ static enum err put_aside(const struct bdb *b, enum engine_table t, const char *
 }
 
 static enum err look_at_table(struct bdb *b, const struct engine_look *l, enum engine_table t, bool named,
-                              bool *anew)
+                              bool *anew, struct buf *why)
 {
-    bool there = is_there(b, t), mend = l->mend && is_derived(t);
-    enum err err = ERR_OK;
+    bool there = is_there(b, t), mend = l->mend && is_derived(t) && b->table[TABLE_META] != NULL;
+    bool damaged = false;
+    enum err err = there ? verify_table_file(b, t, &damaged, why) : ERR_OK;
 
-    if (there && (err = verify_table_file(b, t)) != ERR_STORE)
+    if (err != ERR_OK || (there && !damaged) || (!there && !named))
         return err;
-    if (!there && !named)
-        return ERR_OK;
-    err = mend && there ? put_aside(b, t, l->quarantine) : ERR_OK;
+    if (mend) {
+        bdb_keep_forget(b); /* its logs know nothing of that */
+        err = write_mark(b);
+    }
+    if (err == ERR_OK && mend && there)
+        err = put_aside(b, t, l->quarantine);
     *anew = mend && err == ERR_OK;
     l->each(l->arg, t, !there, is_derived(t), *anew);
+    return err;
+}
+
+/* META says which tables there have to be, and that some are to be made anew: it is opened when it is whole.
+ */
+static enum err look_at_meta(struct bdb *b, const struct engine_look *l, char names[NAMES_MAX],
+                             struct buf *why)
+{
+    bool there = is_there(b, TABLE_META), damaged = false;
+    enum err err = there ? verify_table_file(b, TABLE_META, &damaged, why) : ERR_OK;
+
+    if (err == ERR_OK && (damaged || (!there && is_there(b, TABLE_TICKET))))
+        l->each(l->arg, TABLE_META, !there, false, false);
+    if (err == ERR_OK && there && !damaged && (err = open_table(b, TABLE_META, why)) == ERR_OK)
+        err = read_names(b, names);
     return err;
 }
 
@@ -216,18 +252,15 @@ enum err engine_bdb_look(const char *directory, int64_t cache_bytes, const struc
      * goes. */
     err = bdb_err(b, "checkpoint", b->env->txn_checkpoint(b->env, 0, 0, DB_FORCE));
     if (err == ERR_OK)
-        err = look_at_table(b, l, TABLE_META, is_there(b, TABLE_TICKET), &anew[TABLE_META]);
-    bool meta = err == ERR_OK && is_there(b, TABLE_META) && verify_table_file(b, TABLE_META) == ERR_OK;
-    if (meta && (err = open_table(b, TABLE_META, why)) == ERR_OK)
-        err = read_names(b, names);
+        err = look_at_meta(b, l, names, why);
     for (int i = TABLE_META + 1; i < TABLE_COUNT && err == ERR_OK; i++) {
-        err = look_at_table(b, l, (enum engine_table)i, has_name(names, (enum engine_table)i), &anew[i]);
+        err = look_at_table(b, l, (enum engine_table)i, has_name(names, (enum engine_table)i), &anew[i], why);
         any = any || anew[i];
     }
-    if (meta && any && names[0] != '\0' && err == ERR_OK)
+    if (any && names[0] != '\0' && err == ERR_OK)
         err = write_names(b, names, anew);
-    if (any) /* its logs know nothing of that */
-        bdb_keep_forget(b);
+    if (any)
+        KILL_POINT("check-tables-after");
     if (err != ERR_OK && why->len == 0)
         buf_append_str(why, err_text(err));
     b->engine.ops->close(&b->engine);

@@ -97,6 +97,35 @@ static enum err check_records_version(struct check *k)
     return store_change(k->s, put_records_version, NULL);
 }
 
+/* ---- repairs ------------------------------------------------------------------------------------------- */
+
+/* With an empty table of timers nothing would ever end, and nobody would be told. */
+static enum err check_no_repair(struct check *k)
+{
+    struct buf value;
+    enum err err;
+
+    buf_init(&value, STORE_VALUE_MAX);
+    err = store_read(k->s, TABLE_META, SPAN_LITERAL(ENGINE_REPAIRING_KEY), &value);
+    buf_free(&value);
+    if (err != ERR_OK || k->s->repair)
+        return absent_is_fine(err);
+    buf_append_str(k->why, "a repair was broken off before all tables were full again: restantectl check "
+                           "--repair makes them anew, while restante-fetchd does not run");
+    return ERR_STORE;
+}
+
+static enum err take_mark(struct change *c, void *arg)
+{
+    (void)arg;
+    return absent_is_fine(c->s->engine->ops->del(c->txn, TABLE_META, SPAN_LITERAL(ENGINE_REPAIRING_KEY)));
+}
+
+enum err store_check_repaired(struct store *s)
+{
+    return store_change(s, take_mark, NULL);
+}
+
 /* ---- counting ------------------------------------------------------------------------------------------ */
 
 static enum err count_ticket(struct check *k, struct span key, struct span value)
@@ -229,15 +258,15 @@ enum err store_check(struct store *s, struct buf *why)
         return ERR_NOMEM;
     k->s = s;
     k->why = why;
-    if ((err = check_format(k)) != ERR_OK || (err = check_records_version(k)) != ERR_OK ||
-        (err = epochs_check(s, why)) != ERR_OK)
+    if ((err = check_format(k)) != ERR_OK || (err = check_no_repair(k)) != ERR_OK ||
+        (err = check_records_version(k)) != ERR_OK || (err = epochs_check(s, why)) != ERR_OK)
         goto out;
     if (k->format < FORMAT_VERSION && (err = look_at_all(k)) != ERR_OK)
         goto out;
     if (k->format < FORMAT_VERSION && (err = store_change(s, begin_counting, k)) != ERR_OK)
         goto out;
     err = store_counts_read(s, &s->counts);
-    if (err == ERR_STORE && s->recount && k->format == FORMAT_VERSION) {
+    if (err == ERR_STORE && s->repair && k->format == FORMAT_VERSION) {
         err = look_at_all(k);
         if (err == ERR_OK)
             err = store_change(s, begin_counting, k);

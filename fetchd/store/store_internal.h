@@ -28,7 +28,7 @@ struct store {
      * orphans. */
     struct grace *keeping;
     struct later *later;
-    bool recount;
+    bool repair;
     int64_t letters_since_s;               /* store_letter.h */
     atomic_uint_fast32_t letters_last_day; /* no row of LETTER is of a later one */
     struct handover *handover;             /* NULL: there is none */
@@ -43,6 +43,8 @@ enum err store_open_on(const struct store_options *o, struct site_keys *keys, st
                        struct store **out, struct buf *why);
 /* The opening's checks: format, site keys; then the counts. */
 enum err store_check(struct store *s, struct buf *why);
+/* What a repair emptied is full again: the store opens for all. */
+enum err store_check_repaired(struct store *s);
 /* Its part about site keys: those that the store was opened with against those that it knows (epochs.c). */
 enum err epochs_check(struct store *s, struct buf *why);
 

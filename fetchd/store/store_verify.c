@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/encode.h"
+#include "base/kill.h"
 #include "base/secret.h"
 #include "store/file_copy.h"
 #include "store/policy_record.h"
@@ -658,6 +659,7 @@ enum err store_verify(struct store *s, const struct verify_options *o, struct ve
     buf_init_secret(&v->value, STORE_VALUE_MAX);
     buf_init_secret(&v->extra, EXTRA_MAX);
     err = verify_payloads(v);
+    KILL_POINT("check-payloads-after");
     for (size_t i = 0; i < sizeof row / sizeof *row && err == ERR_OK; i++)
         err = verify_table(v, row[i].table, row[i].body);
     if (err == ERR_OK)
@@ -666,6 +668,8 @@ enum err store_verify(struct store *s, const struct verify_options *o, struct ve
         err = verify_files(v);
     if (err == ERR_OK)
         err = verify_sums(v);
+    if (err == ERR_OK && o->repair && out->sums)
+        err = store_check_repaired(s);
     /* Repairs are no answers, but they are said to be done. */
     if (o->repair && (flushed = store_flush(s)) != ERR_OK && err == ERR_OK)
         err = flushed;

@@ -35,7 +35,8 @@ struct verify_result {
 };
 /* Before it is opened, which no process may have done: whether the tables' files are there and whole. When
  * findings are left that were not repaired, opening it may end in anything. A repair has emptied what
- * store_verify then makes anew. Adds to *out. Errors of store_open, with *why. */
+ * store_verify then makes anew, and until that has ended well with a repair the store opens with the option
+ * repair alone. Adds to *out. Errors of store_open, with *why; ERR_IO: a file could not be looked at. */
 enum err store_verify_tables(const struct store_options *o, const struct verify_options *options,
                              struct verify_result *out, struct buf *why);
 /* Everything. A letter that is not there any more ends its ticket with a repair, and its sender is told. */

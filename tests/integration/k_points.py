@@ -138,6 +138,8 @@ STORE_ALONE |= {"plain-send-before", "plain-send-after"}  # k_life.py does, as a
 STORE_ALONE |= {"backup-table-after", "backup-logs-after", "backup-manifest-before", "backup-manifest-after", "restore-mark-after",
                 "restore-aside-after", "restore-copy", "restore-files-after", "restore-recover-after", "restore-replay-after"}
 
+STORE_ALONE |= {"check-tables-after", "check-payloads-after"}  # t_check.py does
+
 
 def walk_of(bed):
     if not _walk:

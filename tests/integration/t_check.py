@@ -85,6 +85,33 @@ def test_tables_that_are_damaged_or_gone(bed):
         in_order(bed, "--deep")
 
 
+def test_a_repair_that_is_broken_off(bed):
+    """It dies with the outbox emptied, or opened and not full again: fetchd does not start, the next repair goes on."""
+    with own_store(bed) as store, away(bed.b):
+        raws = [post(bed), post(bed, body=LONG)]
+        for point in ("check-tables-after", "check-payloads-after"):
+            bed.a.daemons.stop_one("fetchd")
+            with open(f"{store}/db/work.db", "r+b") as f:
+                f.seek(4096 + 20)
+                f.write(b"\xa5" * 64)
+            died = bed.a.daemons.restantectl("check", "--repair", check=False, env={**os.environ, "RESTANTE_KILL": f"{point}:1"})
+            check(died.returncode not in (0, 1), f"the repair was killed at {point}: {died}")
+            try:
+                bed.a.daemons.start_one("fetchd")
+            except Exception as e:  # pylint: disable=broad-except
+                check("check --repair" in str(e), f"it does not say why: {e}")
+            else:
+                check(False, f"fetchd starts after {point}")
+            bed.a.daemons.stop_one("fetchd")
+            asked(bed.a, "check", status=os.EX_TEMPFAIL, says="check --repair")
+            asked(bed.a, "check", "--repair", status=0, says="index-missing: ticket")
+            bed.a.daemons.start_one("fetchd")
+            in_order(bed, "--deep")
+        bed.b.daemons.start_one("fetchd")
+        for raw in raws:
+            wait_ticket(bed.a, raw, "delivered", timeout=40)
+
+
 def test_another_sites_backup(bed):
     """It is not replaced by ours, and not taken for ours: the store that was to go is there again."""
     with place(bed, "backup") as folder, own_store(bed), away(bed.b):

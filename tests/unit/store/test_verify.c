@@ -2,10 +2,13 @@
  * test_verify.c - each kind of damage, made by hand, is found, and put right by a repair that loses nothing
  * silently.
  */
+#include <db.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -619,7 +622,7 @@ static void tables_whose_pages_are_damaged_are_found(struct rig *r)
         assert_int_equal(s.count, 1);
         assert_string_equal(s.what[0], "table-damaged");
         assert_int_equal(check_tables(r, true, &s).repaired, 1);
-        r->options.recount = true;
+        r->options.repair = true;
         rig_open(r);
         check(r, true, true, &s);
         assert_clean(r);
@@ -635,6 +638,156 @@ static void tables_whose_pages_are_damaged_are_found(struct rig *r)
     assert_int_equal(quarantined(r), 0);
     rig_remove_tree(r->directory);
     rig_open(r);
+}
+
+enum damage { CUT_SHORT, OTHER_HEAD, OTHER_END, OTHER_ROOT, DAMAGE_COUNT };
+
+/* What a disk may do to the head of a file, and to its length. */
+static void damage_file(struct rig *r, const char *table, enum damage how)
+{
+    static const struct {
+        off_t at;
+        size_t len;
+    } head[DAMAGE_COUNT] = {[OTHER_HEAD] = {0, 512}, [OTHER_END] = {32, 4}, [OTHER_ROOT] = {88, 4}};
+    char path[200], bytes[512];
+    int fd;
+
+    snprintf(path, sizeof path, "%s/db/%s.db", r->directory, table);
+    assert_true((fd = open(path, O_WRONLY)) >= 0);
+    memset(bytes, 0xa5, sizeof bytes);
+    if (how == CUT_SHORT)
+        assert_int_equal(ftruncate(fd, 4096 + 700), 0);
+    else
+        assert_int_equal(pwrite(fd, bytes, head[how].len, head[how].at), (ssize_t)head[how].len);
+    close(fd);
+}
+
+static void tables_that_are_no_tables_are_found(struct rig *r)
+{
+    struct seen s;
+
+    if (r->directory[0] == '\0')
+        return;
+    rig_post(r, LETTER());
+    for (enum damage how = CUT_SHORT; how < DAMAGE_COUNT; how++) {
+        rig_close(r);
+        damage_file(r, "timer", how);
+        check_tables(r, true, &s);
+        assert_int_equal(s.count, 1);
+        assert_string_equal(s.what[0], "table-damaged");
+        r->options.repair = true;
+        rig_open(r);
+        check(r, true, true, &s);
+        assert_clean(r);
+    }
+    rig_remove_tree(quarantine(r));
+}
+
+/* Of a file that cannot be opened, which opening of it that is. */
+static int openings_left;
+
+static int failing_open(const char *path, int flags, ...)
+{
+    const char *name = strrchr(path, '/');
+    va_list more;
+
+    if (name != NULL && strcmp(name, "/timer.db") == 0 && openings_left-- == 0) {
+        errno = EIO;
+        return -1;
+    }
+    va_start(more, flags);
+    mode_t mode = (flags & O_CREAT) != 0 ? (mode_t)va_arg(more, int) : 0;
+    va_end(more);
+    return open(path, flags, mode);
+}
+
+/* What cannot be looked at is no damage, and nothing goes. */
+static void a_table_that_cannot_be_looked_at_stays(struct rig *r)
+{
+    const struct verify_options o = {.repair = true, .quarantine = quarantine(r)};
+    struct verify_result result = {.findings = 0};
+    size_t unreadable = 0;
+    struct posted p;
+    struct buf why;
+    enum err err;
+
+    if (r->directory[0] == '\0')
+        return;
+    p = rig_post(r, LETTER());
+    rig_close(r);
+    buf_init(&why, 1000);
+    assert_int_equal(db_env_set_func_open(failing_open), 0);
+    for (int n = 0; n < 100; n++) {
+        openings_left = n;
+        buf_clear(&why);
+        err = store_verify_tables(&r->options, &o, &result, &why);
+        assert_int_equal(result.findings, 0);
+        assert_int_equal(quarantined(r), 0);
+        if (openings_left >= 0)
+            break;
+        if (err == ERR_IO) {
+            assert_non_null(strstr(buf_cstr(&why), "timer.db cannot be looked at"));
+            unreadable++;
+        }
+    }
+    assert_int_equal(db_env_set_func_open((int (*)(const char *, int, ...))open), 0);
+    assert_err(ERR_OK, err);
+    assert_true(unreadable > 0);
+    buf_free(&why);
+    rig_open(r);
+    assert_int_equal(state(r, &p), TICKET_WAITING);
+    assert_clean(r);
+}
+
+static void assert_waits_for_repair(struct rig *r)
+{
+    char text[200];
+
+    r->options.repair = false;
+    for (int i = 0; i < 2; i++) {
+        assert_err(ERR_STORE, rig_try_open(r, r->keys, text));
+        assert_non_null(strstr(text, "check --repair"));
+    }
+}
+
+/* Wherever it was: with a list or an outbox that is empty the store does not open, but to go on with it. */
+static void a_repair_that_was_broken_off_goes_on(struct rig *r)
+{
+    static const char *const table[] = {"created", "timer",  "wrap",  "letter",
+                                        "work",    "jobdue", "quota", "tally"};
+    struct posted p;
+    struct seen s;
+
+    if (r->directory[0] == '\0')
+        return;
+    p = rig_post(r, LETTER());
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        rig_close(r);
+        damage_file(r, table[i], OTHER_HEAD);
+        assert_int_equal(check_tables(r, true, &s).repaired, 1);
+        if (i % 2 == 0) /* right behind it, or when the store has been opened */
+            assert_waits_for_repair(r);
+        r->options.repair = true;
+        rig_open(r);
+        rig_close(r);
+        assert_waits_for_repair(r);
+        assert_int_equal(check_tables(r, true, &s).findings, 0);
+        assert_waits_for_repair(r);
+        r->options.repair = true;
+        rig_open(r);
+        check(r, false, true, &s); /* looking is not enough */
+        rig_close(r);
+        assert_waits_for_repair(r);
+        r->options.repair = true;
+        rig_open(r);
+        check(r, true, true, &s);
+        rig_close(r);
+        r->options.repair = false;
+        rig_open(r);
+        assert_clean(r);
+        assert_int_equal(state(r, &p), TICKET_WAITING);
+    }
+    rig_remove_tree(quarantine(r));
 }
 
 static const struct rig_case cases[] = {
@@ -654,6 +807,9 @@ static const struct rig_case cases[] = {
     RIG_CASE(a_file_that_is_about_to_go_is_no_orphan),
     RIG_CASE(tables_whose_pages_are_damaged_are_found),
     RIG_CASE(what_cannot_be_looked_at_is_not_called_damaged),
+    RIG_CASE(tables_that_are_no_tables_are_found),
+    RIG_CASE(a_table_that_cannot_be_looked_at_stays),
+    RIG_CASE(a_repair_that_was_broken_off_goes_on),
 };
 
 int main(void)
