@@ -279,18 +279,29 @@ static enum err look_at_bytes(struct verify *v, const uint8_t id[SEAL_PAYLOAD_ID
     return *damaged || err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
+/* Nobody can say how they are, nor keep them anywhere else: the letter stays as it is. */
+static enum err payload_unreadable(struct change *c, struct verify *v)
+{
+    (void)c;
+    verify_problem(v, "payload-unreadable", "a letter cannot be read from the disk");
+    verify_no_repair(v);
+    return ERR_OK;
+}
+
 /* One payload; its blob is opened before the transaction, which knows of rows alone. */
 enum err verify_payload(struct verify *v, const uint8_t id[SEAL_PAYLOAD_ID_BYTES], verify_body body)
 {
     uint64_t size;
-    enum err err;
+    enum err err = v->s->engine->ops->blob_open(v->s->engine, id, &v->blob_fd, &size);
 
-    if (v->s->engine->ops->blob_open(v->s->engine, id, &v->blob_fd, &size) != ERR_OK)
+    if (err != ERR_OK)
         v->blob_fd = -1;
+    v->blob_unread = err == ERR_IO;
     err = verify_record(v, TABLE_PAYLOAD, span_bytes(id, SEAL_PAYLOAD_ID_BYTES), body);
     if (v->blob_fd >= 0)
         close(v->blob_fd);
     v->blob_fd = -1;
+    v->blob_unread = false;
     return err;
 }
 
@@ -301,6 +312,8 @@ enum err verify_quarantine_bytes(struct verify *v)
     ssize_t n = v->blob_fd < 0 ? 0 : 1;
     off_t at = 0;
 
+    if (v->blob_unread)
+        return ERR_CANCELLED;
     buf_init(&all, (size_t)1 << 32);
     err = buf_append_span(&all, buf_span(&v->value));
     if (err == ERR_OK)
@@ -310,7 +323,7 @@ enum err verify_quarantine_bytes(struct verify *v)
 
         n = room == NULL ? -1 : pread(v->blob_fd, room, PIECE, at);
         if (n < 0) {
-            err = ERR_IO;
+            err = room == NULL ? ERR_NOMEM : ERR_CANCELLED;
         } else {
             buf_added(&all, (size_t)n);
             at += n;
@@ -389,6 +402,8 @@ static enum err verify_payloads(struct verify *v)
         memcpy(id, key.ptr, sizeof id);
         if ((err = look_at_bytes(v, id, &damaged)) == ERR_OK && damaged)
             err = verify_payload(v, id, payload_bytes);
+        else if (err == ERR_IO) /* one bad sector is not to keep all others from being looked at */
+            err = verify_record(v, TABLE_PAYLOAD, span_bytes(id, sizeof id), payload_unreadable);
         if (err != ERR_OK)
             break;
     }

@@ -28,7 +28,8 @@ struct verify {
     char quarantine[256]; /* the name of its file; "" */
     struct buf value;     /* as it lies in the table */
     struct buf extra;
-    int blob_fd; /* of the payload that is being looked at; -1: none */
+    int blob_fd;      /* of the payload that is being looked at; -1: none */
+    bool blob_unread; /* there is one, which cannot be opened */
     union {
         struct ticket_record *ticket;
         struct job_record *job;
@@ -64,7 +65,7 @@ void verify_no_repair(struct verify *v);
 /* Bytes that are about to be taken out are put into the quarantine; ERR_CANCELLED when there is none. */
 enum err verify_quarantine(struct verify *v, struct span bytes);
 /* The same of v->value, v->extra and v->blob_fd: a payload's record, which has its sealed key, and the bytes
- * as they are. */
+ * as they are. ERR_CANCELLED also when these cannot be read: what nobody has elsewhere stays. */
 enum err verify_quarantine_bytes(struct verify *v);
 /* Reads a row into v->extra. */
 enum err verify_get(struct change *c, struct verify *v, enum engine_table table, struct span key);

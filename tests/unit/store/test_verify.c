@@ -573,9 +573,63 @@ static void what_cannot_be_looked_at_is_not_called_damaged(struct rig *r)
     enum err err = store_verify(r->s, &o, &result);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     assert_int_not_equal(err, ERR_OK);
-    assert_int_equal(result.findings, 0);
+    assert_int_equal(result.repaired, 0);
     assert_int_equal(state(r, &large), TICKET_WAITING);
     assert_clean(r);
+}
+
+/* The engine's, but for one payload, whose bytes cannot be read. */
+static const struct engine_ops *real_ops;
+static uint8_t bad_id[SEAL_PAYLOAD_ID_BYTES];
+
+static enum err open_badly(struct engine *e, const uint8_t id[ENGINE_BLOB_ID_BYTES], int *fd, uint64_t *size)
+{
+    enum err err = real_ops->blob_open(e, id, fd, size);
+    int bad;
+
+    if (err != ERR_OK || memcmp(id, bad_id, sizeof bad_id) != 0)
+        return err;
+    assert_true((bad = open("/dev/null", O_WRONLY | O_CLOEXEC)) >= 0);
+    close(*fd);
+    *fd = bad;
+    return ERR_OK;
+}
+
+/* Of a letter on a bad sector all that can be said is that it is there; the others are looked at. */
+static void a_letter_that_cannot_be_read_stops_nothing(struct rig *r)
+{
+    struct posted bad = rig_post(r, LETTER(.size = 300000)),
+                  good = rig_post(r, LETTER(.message_id = "<2@a.test>", .size = 300000));
+    struct record_key k = record_key_time(good.ticket.created_s, good.ticket.key, sizeof good.ticket.key);
+    struct engine_ops ops = *r->s->engine->ops;
+    struct seen s;
+
+    real_ops = r->s->engine->ops;
+    memcpy(bad_id, bad.ticket.payload_id, sizeof bad_id);
+    ops.blob_open = open_badly;
+    r->s->engine->ops = &ops;
+    check(r, false, true, &s);
+    assert_int_equal(s.count, 1);
+    assert_string_equal(s.what[0], "payload-unreadable");
+    del_row(r, TABLE_CREATED, record_key_span(&k));
+    check(r, true, true, &s);
+    assert_int_equal(s.count, 2);
+    assert_string_equal(s.what[0], "payload-unreadable");
+    assert_false(s.repaired[0]);
+    assert_string_equal(s.what[1], "index-missing");
+    assert_true(s.repaired[1]);
+    assert_int_equal(state(r, &bad), TICKET_WAITING);
+    /* Nor is it thrown away when nobody needs it. */
+    del_row(r, TABLE_TICKET, key_of(&bad));
+    check(r, true, false, &s);
+    assert_true(saw(&s, "payload-unneeded"));
+    r->s->engine->ops = real_ops;
+    check(r, false, true, &s);
+    assert_int_equal(s.count, 1);
+    assert_string_equal(s.what[0], "payload-unneeded");
+    check(r, true, true, &s);
+    assert_clean(r);
+    rig_remove_tree(quarantine(r));
 }
 
 /* From the second page on: the entries of its head lead anywhere. */
@@ -807,6 +861,7 @@ static const struct rig_case cases[] = {
     RIG_CASE(a_file_that_is_about_to_go_is_no_orphan),
     RIG_CASE(tables_whose_pages_are_damaged_are_found),
     RIG_CASE(what_cannot_be_looked_at_is_not_called_damaged),
+    RIG_CASE(a_letter_that_cannot_be_read_stops_nothing),
     RIG_CASE(tables_that_are_no_tables_are_found),
     RIG_CASE(a_table_that_cannot_be_looked_at_stays),
     RIG_CASE(a_repair_that_was_broken_off_goes_on),
