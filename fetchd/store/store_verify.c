@@ -631,21 +631,37 @@ static enum err verify_attempt(struct change *c, struct verify *v)
                : err;
 }
 
+union policy_any {
+    struct policy_record policy;
+    struct entry entry;
+    struct correspondent_record correspondent;
+    struct token token;
+    struct seen_record seen;
+    struct spent_record spent;
+};
+
+/* What is forgotten at its time. */
+static enum err policy_rows(struct change *c, struct verify *v, const union policy_any *r)
+{
+    bool spent = v->table == TABLE_SPENT;
+    struct record_key k;
+
+    if ((!spent && v->table != TABLE_CORRESPONDENT) || v->key_len != SPENT_KEY_BYTES)
+        return ERR_OK;
+    k = record_key_timer(spent ? TIMER_PURGE_SPENT : TIMER_PURGE_CORRESPONDENT,
+                         spent ? r->spent.expires_s : r->correspondent.until_s, v->key, v->key_len);
+    return need_row(c, v, TABLE_TIMER, record_key_span(&k), span_bytes(NULL, 0),
+                    "what is to be forgotten has no timer");
+}
+
 static enum err verify_policy(struct change *c, struct verify *v)
 {
-    union {
-        struct policy_record policy;
-        struct entry entry;
-        struct correspondent_record correspondent;
-        struct token token;
-        struct seen_record seen;
-        struct spent_record spent;
-    } any;
+    union policy_any any;
 
     v->result->records++;
     memset(&any, 0, sizeof any);
     if (policy_record_decode(v->table, buf_span(&v->value), &any) == ERR_OK)
-        return ERR_OK;
+        return policy_rows(c, v, &any);
     return verify_problem(v, "record-damaged", "what an owner or the site decided cannot be read")
                ? verify_take_out(c, v)
                : ERR_OK;

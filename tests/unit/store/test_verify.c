@@ -16,7 +16,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "rig.h"
+#include "store/policy_record.h"
 #include "store/store_internal.h"
 #include "store/ticket_state.h"
 #include "store/verify.h"
@@ -249,6 +251,49 @@ static void index_rows_that_are_missing_are_made_again(struct rig *r)
     assert_int_equal(state(r, &p), TICKET_WAITING);
 }
 
+/* The only row of a table. */
+static void only_row(struct rig *r, enum engine_table table, struct buf *key, struct buf *value)
+{
+    struct engine_rows rows;
+    struct span k, v;
+
+    engine_rows_init(&rows);
+    assert_err(ERR_OK, r->s->engine->ops->scan(r->s->engine, table, span_bytes(NULL, 0), span_bytes(NULL, 0),
+                                               false, 2, &rows));
+    assert_int_equal(rows.count, 1);
+    assert_true(engine_rows_next(&rows, &k, &v));
+    assert_err(ERR_OK, buf_append_span(key, k));
+    assert_err(ERR_OK, buf_append_span(value, v));
+    engine_rows_free(&rows);
+}
+
+static void what_is_to_be_forgotten_has_its_timer_again(struct rig *r)
+{
+    static const enum engine_table table[] = {TABLE_CORRESPONDENT, TABLE_SPENT};
+    const uint8_t once[SPENT_KEY_BYTES] = {9};
+    struct buf key, value;
+    size_t count;
+
+    buf_init(&key, ENGINE_KEY_MAX);
+    buf_init(&value, STORE_VALUE_MAX);
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        if (table[i] == TABLE_SPENT)
+            assert_err(ERR_OK, store_spend(r->s, once, clock_now_s() + DAY_S));
+        else
+            assert_err(ERR_OK, store_correspondent_add(r->s, "alice@a.test", "bob@b.test", RIG_NOW_S,
+                                                       RIG_NOW_S + DAY_S));
+        buf_clear(&key);
+        only_row(r, TABLE_TIMER, &key, &value);
+        del_row(r, TABLE_TIMER, buf_span(&key));
+        found_and_repaired(r, "index-missing");
+        assert_err(ERR_OK, store_purge(r->s, clock_now_s() + 400 * DAY_S, 100, &count));
+        assert_err(ERR_NOT_FOUND,
+                   store_read(r->s, table[i], span_bytes(key.data + 9, SPENT_KEY_BYTES), &value));
+    }
+    buf_free(&key);
+    buf_free(&value);
+}
+
 static void index_rows_of_nothing_go(struct rig *r)
 {
     const uint8_t other[TICKET_STORE_KEY_BYTES] = {5};
@@ -271,22 +316,6 @@ static void index_rows_of_nothing_go(struct rig *r)
     found_and_repaired(r, "payload-orphan");
     put_row(r, TABLE_LETTER, span_bytes(other, 28), SPAN_LITERAL("letter"));
     found_and_repaired(r, "index-stale");
-}
-
-/* The only row of a table. */
-static void only_row(struct rig *r, enum engine_table table, struct buf *key, struct buf *value)
-{
-    struct engine_rows rows;
-    struct span k, v;
-
-    engine_rows_init(&rows);
-    assert_err(ERR_OK, r->s->engine->ops->scan(r->s->engine, table, span_bytes(NULL, 0), span_bytes(NULL, 0),
-                                               false, 2, &rows));
-    assert_int_equal(rows.count, 1);
-    assert_true(engine_rows_next(&rows, &k, &v));
-    assert_err(ERR_OK, buf_append_span(key, k));
-    assert_err(ERR_OK, buf_append_span(value, v));
-    engine_rows_free(&rows);
 }
 
 static void a_letter_that_is_not_in_the_list_is_put_there(struct rig *r)
@@ -848,6 +877,7 @@ static const struct rig_case cases[] = {
     RIG_CASE(a_store_in_use_is_in_order),
     RIG_CASE(index_rows_that_are_missing_are_made_again),
     RIG_CASE(index_rows_of_nothing_go),
+    RIG_CASE(what_is_to_be_forgotten_has_its_timer_again),
     RIG_CASE(a_letter_that_is_not_in_the_list_is_put_there),
     RIG_CASE(a_row_of_letters_that_cannot_be_read_is_made_again),
     RIG_CASE(a_row_of_letters_of_before_that_cannot_be_read_goes),
