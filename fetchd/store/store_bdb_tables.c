@@ -239,7 +239,7 @@ enum err engine_bdb_look(const char *directory, int64_t cache_bytes, const struc
                          struct buf *why)
 {
     char names[NAMES_MAX] = "", path[PATH_MAX + 80];
-    bool anew[TABLE_COUNT] = {false}, any = false;
+    bool unnamed[TABLE_COUNT] = {false}, any = false;
     struct bdb *b = NULL;
     enum err err;
 
@@ -254,11 +254,15 @@ enum err engine_bdb_look(const char *directory, int64_t cache_bytes, const struc
     if (err == ERR_OK)
         err = look_at_meta(b, l, names, why);
     for (int i = TABLE_META + 1; i < TABLE_COUNT && err == ERR_OK; i++) {
-        err = look_at_table(b, l, (enum engine_table)i, has_name(names, (enum engine_table)i), &anew[i], why);
-        any = any || anew[i];
+        bool named = has_name(names, (enum engine_table)i), anew = false;
+
+        err = look_at_table(b, l, (enum engine_table)i, named, &anew, why);
+        any = any || anew;
+        /* Nor one that this version is the first to have: it is named once it is made. */
+        unnamed[i] = anew || (!named && !is_there(b, (enum engine_table)i));
     }
     if (any && names[0] != '\0' && err == ERR_OK)
-        err = write_names(b, names, anew);
+        err = write_names(b, names, unnamed);
     if (any)
         KILL_POINT("check-tables-after");
     if (err != ERR_OK && why->len == 0)

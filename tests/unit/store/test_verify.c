@@ -822,6 +822,38 @@ static void a_table_that_cannot_be_looked_at_stays(struct rig *r)
     assert_clean(r);
 }
 
+/* The store was written before there was the table of letters. */
+static void the_first_repair_after_an_upgrade_is_enough(struct rig *r)
+{
+    static const char name[] = " letter ";
+    struct posted p;
+    struct seen s;
+    struct buf names;
+    char path[200], *at;
+
+    if (r->directory[0] == '\0')
+        return;
+    p = rig_post(r, LETTER());
+    buf_init(&names, STORE_VALUE_MAX);
+    assert_err(ERR_OK, store_read(r->s, TABLE_META, SPAN_LITERAL("tables"), &names));
+    assert_non_null(at = memmem(names.data, names.len, name, sizeof name - 1));
+    names.len -= sizeof name - 2;
+    memmove(at, at + sizeof name - 2, names.len - (size_t)(at - names.data));
+    put_row(r, TABLE_META, SPAN_LITERAL("tables"), buf_span(&names));
+    buf_free(&names);
+    rig_close(r);
+    snprintf(path, sizeof path, "%s/db/letter.db", r->directory);
+    assert_int_equal(unlink(path), 0);
+    damage_file(r, "timer", OTHER_HEAD);
+    assert_int_equal(check_tables(r, true, &s).findings, 1);
+    r->options.repair = true;
+    rig_open(r);
+    check(r, true, true, &s);
+    assert_clean(r);
+    assert_int_equal(state(r, &p), TICKET_WAITING);
+    rig_remove_tree(quarantine(r));
+}
+
 static void assert_waits_for_repair(struct rig *r)
 {
     char text[200];
@@ -895,6 +927,7 @@ static const struct rig_case cases[] = {
     RIG_CASE(tables_that_are_no_tables_are_found),
     RIG_CASE(a_table_that_cannot_be_looked_at_stays),
     RIG_CASE(a_repair_that_was_broken_off_goes_on),
+    RIG_CASE(the_first_repair_after_an_upgrade_is_enough),
 };
 
 int main(void)
