@@ -59,6 +59,16 @@ static enum err row_get(struct store *s, uint16_t epoch, struct store_epoch *out
     return err;
 }
 
+enum err store_epoch_met(struct store *s, uint16_t epoch,
+                         const uint8_t fingerprint[SITEKEY_FINGERPRINT_BYTES], bool *met)
+{
+    struct store_epoch e;
+    enum err err = row_get(s, epoch, &e);
+
+    *met = err == ERR_OK && memcmp(e.fingerprint, fingerprint, sizeof e.fingerprint) == 0;
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
 static enum err row_put(struct change *c, void *arg)
 {
     const struct store_epoch *e = arg;

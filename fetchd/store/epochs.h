@@ -24,6 +24,9 @@ struct store_epoch {
 /* All that were ever met, ascending. Reads through the store, page by page, until it knows what is used: the
  * caller's thread is busy for a while. The caller frees *out. */
 enum err store_epochs(struct store *s, struct store_epoch **out, size_t *count);
+/* *met: whether the store ever worked with this key of this epoch, retired or not. The store's errors. */
+enum err store_epoch_met(struct store *s, uint16_t epoch,
+                         const uint8_t fingerprint[SITEKEY_FINGERPRINT_BYTES], bool *met);
 
 /*
  * Takes `fresh` and works with its keys from then on; DURABLE: what is new of them. ERR_CONFIG with *why

@@ -7,17 +7,32 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "store/epochs.h"
 #include "store/store_handover.h"
 
-/* A key of the same epoch tells sites apart. */
-static bool is_anothers(const struct backup_manifest *last, const struct backup_manifest *own)
+/* A site shares keys with its own last backup, be it ones that it has retired since, and has no other key for
+ * an epoch. Backups of earlier versions do not tell. */
+static enum err is_anothers(struct store *s, const struct backup_manifest *last,
+                            const struct backup_manifest *own, bool *anothers)
 {
-    for (size_t i = 0; i < last->epoch_count; i++)
+    bool known = false, shared = false, other = false, met;
+    enum err err = ERR_OK;
+
+    for (size_t i = 0; i < last->epoch_count && err == ERR_OK; i++) {
+        if (!last->known[i])
+            continue;
+        known = true;
         for (size_t j = 0; j < own->epoch_count; j++)
-            if (last->epoch[i] == own->epoch[j] && last->known[i] && own->known[j] &&
-                memcmp(last->fingerprint[i], own->fingerprint[j], sizeof own->fingerprint[j]) != 0)
-                return true;
-    return false;
+            if (last->epoch[i] == own->epoch[j] && own->known[j]) {
+                met = memcmp(last->fingerprint[i], own->fingerprint[j], sizeof own->fingerprint[j]) == 0;
+                shared = shared || met;
+                other = other || !met;
+            }
+        err = store_epoch_met(s, (uint16_t)last->epoch[i], last->fingerprint[i], &met);
+        shared = shared || (err == ERR_OK && met);
+    }
+    *anothers = other || (known && !shared);
+    return err;
 }
 
 enum err store_backup(struct store *s, const char *directory, const char *program, struct store_backup *out,
@@ -26,7 +41,7 @@ enum err store_backup(struct store *s, const char *directory, const char *progra
     struct backup_manifest facts = {.began_s = clock_now_s(), .journal = s->handover != NULL};
     struct site_key_info key;
     struct backup_dir *to = NULL;
-    bool full = false;
+    bool full = false, anothers;
     enum err err;
 
     if (s->engine->ops->backup == NULL) {
@@ -41,10 +56,16 @@ enum err store_backup(struct store *s, const char *directory, const char *progra
         facts.known[i] = true;
         facts.epoch[facts.epoch_count++] = key.epoch;
     }
-    if (is_anothers(backup_dir_last(to), &facts)) {
+    err = is_anothers(s, backup_dir_last(to), &facts, &anothers);
+    if (err == ERR_OK && anothers) {
         buf_printf(why, "%s holds a backup of another site, which has other site keys", directory);
+        err = ERR_EXISTS;
+    }
+    if (err != ERR_OK) {
+        if (why->len == 0)
+            buf_printf(why, "%s: %s", directory, err_text(err));
         backup_dir_close(to);
-        return ERR_EXISTS;
+        return err;
     }
     /* Taken first: what is not in the copy yet is noted behind this. */
     if (s->handover != NULL)

@@ -14,6 +14,7 @@
 
 #include "rig.h"
 #include "store/backup.h"
+#include "store/epochs.h"
 #include "store/handover_file.h"
 #include "store/recall.h"
 #include "store/store_internal.h"
@@ -114,9 +115,29 @@ static void foreign_directories_are_refused(struct rig *r)
     done_with(r);
 }
 
-static void another_sites_backup_is_not_replaced(struct rig *r)
+static struct site_keys *key_of(uint16_t epoch, uint8_t fill)
 {
-    struct site_keys *others = rig_keys(2);
+    uint8_t key[1][SITEKEY_BYTES];
+    struct site_keys *k = NULL;
+
+    memset(key, fill, sizeof key);
+    assert_err(ERR_OK, site_keys_from_bytes(&epoch, (const uint8_t(*)[SITEKEY_BYTES])key, 1, &k));
+    return k;
+}
+
+static struct site_keys *both_keys(void)
+{
+    struct site_key key[2] = {{.epoch = RIG_EPOCH, .line = 1}, {.epoch = RIG_EPOCH + 1, .line = 2}};
+    struct site_keys *k = NULL;
+
+    memset(key[0].key, 1, SITEKEY_BYTES);
+    memset(key[1].key, 2, SITEKEY_BYTES);
+    assert_err(ERR_OK, site_keys_create(key, 2, "site.keys", &k));
+    return k;
+}
+
+static void back_up_anothers(struct rig *r, struct site_keys *others)
+{
     struct store_options o = r->options;
     struct store_backup made;
     struct store *s = NULL;
@@ -124,7 +145,6 @@ static void another_sites_backup_is_not_replaced(struct rig *r)
     struct buf why;
 
     buf_init(&why, 4000);
-    back_up(r);
     snprintf(directory, sizeof directory, "%s.other", r->directory);
     o.directory = directory;
     o.handover_directory = NULL;
@@ -132,10 +152,36 @@ static void another_sites_backup_is_not_replaced(struct rig *r)
     assert_err(ERR_EXISTS, store_backup(s, backup_path(r), "0.1", &made, &why));
     assert_non_null(strstr(buf_cstr(&why), "another site"));
     store_close(s);
-    assert_int_equal(back_up(r).number, 2);
     site_keys_free(others);
     buf_free(&why);
     rig_remove_tree(directory);
+}
+
+static void another_sites_backup_is_not_replaced(struct rig *r)
+{
+    back_up(r);
+    back_up_anothers(r, rig_keys(2));
+    back_up_anothers(r, key_of(RIG_EPOCH - 1, 2)); /* no epoch in common */
+    back_up_anothers(r, key_of(RIG_EPOCH + 1, 1));
+    assert_int_equal(back_up(r).number, 2);
+    done_with(r);
+}
+
+/* All keys of the last backup are gone, and the store knows that they were its own. */
+static void a_site_whose_keys_have_changed_goes_on(struct rig *r)
+{
+    struct buf why;
+
+    back_up(r);
+    buf_init(&why, 4000);
+    assert_err(ERR_OK, store_keys_reload(r->s, both_keys(), RIG_NOW_S, &why));
+    assert_err(ERR_OK, store_epoch_retire(r->s, RIG_EPOCH, 0, RIG_NOW_S + 1, &why));
+    rig_close(r);
+    site_keys_free(r->keys);
+    r->keys = key_of(RIG_EPOCH + 1, 2);
+    rig_open(r);
+    assert_int_equal(back_up(r).number, 2);
+    buf_free(&why);
     done_with(r);
 }
 
@@ -774,6 +820,7 @@ static const struct rig_case cases[] = {
     RIG_CASE(payloads_that_are_gone_leave_the_backup),
     RIG_CASE(foreign_directories_are_refused),
     RIG_CASE(another_sites_backup_is_not_replaced),
+    RIG_CASE(a_site_whose_keys_have_changed_goes_on),
     RIG_CASE(one_that_is_damaged_is_told_and_replaced_by_a_full_one),
     RIG_CASE(one_that_is_broken_off_leaves_the_last),
     RIG_CASE(what_happened_since_is_known),
