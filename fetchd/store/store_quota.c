@@ -292,7 +292,7 @@ enum err change_quota_settle(struct change *c, struct quota_ask *ask)
     return err;
 }
 
-enum err change_quota_correct(struct change *c, const struct quota_use *u)
+enum err change_quota_correct(struct change *c, const struct quota_use *noted, const struct quota_use *u)
 {
     struct quota_change q = {.domain = u->domain};
     struct quota_use was;
@@ -301,6 +301,8 @@ enum err change_quota_correct(struct change *c, const struct quota_use *u)
     store_text(q.name, sizeof q.name, u->name);
     if (err == ERR_OK)
         err = row_get(c, &q, &was);
+    if (err == ERR_OK && noted != NULL && (was.letters != noted->letters || was.bytes != noted->bytes))
+        return ERR_NOT_FOUND;
     was.letters = u->letters;
     was.bytes = u->bytes;
     return err == ERR_OK ? row_put(c, &q, &was) : err;

@@ -32,8 +32,9 @@ struct quota_ask {
     bool tells; /* the owner can be told that he has used much by now */
     bool warn;  /* out: he is to be */
 };
-/* What a row is found to be by counting; no row for zeros. */
-enum err change_quota_correct(struct change *c, const struct quota_use *u);
+/* What a row is found to be by counting; no row for zeros. noted: what it was then, NULL for unreadable;
+ * ERR_NOT_FOUND: it is another by now. */
+enum err change_quota_correct(struct change *c, const struct quota_use *noted, const struct quota_use *u);
 /* Writes the sums. ERR_QUOTA when somebody who gets more in this change has more than he may then: the change
  * is to be given up. ask NULL: nothing is asked. */
 enum err change_quota_settle(struct change *c, struct quota_ask *ask);

@@ -265,23 +265,45 @@ static void tell_sum(struct verify *v, const char *table, const char *name, cons
         v->o->each(v->o->arg, &f);
 }
 
+struct wrong_quota {
+    struct quota_use counted, noted;
+    bool can_be_read; /* what is noted */
+};
+
 static enum err correct_quota(struct change *c, void *arg)
 {
-    return change_quota_correct(c, arg);
+    const struct wrong_quota *w = arg;
+
+    return change_quota_correct(c, w->can_be_read ? &w->noted : NULL, &w->counted);
 }
 
-static enum err compare_quota(struct verify *v, struct quota_use *u)
+/* Those that differ go to `wrong`, of struct wrong_quota. */
+static enum err compare_quota(struct verify *v, const struct quota_use *counted, struct buf *wrong)
 {
-    struct quota_use noted;
-    enum err err = store_quota(v->s, u->name, &noted);
+    struct wrong_quota w = {.counted = *counted};
+    enum err err = store_quota(v->s, counted->name, &w.noted);
 
-    if (err == ERR_OK && noted.letters == u->letters && noted.bytes == u->bytes)
+    w.can_be_read = err == ERR_OK;
+    if (w.can_be_read && w.noted.letters == counted->letters && w.noted.bytes == counted->bytes)
         return ERR_OK;
-    if (err != ERR_OK && err != ERR_STORE)
-        return err;
-    err = v->o->repair ? store_change_lazy(v->s, correct_quota, u) : ERR_OK;
-    tell_sum(v, "quota", u->name, "how much of the store somebody uses is not what lies here",
-             v->o->repair && err == ERR_OK);
+    return err == ERR_OK || err == ERR_STORE ? buf_append(wrong, &w, sizeof w) : err;
+}
+
+static enum err tell_quotas(struct verify *v, const struct buf *wrong)
+{
+    struct wrong_quota *w = (struct wrong_quota *)(void *)wrong->data;
+    enum err err = ERR_OK;
+
+    for (size_t i = 0; i < wrong->len / sizeof *w && err == ERR_OK; i++) {
+        err = v->o->repair ? store_change_lazy(v->s, correct_quota, &w[i]) : ERR_OK;
+        if (err == ERR_NOT_FOUND) { /* it changed meanwhile */
+            v->result->sums = false;
+            err = ERR_OK;
+            continue;
+        }
+        tell_sum(v, "quota", w[i].counted.name, "how much of the store somebody uses is not what lies here",
+                 v->o->repair && err == ERR_OK);
+    }
     return err;
 }
 
@@ -304,21 +326,38 @@ static bool note_unused(void *arg, const struct quota_use *u)
     return names->err == ERR_OK;
 }
 
-static enum err compare_quotas(struct verify *v, struct sums *n)
+static bool counts_equal(const struct store_counts *a, const struct store_counts *b)
 {
-    struct quota_use *u = (struct quota_use *)(void *)n->quota.data;
+    return memcmp(a->tickets, b->tickets, sizeof a->tickets) == 0 &&
+           memcmp(a->jobs, b->jobs, sizeof a->jobs) == 0 && a->payloads == b->payloads &&
+           a->payload_bytes == b->payload_bytes && a->work == b->work && a->attempts == b->attempts;
+}
+
+/* counts: as they were when it was counted. A word said since then changes them together with the quotas. */
+static enum err compare_quotas(struct verify *v, const struct sums *n, const struct store_counts *counts)
+{
+    const struct quota_use *u = (const struct quota_use *)(const void *)n->quota.data;
     struct names names = {.n = n, .err = ERR_OK};
+    struct store_counts now;
+    struct buf wrong;
     enum err err;
 
     buf_init(&names.name, COUNTED_MAX);
+    buf_init(&wrong, COUNTED_MAX);
     err = store_quotas(v->s, SIZE_MAX, note_unused, &names);
     if (err == ERR_OK)
         err = names.err;
     for (size_t i = 0; i < n->quota.len / sizeof *u && err == ERR_OK; i++)
-        err = compare_quota(v, &u[i]);
-    u = (struct quota_use *)(void *)names.name.data;
+        err = compare_quota(v, &u[i], &wrong);
+    u = (const struct quota_use *)(const void *)names.name.data;
     for (size_t i = 0; i < names.name.len / sizeof *u && err == ERR_OK; i++)
-        err = compare_quota(v, &u[i]);
+        err = compare_quota(v, &u[i], &wrong);
+    if (err == ERR_OK && wrong.len > 0 && (err = store_counts_read(v->s, &now)) == ERR_OK) {
+        v->result->sums = counts_equal(&now, counts);
+        if (v->result->sums)
+            err = tell_quotas(v, &wrong);
+    }
+    buf_free(&wrong);
     buf_free(&names.name);
     return err;
 }
@@ -328,13 +367,6 @@ static enum err correct_counts(struct change *c, void *arg)
 {
     c->counts = ((const struct correction *)arg)->counts;
     return ERR_OK;
-}
-
-static bool counts_equal(const struct store_counts *a, const struct store_counts *b)
-{
-    return memcmp(a->tickets, b->tickets, sizeof a->tickets) == 0 &&
-           memcmp(a->jobs, b->jobs, sizeof a->jobs) == 0 && a->payloads == b->payloads &&
-           a->payload_bytes == b->payload_bytes && a->work == b->work && a->attempts == b->attempts;
 }
 
 static enum err compare_counts(struct verify *v, const struct store_counts *noted,
@@ -383,14 +415,17 @@ enum err verify_sums(struct verify *v)
         /* References that were put right took payloads away: count once more. */
         sums_free(&again);
         sums_init(&again);
-        err = count_all(v, &again);
+        err = store_counts_read(v->s, &before);
+        if (err == ERR_OK)
+            err = count_all(v, &again);
         if (err == ERR_OK)
             err = store_counts_read(v->s, &after);
+        v->result->sums = err == ERR_OK && counts_equal(&before, &after);
     }
     if (err == ERR_OK && v->result->sums)
-        err = compare_counts(v, &after, &again.counts);
+        err = compare_quotas(v, &again, &after);
     if (err == ERR_OK && v->result->sums)
-        err = compare_quotas(v, &again);
+        err = compare_counts(v, &after, &again.counts);
     sums_free(&first);
     sums_free(&again);
     return err;

@@ -533,6 +533,7 @@ struct ending {
     struct rig *r;
     const struct posted *p;
     const struct letter *l;
+    pthread_t thread;
     struct seen seen;
 };
 
@@ -552,6 +553,7 @@ static enum err look_meanwhile(void *arg)
     struct ending *x = arg;
     struct buf value;
 
+    assert_int_equal(pthread_create(&x->thread, NULL, end_it, x), 0);
     buf_init(&value, STORE_VALUE_MAX);
     while (store_read(x->r->s, TABLE_PAYLOAD, payload_of(x->p), &value) == ERR_OK)
         sched_yield();
@@ -568,15 +570,13 @@ static void a_file_that_is_about_to_go_is_no_orphan(struct rig *r)
     struct store_claim q = rig_claim(&p, 1, RIG_NOW_S);
     struct ending x = {.r = r, .p = &p, .l = l};
     struct store_claimed c;
-    pthread_t thread;
 
     if (r->directory[0] == '\0')
         return; /* there are no files, and no sync */
     assert_err(ERR_OK, store_claim(r->s, &q, &c));
     rig_check_body(r, &c, &p, l);
-    assert_int_equal(pthread_create(&thread, NULL, end_it, &x), 0);
     assert_err(ERR_OK, group_sync_run(&r->s->flush, look_meanwhile, &x));
-    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(pthread_join(x.thread, NULL), 0);
     assert_int_equal(x.seen.count, 0);
     assert_int_equal(rig_file_count(r->directory, "payload"), 0);
     assert_clean(r);
