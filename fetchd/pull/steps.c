@@ -102,7 +102,9 @@ void flight_later(struct flight *f, bool corrupt, int64_t retry_after_s, const c
 void flight_put_off(struct flight *f, int64_t wait_s, const char *why, enum log_level level)
 {
     int64_t now = clock_now_s(), next = next_try_s(&f->job, now, wait_s);
-    deferred(f, store_job_put_off(f->env->store, f->job.id, next, why), next - now, why, level);
+    /* Why its host is left alone is what the last try said. */
+    bool said = f->outcome.err == ERR_CIRCUIT_OPEN && f->job.tries > 0;
+    deferred(f, store_job_put_off(f->env->store, f->job.id, next, said ? NULL : why), next - now, why, level);
 }
 
 /* A call that came to nothing. Where its host is left alone, none was made. */

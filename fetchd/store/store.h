@@ -431,7 +431,7 @@ enum err store_jobs(struct store *s, int state /* -1: any */, size_t limit,
  * becomes j->text, unless the MTA's words stand there: of DELIVERED and REFUSED they stay. */
 enum err store_job_later(struct store *s, const uint8_t id[16], int64_t due_s, bool corrupt, const char *why);
 /* The same of a job that could not even be tried: not counted, and forgotten by a crash, after which it is
- * due at once. */
+ * due at once. why NULL: what the last try said stays. */
 enum err store_job_put_off(struct store *s, const uint8_t id[16], int64_t due_s, const char *why);
 /* DURABLE: the MTA has taken it; an ack is due at once. */
 enum err store_job_delivered(struct store *s, const uint8_t id[16], const uint8_t digest[32],

@@ -415,7 +415,7 @@ static enum err job_later(struct change *c, void *arg)
     w->r->j.tries += !w->untried;
     w->r->j.corrupt += w->corrupt;
     /* The MTA's words are for the sender, however long it takes to say them. */
-    if (w->r->j.state != JOB_REFUSED && w->r->j.state != JOB_DELIVERED)
+    if (w->text != NULL && w->r->j.state != JOB_REFUSED && w->r->j.state != JOB_DELIVERED)
         store_text(w->r->j.text, sizeof w->r->j.text, w->text);
     err = change_job_put(c, w->r);
     if (err == ERR_OK)

@@ -110,7 +110,8 @@ static void a_job_goes_its_way(struct rig *r)
     assert_err(ERR_OK, store_job_put_off(r->s, j.id, RIG_NOW_S + 90, "not tried"));
     assert_int_equal(jobs_due(r, RIG_NOW_S + 89), 0);
     assert_int_equal(jobs_due(r, RIG_NOW_S + 90), 1);
-    assert_err(ERR_OK, store_job_put_off(r->s, j.id, RIG_NOW_S + 100, "no way"));
+    assert_err(ERR_OK, store_job_put_off(r->s, j.id, RIG_NOW_S + 95, "no way"));
+    assert_err(ERR_OK, store_job_put_off(r->s, j.id, RIG_NOW_S + 100, NULL));
     got = job_get(r, &j);
     assert_int_equal(got.tries, 2);
     assert_int_equal(got.corrupt, 1);
