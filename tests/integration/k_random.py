@@ -60,7 +60,7 @@ def test_daemons_of_both_sites(bed):
         for site, name in victims:
             if not site.daemons.pid(name):
                 site.daemons.start_one(name)
-    # A link host that died so often is left alone for a minute by whoever remembers it.
+    # A link host that died so often is left alone for a while by whoever remembers it.
     walk.restart(bed.b, "fetchd")
     doubled = walk.count(double_letters=True, double_reports=True)
     print(f"{len(walk.posts)} letters, {doubled} letters or reports doubled")

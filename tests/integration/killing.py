@@ -26,7 +26,7 @@ from harness import Failure, Refused, Smtp, check, letter, lf
 from http2 import Client, tls_socket
 from restante import Sink, bare_id, mail_records, stub_tags
 
-SETTLE_S = 60  # a link host that died several times is left alone for half a minute
+SETTLE_S = 60  # a link host that died again and again is left alone for about as long as it was away
 DAY_S = 86400
 LIVE = ("waiting", "held", "challenged", "leased", "lapsed")
 OPEN = ("waiting", "delivered", "refused")
